@@ -2,6 +2,11 @@
 // normalised, and which values never identify anyone.
 package id
 
+import (
+	"cmp"
+	"strings"
+)
+
 // ID is one identifier after normalising: a type and a value.
 // The zero ID names nobody.
 type ID struct {
@@ -22,11 +27,28 @@ const (
 func (x ID) String() string { return x.Type + ":" + x.Value }
 
 // Less orders identifiers by their canonical texts.
-func (x ID) Less(y ID) bool {
-	if x.Type != y.Type {
-		return x.String() < y.String()
+func (x ID) Less(y ID) bool { return Compare(x, y) < 0 }
+
+// Compare orders identifiers by their canonical texts, without building them:
+// -1, 0 or 1.
+func Compare(x, y ID) int {
+	if x.Type == y.Type {
+		return strings.Compare(x.Value, y.Value)
 	}
-	return x.Value < y.Value
+	n := min(len(x.Type), len(y.Type))
+	if c := strings.Compare(x.Type[:n], y.Type[:n]); c != 0 {
+		return c
+	}
+	// One type begins with the other, so a colon stands against a letter of the
+	// longer one ("a1:" sorts before "a:", and "a:" before "a_b:").
+	if len(x.Type) < len(y.Type) {
+		if y.Type[n] != ':' {
+			return cmp.Compare(':', y.Type[n])
+		}
+	} else if x.Type[n] != ':' {
+		return cmp.Compare(x.Type[n], ':')
+	}
+	return strings.Compare(x.String(), y.String())
 }
 
 // IsZero says that x names nobody.
