@@ -1,0 +1,186 @@
+// Package config is the gateway's one typed configuration: its defaults, its
+// strict reading from YAML, and the list of everything that is wrong with it.
+//
+// Load reads a file and resolves its secrets, Parse reads bytes and touches
+// nothing else, Default is what runs without a file. All faults of a file are
+// reported together, each with line and column. Rules in CEL stay text here:
+// whoever compiles them adds its findings with Config.Fault.
+package config
+
+import (
+	"net/netip"
+	"time"
+)
+
+// Config is everything that can be set about a gateway. Relative paths are
+// relative to the working folder of the process, as paths in flags are.
+//
+// Invariant: a Config from Load, Parse or Default has passed Validate. Whoever
+// changes one afterwards (a flag, a test) calls Validate again.
+type Config struct {
+	DataDir        string         `yaml:"data_dir"`        // where everything lasting is kept
+	SiteAddr       string         `yaml:"site_addr"`       // host:port that browsers and SDKs reach; port 0 picks a free one
+	DeskAddr       string         `yaml:"desk_addr"`       // host:port for operators
+	TrustedProxies []netip.Prefix `yaml:"trusted_proxies"` // peers whose X-Forwarded-For is believed; a plain address means that one host
+	Geo            Geo            `yaml:"geo"`
+	// Demo serves the demo shop at /demo/. When the file does not say, it is on
+	// as long as the file names no site.
+	Demo      bool   `yaml:"demo"`
+	APIPrefix string `yaml:"api_prefix"` // path in front of the collecting routes: begins with "/", does not end with one
+	TagPrefix string `yaml:"tag_prefix"` // path in front of the tags: begins and ends with "/"
+	// AdminKeys are bearer keys of the desk listener, at least 16 bytes each.
+	AdminKeys []Secret `yaml:"admin_keys"`
+	// MasterKey wraps every data key: 32 bytes as 64 hex digits or as base64
+	// (MasterKeyBytes decodes it). Without one the gateway makes a key file.
+	MasterKey Secret `yaml:"master_key"`
+	Log       Log    `yaml:"log"`
+	// Sites may be empty: the gateway then makes one site with a random write key.
+	Sites []Site `yaml:"sites"`
+	// Identifiers always holds user_id, anonymous_id, email and phone; the file
+	// changes these or adds others.
+	Identifiers  map[string]Identifier `yaml:"identifiers"`
+	Retention    Retention             `yaml:"retention"`
+	Limits       Limits                `yaml:"limits"`
+	DedupeWindow time.Duration         `yaml:"dedupe_window"` // how long a messageId is remembered
+	CacheBytes   Size                  `yaml:"cache_bytes"`   // memory for the store's block cache
+	Traits       []Trait               `yaml:"traits"`
+	Segments     []Segment             `yaml:"segments"`
+	Placements   []Placement           `yaml:"placements"`
+
+	source source
+}
+
+// Geo names MaxMind database files (.mmdb). All empty: the built-in country
+// database is used.
+type Geo struct {
+	City    string `yaml:"city"`
+	Country string `yaml:"country"`
+	ASN     string `yaml:"asn"`
+}
+
+// Log says what is logged and how.
+type Log struct {
+	Level  string `yaml:"level"`  // debug, info, warn or error
+	Format string `yaml:"format"` // text or json
+}
+
+// Site is one web site (or app, or shop) that sends events.
+type Site struct {
+	Name     string `yaml:"name"`
+	WriteKey string `yaml:"write_key"` // public: it stands in the page
+	// ServerKeys are secret: events sent with one are verified. At least 16 bytes each.
+	ServerKeys []Secret `yaml:"server_keys"`
+	// Origins are the site's own, exactly as a browser writes them in the Origin
+	// header: "https://shop.example", no path, no default port, lower case.
+	Origins      []string      `yaml:"origins"`
+	Identify     string        `yaml:"identify"` // claimed, or verified: a claimed identify is kept but links nothing
+	IdentityKeys []IdentityKey `yaml:"identity_keys"`
+	Session      time.Duration `yaml:"session"`     // how long a verified session lives after its token
+	BindTokens   string        `yaml:"bind_tokens"` // optional, or required: a token must name the visitor it was made for
+	PageTraits   []string      `yaml:"page_traits"` // the only traits a page of this site may see
+	// InternalHosts count as the site itself when they appear as a referrer; the
+	// hosts of Origins always do.
+	InternalHosts []string `yaml:"internal_hosts"`
+	Cookie        Cookie   `yaml:"cookie"`
+	Tag           Tag      `yaml:"tag"`
+}
+
+// IdentityKey checks identity tokens whose header names its kid. The algorithm
+// is pinned here, never taken from the token.
+type IdentityKey struct {
+	Kid    string `yaml:"kid"`
+	Alg    string `yaml:"alg"`    // HS256 (with Secret) or EdDSA (with PublicKey)
+	Secret Secret `yaml:"secret"` // at least 32 bytes (RFC 7518, 3.2)
+	// PublicKey is an Ed25519 key, PEM (PKIX) or the 32 bytes as base64. It is
+	// not secret; the type lets it come from env: or file: too. Ed25519 decodes it.
+	PublicKey Secret `yaml:"public_key"`
+}
+
+// Cookie is the visitor cookie. On https the gateway puts __Host- before Name.
+type Cookie struct {
+	Name   string        `yaml:"name"`
+	MaxAge time.Duration `yaml:"max_age"` // at most 400 days, as browsers cap it (RFC 6265bis, 5.5)
+}
+
+// Tag is what the site's tag does.
+type Tag struct {
+	Autocapture bool   `yaml:"autocapture"` // page views and what the switches below allow, without any call
+	Clicks      bool   `yaml:"clicks"`      // clicks, outbound links, downloads
+	SPA         bool   `yaml:"spa"`         // page views when a script changes the URL
+	Consent     string `yaml:"consent"`     // none: send at once; pending: hold until told; required: send nothing until granted
+	RespectGPC  bool   `yaml:"respect_gpc"` // Global Privacy Control counts as denied
+	Slots       bool   `yaml:"slots"`       // fill data-reuna-slot elements
+	Global      string `yaml:"global"`      // name of the tag's global variable
+}
+
+// Identifier is one type of identifier.
+type Identifier struct {
+	From         []string `yaml:"from"`           // paths in an event, such as traits.crmId
+	MaxPerPerson int      `yaml:"max_per_person"` // 1 to 1000
+	MaxPersons   int      `yaml:"max_persons"`    // 0: no limit
+	Blocked      []string `yaml:"blocked"`        // values that identify nobody, besides the built-in ones
+	Normalise    string   `yaml:"normalise"`      // trim, lower, email or phone
+}
+
+// Retention says how long and how exactly things are kept.
+type Retention struct {
+	Events time.Duration `yaml:"events"`
+	IP     string        `yaml:"ip"` // truncated (/24, /48), full or none
+}
+
+// Limits bound what one sender may cost. A rate of 0 switches that rate limit
+// off, and so does 0 connections per address.
+type Limits struct {
+	Event                       Size          `yaml:"event"`        // one event's JSON
+	Batch                       Size          `yaml:"batch"`        // one body, decoded
+	BatchEvents                 int           `yaml:"batch_events"` // events in one body
+	Depth                       int           `yaml:"depth"`        // levels of nesting in an event
+	TraitsPerPerson             int           `yaml:"traits_per_person"`
+	Connections                 int           `yaml:"connections"` // open at once, site listener
+	ConnectionsPerAddress       int           `yaml:"connections_per_address"`
+	ReadTimeout                 time.Duration `yaml:"read_timeout"`  // first byte to last byte of a request
+	WriteTimeout                time.Duration `yaml:"write_timeout"` // the answer
+	IdleTimeout                 time.Duration `yaml:"idle_timeout"`  // a kept-alive connection between requests
+	RequestsPerSecondPerAddress int           `yaml:"requests_per_second_per_address"`
+	BurstPerAddress             int           `yaml:"burst_per_address"`
+	RequestsPerSecondPerKey     int           `yaml:"requests_per_second_per_key"`
+	BurstPerKey                 int           `yaml:"burst_per_key"`
+	QueueBytes                  Size          `yaml:"queue_bytes"` // events waiting for their commit; above it: 503
+}
+
+// Kinds of computed traits.
+const (
+	Affinity = "affinity" // a decaying score for each value of By
+	Count    = "count"    // how many events, all time or within Window
+)
+
+// Trait is a computed trait: what is kept from the events that match.
+type Trait struct {
+	Name     string        `yaml:"name"`
+	Kind     string        `yaml:"kind"`      // Affinity or Count
+	Event    string        `yaml:"event"`     // the event's name; empty: any (Where must then choose)
+	Where    string        `yaml:"where"`     // CEL over event, type, properties, context, time
+	By       string        `yaml:"by"`        // affinity: path of the value that is scored
+	Window   time.Duration `yaml:"window"`    // count: 0 is all time
+	HalfLife time.Duration `yaml:"half_life"` // affinity
+}
+
+// Segment is an audience: the persons for whom When holds.
+type Segment struct {
+	Name string `yaml:"name"`
+	When string `yaml:"when"` // CEL
+}
+
+// Placement is a slot of a page; the first variant whose rule holds is shown.
+type Placement struct {
+	Name     string    `yaml:"name"`
+	Variants []Variant `yaml:"variants"`
+}
+
+// Variant is one content of a placement.
+type Variant struct {
+	Name       string `yaml:"name"`
+	When       string `yaml:"when"`    // CEL; empty: always
+	Holdout    Share  `yaml:"holdout"` // part of the matching visitors who get the default instead
+	Experience string `yaml:"experience"`
+}

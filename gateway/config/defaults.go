@@ -1,0 +1,93 @@
+package config
+
+import "time"
+
+// MaxCookieAge is the longest life browsers give a cookie (RFC 6265bis, 5.5).
+const MaxCookieAge = 400 * 24 * time.Hour
+
+const (
+	day   = 24 * time.Hour
+	month = day * 487 / 16 // a twelfth of 365.25 days; whole in nanoseconds
+
+	maxPerPerson = 1000 // a cluster holds no more identifiers than this
+)
+
+// Default is the configuration of a gateway that was given no file.
+func Default() *Config {
+	return &Config{
+		DataDir:   "./reuna-data",
+		SiteAddr:  "127.0.0.1:8080",
+		DeskAddr:  "127.0.0.1:8081",
+		Demo:      true,
+		APIPrefix: "/v1",
+		TagPrefix: "/tag/",
+		Log:       Log{Level: "info", Format: "text"},
+		Identifiers: map[string]Identifier{
+			"user_id":      {MaxPerPerson: 1, Normalise: "trim"},
+			"anonymous_id": {MaxPerPerson: 50, Normalise: "trim"},
+			"email":        {From: []string{"traits.email"}, MaxPerPerson: 5, Normalise: "email"},
+			"phone":        {From: []string{"traits.phone"}, MaxPerPerson: 5, Normalise: "phone"},
+		},
+		Retention: Retention{Events: 25 * month, IP: "truncated"},
+		Limits: Limits{
+			Event:                       32 * KiB,
+			Batch:                       500 * KiB,
+			BatchEvents:                 2500,
+			Depth:                       20,
+			TraitsPerPerson:             6000,
+			Connections:                 16384,
+			ConnectionsPerAddress:       1024,
+			ReadTimeout:                 10 * time.Second,
+			WriteTimeout:                10 * time.Second,
+			IdleTimeout:                 75 * time.Second,
+			RequestsPerSecondPerAddress: 200,
+			BurstPerAddress:             1000,
+			RequestsPerSecondPerKey:     20000,
+			BurstPerKey:                 40000,
+			QueueBytes:                  64 * MiB,
+		},
+		DedupeWindow: 7 * day,
+		CacheBytes:   128 * MiB,
+	}
+}
+
+// DefaultSite is what a site is before the file says anything about it. Name
+// and write key are still to be given.
+func DefaultSite() Site {
+	return Site{
+		Identify:   "claimed",
+		Session:    day,
+		BindTokens: "optional",
+		Cookie:     Cookie{Name: "reuna", MaxAge: MaxCookieAge},
+		Tag: Tag{
+			Autocapture: true,
+			Clicks:      true,
+			SPA:         true,
+			Consent:     "none",
+			RespectGPC:  true,
+			Slots:       true,
+			Global:      "reuna",
+		},
+	}
+}
+
+const defaultHalfLife = 30 * day
+
+// setDefaults makes the decoder start each site of the file from DefaultSite.
+func (s *Site) setDefaults() { *s = DefaultSite() }
+
+// setDefaults makes the decoder start each identifier that is not built in from
+// these values.
+func (i *Identifier) setDefaults() { *i = Identifier{MaxPerPerson: 5, Normalise: "trim"} }
+
+// settle fills the defaults that depend on what else the file says.
+func (c *Config) settle() {
+	if !c.source.has("demo") {
+		c.Demo = len(c.Sites) == 0
+	}
+	for i := range c.Traits {
+		if t := &c.Traits[i]; t.Kind == Affinity && t.HalfLife == 0 {
+			t.HalfLife = defaultHalfLife
+		}
+	}
+}

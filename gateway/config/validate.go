@@ -1,0 +1,272 @@
+package config
+
+import (
+	"fmt"
+	"maps"
+	"net"
+	"net/netip"
+	"path"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Validate lists every value that cannot be. Nil, or Faults.
+func (c *Config) Validate() error {
+	faults := c.check()
+	faults.sort()
+	return faults.Err()
+}
+
+// checker collects faults of one configuration.
+type checker struct {
+	c      *Config
+	faults Faults
+}
+
+func (c *Config) check() Faults {
+	k := &checker{c: c}
+	k.listeners()
+	k.keys()
+	k.choice("log.level", c.Log.Level, "debug", "info", "warn", "error")
+	k.choice("log.format", c.Log.Format, "text", "json")
+	k.choice("retention.ip", c.Retention.IP, "truncated", "full", "none")
+	k.atLeast("retention.events", c.Retention.Events, day)
+	k.between("dedupe_window", c.DedupeWindow, time.Minute, 90*day)
+	k.size("cache_bytes", c.CacheBytes, MiB, 1<<50)
+	k.limits()
+	k.sites()
+	k.identifiers()
+	k.traits()
+	k.segments()
+	k.placements()
+	return k.faults
+}
+
+func (k *checker) fault(path, format string, args ...any) {
+	k.faults = append(k.faults, k.c.Fault(path, fmt.Sprintf(format, args...)))
+}
+
+func (k *checker) listeners() {
+	c := k.c
+	if c.DataDir == "" {
+		k.fault("data_dir", "saw nothing, expected a folder")
+	}
+	k.address("site_addr", c.SiteAddr)
+	k.address("desk_addr", c.DeskAddr)
+	if c.SiteAddr == c.DeskAddr && !strings.HasSuffix(c.SiteAddr, ":0") {
+		k.fault("desk_addr", "saw the address of site_addr, %s; the two listeners need one each", quoted(c.DeskAddr))
+	}
+	for i, p := range c.TrustedProxies {
+		at := index("trusted_proxies", i)
+		switch {
+		case !p.IsValid():
+			k.fault(at, "saw nothing, expected an address range such as 10.0.0.0/8, or one address")
+		case p.Bits() == 0:
+			k.fault(at, "saw %s, which trusts everyone: any visitor could choose their own address; name your proxies", p)
+		case p != p.Masked():
+			k.fault(at, "saw %s, whose address has bits behind the /%d; expected %s", p, p.Bits(), p.Masked())
+		}
+	}
+	k.prefixes()
+}
+
+// fixedPaths are the site listener's own; no setting may cover them.
+var fixedPaths = [...]string{"/demo", "/healthz", "/readyz", "/openapi.yaml"}
+
+func (k *checker) prefixes() {
+	api, tag := k.c.APIPrefix, k.c.TagPrefix
+	apiOK := k.urlPath("api_prefix", api, api, "/v1")
+	tagOK := k.urlPath("tag_prefix", tag, strings.TrimSuffix(tag, "/"), "/tag/")
+	if tagOK && !strings.HasSuffix(tag, "/") {
+		k.fault("tag_prefix", "saw %s, expected a path that ends with a slash, such as /tag/", quoted(tag))
+	}
+	if apiOK && tagOK && strings.TrimSuffix(tag, "/") == api {
+		k.fault("tag_prefix", "saw the path of api_prefix, %s; the two need one each", quoted(tag))
+	}
+}
+
+var pathForm = regexp.MustCompile(`^(/[A-Za-z0-9._~-]+)+$`)
+
+// urlPath checks that bare, which is written as text, is a clean path of ours.
+func (k *checker) urlPath(at, text, bare, example string) bool {
+	if !pathForm.MatchString(bare) || path.Clean(bare) != bare {
+		k.fault(at, "saw %s, expected a path of letters, digits and . _ ~ - such as %s", quoted(text), example)
+		return false
+	}
+	for _, fixed := range fixedPaths {
+		if bare == fixed {
+			k.fault(at, "saw %s, which the gateway serves itself; choose another path such as %s", quoted(text), example)
+			return false
+		}
+	}
+	return true
+}
+
+// address checks a listener's host:port.
+func (k *checker) address(at, addr string) {
+	host, port, err := net.SplitHostPort(addr)
+	if err != nil {
+		k.fault(at, "saw %s, expected host:port such as 127.0.0.1:8080 (port 0 picks a free one)", quoted(addr))
+		return
+	}
+	if n, err := strconv.Atoi(port); err != nil || n < 0 || n > 65535 {
+		k.fault(at, "saw the port %s, expected a number from 0 to 65535", quoted(port))
+	}
+	if _, err := netip.ParseAddr(host); host != "" && err != nil && !hostForm.MatchString(host) {
+		k.fault(at, "saw the host %s, expected an address, a host name or nothing", quoted(host))
+	}
+}
+
+const minKey = 16 // bytes; a shorter bearer key can be guessed
+
+func (k *checker) keys() {
+	if m := k.c.MasterKey; !m.IsZero() && !m.pending() {
+		if _, err := MasterKeyBytes(m.Reveal()); err != nil {
+			k.fault("master_key", "%v", err)
+		}
+	}
+	for i, key := range k.c.AdminKeys {
+		k.secret(index("admin_keys", i), key, minKey)
+	}
+}
+
+// secret checks the length of a secret whose text is known.
+func (k *checker) secret(at string, s Secret, least int) {
+	switch n := len(s.Reveal()); {
+	case s.pending():
+	case n == 0:
+		k.fault(at, "saw nothing, expected a secret, env:NAME or file:PATH")
+	case n < least:
+		k.fault(at, "saw %d bytes, expected a secret of at least %d (make one with: openssl rand -hex 32)", n, least)
+	}
+}
+
+func (k *checker) limits() {
+	l := k.c.Limits
+	k.size("limits.event", l.Event, KiB, 16*MiB)
+	k.size("limits.batch", l.Batch, KiB, 64*MiB)
+	if l.Batch < l.Event {
+		k.fault("limits.batch", "saw %s, less than limits.event (%s); a batch must have room for one event", l.Batch, l.Event)
+	}
+	k.size("limits.queue_bytes", l.QueueBytes, MiB, 1<<40)
+	if l.QueueBytes < l.Batch {
+		k.fault("limits.queue_bytes", "saw %s, less than limits.batch (%s); the queue must have room for one batch", l.QueueBytes, l.Batch)
+	}
+	const many = 1 << 31
+	k.number("limits.batch_events", l.BatchEvents, 1, 1_000_000)
+	k.number("limits.depth", l.Depth, 2, 100)
+	k.number("limits.traits_per_person", l.TraitsPerPerson, 1, 1_000_000)
+	k.number("limits.connections", l.Connections, 1, 1<<20)
+	k.number("limits.connections_per_address", l.ConnectionsPerAddress, 0, 1<<20)
+	k.between("limits.read_timeout", l.ReadTimeout, 100*time.Millisecond, time.Hour)
+	k.between("limits.write_timeout", l.WriteTimeout, 100*time.Millisecond, time.Hour)
+	k.between("limits.idle_timeout", l.IdleTimeout, 100*time.Millisecond, day)
+	for _, r := range []struct {
+		who         string
+		rate, burst int
+	}{
+		{"address", l.RequestsPerSecondPerAddress, l.BurstPerAddress},
+		{"key", l.RequestsPerSecondPerKey, l.BurstPerKey},
+	} {
+		k.number("limits.requests_per_second_per_"+r.who, r.rate, 0, many)
+		if r.rate > 0 {
+			k.number("limits.burst_per_"+r.who, r.burst, 1, many)
+		}
+	}
+}
+
+func (k *checker) traits() {
+	names := map[string]int{}
+	for i, t := range k.c.Traits {
+		at := index("traits", i)
+		// Rules read computed.NAME, so the name must be one word to CEL.
+		k.name(at+".name", t.Name, traitForm, "letters, digits and _ (rules read it as computed.name)")
+		k.unique(at+".name", t.Name, names, i, "a trait of that name")
+		switch t.Kind {
+		case Affinity:
+			if !eventPath.MatchString(t.By) {
+				k.fault(at+".by", "saw %s, expected the path of the value to score, such as properties.category", quoted(t.By))
+			}
+			k.atLeast(at+".half_life", t.HalfLife, time.Minute)
+			if t.Window != 0 {
+				k.fault(at+".window", "an affinity fades by its half_life and has no window; leave it out")
+			}
+		case Count:
+			if t.By != "" {
+				k.fault(at+".by", "a count has no by; leave it out, or use kind: affinity")
+			}
+			if t.HalfLife != 0 {
+				k.fault(at+".half_life", "a count has no half_life; leave it out, or use kind: affinity")
+			}
+			if t.Window != 0 {
+				k.atLeast(at+".window", t.Window, time.Second)
+			}
+		default:
+			k.choice(at+".kind", t.Kind, Affinity, Count)
+		}
+		if t.Event == "" && t.Where == "" {
+			k.fault(at+".event", "saw neither event nor where; say which events count")
+		}
+	}
+}
+
+func (k *checker) segments() {
+	names := map[string]int{}
+	for i, s := range k.c.Segments {
+		at := index("segments", i)
+		k.label(at+".name", s.Name)
+		k.unique(at+".name", s.Name, names, i, "a segment of that name")
+		if s.When == "" {
+			k.fault(at+".when", "saw no rule, expected one such as counts.orders > 0")
+		}
+	}
+}
+
+func (k *checker) placements() {
+	names := map[string]int{}
+	for i, p := range k.c.Placements {
+		at := index("placements", i)
+		k.label(at+".name", p.Name)
+		k.unique(at+".name", p.Name, names, i, "a placement of that name")
+		if len(p.Variants) == 0 {
+			k.fault(at+".variants", "saw none, expected at least one variant")
+		}
+		variants := map[string]int{}
+		for j, v := range p.Variants {
+			at := index(at+".variants", j)
+			k.label(at+".name", v.Name)
+			k.unique(at+".name", v.Name, variants, j, "a variant of that name")
+			if !(v.Holdout >= 0 && v.Holdout <= 1) {
+				k.fault(at+".holdout", "saw %s, expected 0%% to 100%%", v.Holdout)
+			}
+			if v.When == "" && j < len(p.Variants)-1 {
+				k.fault(at+".when", "the variant has no rule, so it always matches and those after it never show; move it to the end")
+			}
+		}
+	}
+}
+
+func (k *checker) identifiers() {
+	for _, name := range slices.Sorted(maps.Keys(k.c.Identifiers)) {
+		id, at := k.c.Identifiers[name], "identifiers."+name
+		k.name(at, name, typeForm, "lower-case letters, digits and _, such as crm_id")
+		if name == "person" {
+			k.fault(at, "person is the desk's own word for a person's id; choose another name")
+		}
+		for i, p := range id.From {
+			if !eventPath.MatchString(p) {
+				k.fault(index(at+".from", i), "saw %s, expected a path into traits, properties or context, such as traits.crmId", quoted(p))
+			}
+		}
+		most := maxPerPerson
+		if name == "user_id" {
+			most = 1 // two user_ids are two persons, that is the meaning of the type
+		}
+		k.number(at+".max_per_person", id.MaxPerPerson, 1, most)
+		k.number(at+".max_persons", id.MaxPersons, 0, 1<<31)
+		k.choice(at+".normalise", id.Normalise, "trim", "lower", "email", "phone")
+	}
+}
