@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/reuna/reuna/identity/id"
+	"github.com/reuna/reuna/identity/wire"
 )
 
 // codecVersion is the first byte of every encoded event. A change of the layout
@@ -36,8 +37,7 @@ func (e *Event) AppendBinary(dst []byte) []byte {
 	}
 	dst = binary.AppendUvarint(dst, uint64(e.Geo.ASN))
 	for _, s := range e.strings() {
-		dst = binary.AppendUvarint(dst, uint64(len(*s)))
-		dst = append(dst, *s...)
+		dst = wire.AppendText(dst, *s)
 	}
 	return dst
 }
@@ -45,24 +45,24 @@ func (e *Event) AppendBinary(dst []byte) []byte {
 // Decode reads a record that AppendBinary made. The event's strings are windows
 // into record, which must not be written to afterwards.
 func Decode(e *Event, record string) error {
-	d := decoder{s: record}
-	if v := d.byte(); v != codecVersion {
+	d := wire.NewReader(record)
+	if v := d.Byte(); v != codecVersion {
 		return fmt.Errorf("%w: version %d; this program reads version %d", ErrCorrupt, v, codecVersion)
 	}
-	*e = Event{Type: Type(d.byte()), Source: Source(d.byte()), Trust: id.Trust(d.byte())}
-	e.Bot.Is = d.byte() == 1
-	e.ReceivedAt = d.varint()
+	*e = Event{Type: Type(d.Byte()), Source: Source(d.Byte()), Trust: id.Trust(d.Byte())}
+	e.Bot.Is = d.Byte() == 1
+	e.ReceivedAt = d.Int()
 	for _, t := range [...]*int64{&e.Timestamp, &e.OriginalTimestamp, &e.SentAt} {
-		if z := d.uvarint(); z != 0 {
+		if z := d.Uint(); z != 0 {
 			z--
 			*t = e.ReceivedAt + (int64(z>>1) ^ -int64(z&1))
 		}
 	}
-	e.Geo.ASN = uint32(d.uvarint())
+	e.Geo.ASN = uint32(d.Uint())
 	for _, s := range e.strings() {
-		*s = d.text()
+		*s = d.Text()
 	}
-	if d.bad || len(d.s) != 0 || e.Type == 0 || int(e.Type) >= len(typeNames) {
+	if !d.Done() || e.Type == 0 || int(e.Type) >= len(typeNames) {
 		*e = Event{}
 		return ErrCorrupt
 	}
@@ -81,47 +81,4 @@ func (e *Event) strings() [38]*string {
 		&e.Traffic.ClickID, &e.Traffic.ClickType, &e.Traffic.Referrer,
 		&e.Bot.Class, &e.Bot.Name, &e.Bot.Reason,
 	}
-}
-
-type decoder struct {
-	s   string
-	bad bool
-}
-
-func (d *decoder) byte() byte {
-	if len(d.s) == 0 {
-		d.bad = true
-		return 0
-	}
-	b := d.s[0]
-	d.s = d.s[1:]
-	return b
-}
-
-func (d *decoder) uvarint() (v uint64) {
-	for shift := 0; shift < 64; shift += 7 {
-		b := d.byte()
-		v |= uint64(b&0x7f) << shift
-		if b < 0x80 {
-			return v
-		}
-	}
-	d.bad = true
-	return 0
-}
-
-func (d *decoder) varint() int64 {
-	z := d.uvarint()
-	return int64(z>>1) ^ -int64(z&1)
-}
-
-func (d *decoder) text() string {
-	n := d.uvarint()
-	if n > uint64(len(d.s)) {
-		d.bad = true
-		return ""
-	}
-	s := d.s[:n]
-	d.s = d.s[n:]
-	return s
 }

@@ -1,0 +1,187 @@
+package facet
+
+import (
+	"errors"
+	"maps"
+	"slices"
+
+	"github.com/reuna/reuna/identity/event"
+	"github.com/reuna/reuna/identity/id"
+	"github.com/reuna/reuna/identity/wire"
+)
+
+// codecVersion is the first byte of a facet's record; a new layout takes a new
+// number and Decode keeps reading the old ones.
+const codecVersion = 1
+
+// ErrCorrupt says that bytes are not an encoded facet.
+var ErrCorrupt = errors.New("facet: encoded facet is corrupt")
+
+// AppendBinary appends the facet's record. Maps are written in the order of
+// their keys, so equal facets give equal bytes.
+func (f *Facet) AppendBinary(dst []byte) []byte {
+	dst = append(dst, codecVersion, byte(f.Key.Trust))
+	dst = wire.AppendText(dst, f.Key.AnonymousID)
+	dst = wire.AppendText(dst, f.Key.UserID)
+	for _, n := range [...]int64{f.First, f.Last, f.Events, f.Pageviews, f.BotEvents, f.Visits.Older} {
+		dst = wire.AppendInt(dst, n)
+	}
+	dst = wire.AppendUint(dst, uint64(len(f.Visits.Spans)))
+	prev := int64(0)
+	for _, s := range f.Visits.Spans {
+		dst = wire.AppendInt(dst, s.Start-prev)
+		dst = wire.AppendInt(dst, s.End-s.Start)
+		prev = s.End
+	}
+	dst = wire.AppendUint(dst, uint64(len(f.Traits)))
+	for _, name := range slices.Sorted(maps.Keys(f.Traits)) {
+		t := f.Traits[name]
+		dst = wire.AppendText(dst, name)
+		dst = wire.AppendText(dst, string(t.Value))
+		dst = appendStamp(dst, t.At)
+		dst = append(dst, byte(t.Trust), byte(t.Source))
+		dst = wire.AppendText(dst, t.Site)
+	}
+	dst = wire.AppendUint(dst, uint64(len(f.Orders)))
+	for _, k := range slices.Sorted(maps.Keys(f.Orders)) {
+		o := f.Orders[k]
+		dst = wire.AppendText(dst, k)
+		dst = appendStamp(dst, o.At)
+		dst = wire.AppendInt(dst, o.Micros)
+		dst = wire.AppendText(dst, o.Currency)
+	}
+	dst = appendLast(dst, &f.Device, deviceTexts)
+	dst = appendLast(dst, &f.Geo, geoTexts)
+	dst = wire.AppendUint(dst, uint64(f.Geo.Value.ASN))
+	dst = appendLast(dst, &f.Traffic, trafficTexts)
+	dst = appendLast(dst, &f.Arrival, trafficTexts)
+	dst = appendLast(dst, &f.Site, itself)
+	dst = wire.AppendUint(dst, uint64(len(f.Computed)))
+	for _, name := range slices.Sorted(maps.Keys(f.Computed)) {
+		dst = wire.AppendText(dst, name)
+		dst = f.Computed[name].append(dst)
+	}
+	return dst
+}
+
+func itself(s *string) []*string { return []*string{s} }
+
+func appendStamp(dst []byte, s Stamp) []byte {
+	return wire.AppendUint(wire.AppendInt(dst, s.Time), s.Tie)
+}
+
+func appendLast[T any](dst []byte, l *Last[T], texts func(*T) []*string) []byte {
+	if !l.Set {
+		return append(dst, 0)
+	}
+	dst = appendStamp(append(dst, 1), l.At)
+	v := l.Value
+	for _, s := range texts(&v) {
+		dst = wire.AppendText(dst, *s)
+	}
+	return dst
+}
+
+func (s *Series) append(dst []byte) []byte {
+	dst = wire.AppendInt(dst, s.Width)
+	dst = wire.AppendInt(dst, s.Buckets)
+	dst = wire.AppendUint(dst, uint64(len(s.Keys)))
+	for _, k := range slices.Sorted(maps.Keys(s.Keys)) {
+		dst = wire.AppendText(dst, k)
+		dst = wire.AppendUint(dst, uint64(len(s.Keys[k])))
+		prev := int64(0)
+		for _, b := range s.Keys[k] {
+			dst = wire.AppendInt(dst, b.Index-prev)
+			dst = wire.AppendInt(dst, b.N)
+			prev = b.Index
+		}
+	}
+	return dst
+}
+
+// Decode reads a record that AppendBinary made. The facet's texts are windows
+// into record.
+func Decode(record string) (*Facet, error) {
+	r := wire.NewReader(record)
+	if r.Byte() != codecVersion {
+		return nil, ErrCorrupt
+	}
+	f := &Facet{}
+	f.Key.Trust = id.Trust(r.Byte())
+	f.Key.AnonymousID, f.Key.UserID = r.Text(), r.Text()
+	for _, n := range [...]*int64{&f.First, &f.Last, &f.Events, &f.Pageviews, &f.BotEvents, &f.Visits.Older} {
+		*n = r.Int()
+	}
+	prev := int64(0)
+	for range r.Count() {
+		start := prev + r.Int()
+		prev = start + r.Int()
+		f.Visits.Spans = append(f.Visits.Spans, Span{start, prev})
+	}
+	if n := r.Count(); n > 0 {
+		f.Traits = make(map[string]Trait, n)
+		for range n {
+			name := r.Text()
+			t := Trait{Value: event.Value(r.Text()), At: readStamp(r)}
+			t.Trust, t.Source = id.Trust(r.Byte()), event.Source(r.Byte())
+			t.Site = r.Text()
+			f.Traits[name] = t
+		}
+	}
+	if n := r.Count(); n > 0 {
+		f.Orders = make(map[string]Order, n)
+		for range n {
+			k := r.Text()
+			f.Orders[k] = Order{At: readStamp(r), Micros: r.Int(), Currency: r.Text()}
+		}
+	}
+	readLast(r, &f.Device, deviceTexts)
+	readLast(r, &f.Geo, geoTexts)
+	f.Geo.Value.ASN = uint32(r.Uint())
+	readLast(r, &f.Traffic, trafficTexts)
+	readLast(r, &f.Arrival, trafficTexts)
+	readLast(r, &f.Site, itself)
+	if n := r.Count(); n > 0 {
+		f.Computed = make(map[string]*Series, n)
+		for range n {
+			name := r.Text()
+			f.Computed[name] = readSeries(r)
+		}
+	}
+	if !r.Done() {
+		return nil, ErrCorrupt
+	}
+	return f, nil
+}
+
+func readStamp(r *wire.Reader) Stamp { return Stamp{Time: r.Int(), Tie: r.Uint()} }
+
+func readLast[T any](r *wire.Reader, l *Last[T], texts func(*T) []*string) {
+	if r.Byte() != 1 {
+		return
+	}
+	l.Set, l.At = true, readStamp(r)
+	for _, s := range texts(&l.Value) {
+		*s = r.Text()
+	}
+}
+
+func readSeries(r *wire.Reader) *Series {
+	s := &Series{Width: r.Int(), Buckets: r.Int()}
+	if s.Width <= 0 || s.Buckets < 0 {
+		r.Fail()
+	}
+	n := r.Count()
+	s.Keys = make(map[string][]Bucket, n)
+	for range n {
+		k := r.Text()
+		list := make([]Bucket, 0, min(r.Count(), maxSeriesBuckets+1))
+		prev := int64(0)
+		for range cap(list) {
+			prev += r.Int()
+			list = append(list, Bucket{prev, r.Int()})
+		}
+		s.Keys[k] = list
+	}
+	return s
+}

@@ -1,0 +1,280 @@
+// Package facet keeps what we know of a person in pieces that never have to be
+// moved: one facet for each device, for each user it said it was, at each level
+// of trust. An event folds into exactly one facet, and a profile is the join of
+// the facets that belong to a cluster.
+package facet
+
+import (
+	"cmp"
+	"hash/fnv"
+	"strings"
+
+	"github.com/reuna/reuna/identity/event"
+	"github.com/reuna/reuna/identity/id"
+)
+
+// Key names a facet. The zero texts stand for "none said".
+type Key struct {
+	AnonymousID string
+	UserID      string
+	Trust       id.Trust
+}
+
+// KeyOf gives the one facet that e folds into. A blocked identifier must have
+// been emptied before.
+func KeyOf(e *event.Event) Key {
+	return Key{AnonymousID: e.AnonymousID, UserID: e.UserID, Trust: e.Trust}
+}
+
+// Less orders keys by their texts, then by trust.
+func (k Key) Less(o Key) bool { return k.Compare(o) < 0 }
+
+// Compare orders keys for slices.SortFunc.
+func (k Key) Compare(o Key) int {
+	return cmp.Or(strings.Compare(k.AnonymousID, o.AnonymousID), strings.Compare(k.UserID, o.UserID), cmp.Compare(k.Trust, o.Trust))
+}
+
+// Owner is the identifier whose cluster the facet belongs to in view v: its
+// user's, where the facet's trust reaches and nobody has cut the two; its
+// device's otherwise. (identity.md, "Facets")
+func (k Key) Owner(v id.View, cut bool) id.ID {
+	if k.UserID != "" && (k.AnonymousID == "" || v.Reaches(k.Trust) && !cut) {
+		return id.ID{Type: id.UserID, Value: k.UserID}
+	}
+	return id.ID{Type: id.AnonymousID, Value: k.AnonymousID}
+}
+
+// Stamp orders writes to one value: by event time, then by the message. The
+// larger one wins.
+type Stamp struct {
+	Time int64  // ms
+	Tie  uint64 // a hash of the message's id
+}
+
+// StampOf is the stamp of everything that e writes.
+func StampOf(e *event.Event) Stamp {
+	h := fnv.New64a()
+	h.Write([]byte(e.MessageID))
+	return Stamp{e.Timestamp, h.Sum64()}
+}
+
+// After says that s is the later write.
+func (s Stamp) After(o Stamp) bool {
+	return s.Time > o.Time || s.Time == o.Time && s.Tie > o.Tie
+}
+
+// Last is a value of which the latest write stays (first: the earliest). Equal
+// stamps are the same write.
+type Last[T any] struct {
+	At    Stamp
+	Value T
+	Set   bool
+}
+
+func (l *Last[T]) put(at Stamp, v T) {
+	if !l.Set || at.After(l.At) {
+		*l = Last[T]{at, v, true}
+	}
+}
+
+func (l *Last[T]) putFirst(at Stamp, v T) {
+	if !l.Set || l.At.After(at) {
+		*l = Last[T]{at, v, true}
+	}
+}
+
+// Trait is one value that somebody said of the person, with where it came from.
+type Trait struct {
+	Value  event.Value // null when it was taken back
+	At     Stamp
+	Trust  id.Trust
+	Site   string
+	Source event.Source
+}
+
+// wins is the rule of identity.md: verified beats claimed; within a trust the
+// newest wins.
+func (t *Trait) wins(o *Trait) bool {
+	if t.Trust != o.Trust {
+		return t.Trust > o.Trust
+	}
+	return t.At.After(o.At)
+}
+
+// Order is one purchase. Amounts are integers of a millionth, so that sums do
+// not depend on their order.
+type Order struct {
+	At       Stamp
+	Micros   int64
+	Currency string
+}
+
+// Facet is everything that one device contributed while it said it was one
+// user. Every member is a commutative and idempotent-by-event monoid: folding
+// the same set of events in any order gives the same facet, and Join of two
+// facets is the facet of both sets.
+//
+// Bounds (each drops the oldest, and only then can order matter): 96 visits,
+// 2,000 orders, MaxTraits traits, 64 keys and 100 buckets a series.
+type Facet struct {
+	Key Key
+
+	First, Last int64 // event times
+	Events      int64
+	Pageviews   int64
+	BotEvents   int64
+
+	Visits   Visits
+	Traits   map[string]Trait
+	Orders   map[string]Order // by order id
+	Device   Last[event.Device]
+	Geo      Last[event.Geo]
+	Traffic  Last[event.Traffic] // latest source that an event named
+	Arrival  Last[event.Traffic] // first one
+	Site     Last[string]
+	Computed map[string]*Series // by the definition's series name
+}
+
+// Bounds of a facet.
+const (
+	maxOrders = 2000
+	// MaxTraits is the default of limits.traits_per_person.
+	MaxTraits = 6000
+)
+
+// Rules are what folding needs to know besides the event.
+type Rules struct {
+	// MaxTraits bounds the traits of one facet; 0 means MaxTraits.
+	MaxTraits int
+	// Contribute names what the event adds to computed traits: for each, the
+	// series, the key in it and how many. Nil when nothing is defined.
+	Contribute func(e *event.Event, add func(s SeriesSpec, key string, n int64))
+}
+
+// Fold adds one event. It keeps no reference to the event's memory. refused
+// counts traits that a bound kept out.
+func (f *Facet) Fold(e *event.Event, r *Rules) (refused int) {
+	at := StampOf(e)
+	f.Events++
+	if f.First == 0 || e.Timestamp < f.First {
+		f.First = e.Timestamp
+	}
+	f.Last = max(f.Last, e.Timestamp)
+	if e.Bot.Is {
+		f.BotEvents++
+	}
+	if e.Type == event.Page || e.Type == event.Screen {
+		f.Pageviews++
+	}
+	f.Visits.Add(e.Timestamp)
+	if e.Device != (event.Device{}) {
+		f.Device.put(at, keep(e.Device, f.Device.Value, deviceTexts))
+	}
+	if e.Geo != (event.Geo{}) {
+		f.Geo.put(at, keep(e.Geo, f.Geo.Value, geoTexts))
+	}
+	if e.Traffic.Channel != "" {
+		f.Traffic.put(at, keep(e.Traffic, f.Traffic.Value, trafficTexts))
+		f.Arrival.putFirst(at, keep(e.Traffic, f.Arrival.Value, trafficTexts))
+	}
+	f.Site.put(at, keep(e.Site, f.Site.Value, itself))
+	if e.Type == event.Identify {
+		refused = f.foldTraits(e, at, r)
+	}
+	if e.Type == event.Track && e.Name == "Order Completed" {
+		f.foldOrder(e, at)
+	}
+	if r.Contribute != nil {
+		r.Contribute(e, func(s SeriesSpec, key string, n int64) { f.series(s).Add(key, e.Timestamp, n) })
+	}
+	return refused
+}
+
+func (f *Facet) foldTraits(e *event.Event, at Stamp, r *Rules) (refused int) {
+	most := cmp.Or(r.MaxTraits, MaxTraits)
+	e.Traits.Each(func(name string, v event.Value) bool {
+		have, ok := f.Traits[name]
+		t := Trait{At: at, Trust: e.Trust, Source: e.Source}
+		switch {
+		case ok && !t.wins(&have):
+			return true
+		case !ok && len(f.Traits) >= most:
+			refused++
+			return true
+		}
+		if f.Traits == nil {
+			f.Traits = map[string]Trait{}
+		}
+		t.Value, t.Site = event.Value(strings.Clone(string(v))), strings.Clone(e.Site)
+		f.Traits[strings.Clone(name)] = t
+		return true
+	})
+	return refused
+}
+
+// foldOrder counts an order once by its order_id, however often a reloaded
+// thank-you page reports it. The amount is `revenue`, else `total`, else
+// `value` (Segment's e-commerce spec, then GA4's).
+func (f *Facet) foldOrder(e *event.Event, at Stamp) {
+	key := e.Properties.Get("order_id").Text()
+	if key == "" {
+		key = e.MessageID
+	}
+	o := Order{At: at, Currency: strings.Clone(strings.ToUpper(e.Properties.Get("currency").Text()))}
+	for _, name := range [...]string{"revenue", "total", "value"} {
+		if v := e.Properties.Get(name); v != "" {
+			o.Micros, _ = Micros(v)
+			break
+		}
+	}
+	if len(o.Currency) > 8 {
+		o.Currency = ""
+	}
+	if f.Orders == nil {
+		f.Orders = map[string]Order{}
+	}
+	f.putOrder(strings.Clone(key), o)
+}
+
+// putOrder keeps the earliest report of an order.
+func (f *Facet) putOrder(key string, o Order) {
+	if have, ok := f.Orders[key]; ok && !have.At.After(o.At) {
+		return
+	}
+	f.Orders[key] = o
+	if len(f.Orders) > maxOrders {
+		oldest := key
+		for k, x := range f.Orders {
+			if at := f.Orders[oldest].At; at.After(x.At) || at == x.At && k < oldest {
+				oldest = k
+			}
+		}
+		delete(f.Orders, oldest)
+	}
+}
+
+// keep gives v with memory of its own: have's, when they are equal (nearly
+// always), otherwise a copy, so that no facet holds on to a request's body.
+func keep[T comparable](v, have T, texts func(*T) []*string) T {
+	if v == have {
+		return have
+	}
+	for _, s := range texts(&v) {
+		*s = strings.Clone(*s)
+	}
+	return v
+}
+
+// The texts of each value, in the order of the facet's record.
+
+func deviceTexts(d *event.Device) []*string {
+	return []*string{&d.Type, &d.OS, &d.OSVersion, &d.Browser, &d.BrowserVersion, &d.Vendor, &d.Model}
+}
+
+func geoTexts(g *event.Geo) []*string {
+	return []*string{&g.Country, &g.Region, &g.City, &g.Postcode, &g.Timezone, &g.ASOrg}
+}
+
+func trafficTexts(t *event.Traffic) []*string {
+	return []*string{&t.Channel, &t.Source, &t.Medium, &t.Campaign, &t.Term, &t.Content, &t.ClickID, &t.ClickType, &t.Referrer}
+}

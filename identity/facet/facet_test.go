@@ -1,0 +1,220 @@
+package facet
+
+import (
+	"bytes"
+	"fmt"
+	"math/rand/v2"
+	"reflect"
+	"slices"
+	"testing"
+
+	"github.com/reuna/reuna/identity/event"
+	"github.com/reuna/reuna/identity/id"
+)
+
+const day = int64(24 * 3600 * 1000)
+
+func rules() *Rules {
+	return &Rules{Contribute: func(e *event.Event, add func(SeriesSpec, string, int64)) {
+		if e.Name == "Product Viewed" {
+			add(SeriesSpec{"favourite@1", day / 2, 90}, e.Properties.Get("category").Text(), 1)
+		}
+	}}
+}
+
+// history makes n events of one device within 30 days: few enough to stay
+// inside every bound, where order must leave no trace.
+func history(r *rand.Rand, anonymous, user string, trust id.Trust, n int) []event.Event {
+	list := make([]event.Event, n)
+	for i := range list {
+		e := &list[i]
+		*e = event.Event{AnonymousID: anonymous, UserID: user, Trust: trust, Site: "shop", MessageID: fmt.Sprint(anonymous, user, i),
+			Timestamp: 1_700_000_000_000 + r.Int64N(60)*day/2 + r.Int64N(3)*VisitGap/2, Type: event.Page}
+		e.Device = event.Device{Type: "desktop", Browser: []string{"Firefox", "Chrome"}[r.IntN(2)]}
+		e.Geo.Country = []string{"FI", "SE"}[r.IntN(2)]
+		if r.IntN(3) == 0 {
+			e.Traffic = event.Traffic{Channel: "Organic Search", Source: []string{"google", "bing"}[r.IntN(2)]}
+		}
+		switch r.IntN(4) {
+		case 0:
+			e.Type, e.Name = event.Track, "Product Viewed"
+			e.Properties = event.Value(fmt.Sprintf(`{"category":%q}`, []string{"thrillers", "cooking"}[r.IntN(2)]))
+		case 1:
+			e.Type, e.Name = event.Track, "Order Completed"
+			e.Properties = event.Value(fmt.Sprintf(`{"order_id":"o%d","revenue":%d.1,"currency":"eur"}`, r.IntN(5), r.IntN(3)))
+		case 2:
+			e.Type = event.Identify
+			e.Traits = event.Value(fmt.Sprintf(`{"plan":"p%d","t%d":%d}`, r.IntN(4), r.IntN(3), i))
+		}
+	}
+	return list
+}
+
+func fold(events []event.Event) *Facet {
+	f := &Facet{Key: KeyOf(&events[0])}
+	for i := range events {
+		f.Fold(&events[i], rules())
+	}
+	return f
+}
+
+func TestOrderOfFoldingLeavesNoTrace(t *testing.T) {
+	for seed := range uint64(200) {
+		r := rand.New(rand.NewPCG(seed, 1))
+		events := history(r, "a1", "", id.Claimed, 1+r.IntN(60))
+		want := fold(events).AppendBinary(nil)
+		for range 5 {
+			r.Shuffle(len(events), func(i, j int) { events[i], events[j] = events[j], events[i] })
+			if got := fold(events).AppendBinary(nil); !bytes.Equal(got, want) {
+				t.Fatalf("seed %d: two orders, two facets", seed)
+			}
+		}
+		f, err := Decode(string(want))
+		if err != nil || !bytes.Equal(f.AppendBinary(nil), want) {
+			t.Fatalf("seed %d: the record does not come back: %v", seed, err)
+		}
+	}
+}
+
+// TestJoiningEqualsFoldingTogether: one device's history cut in two facets
+// (before and after a login, say) joins to the profile of the whole.
+func TestJoiningEqualsFoldingTogether(t *testing.T) {
+	for seed := range uint64(200) {
+		r := rand.New(rand.NewPCG(seed, 2))
+		events := history(r, "a1", "", id.Claimed, 2+r.IntN(60))
+		whole := Join([]*Facet{fold(events)})
+		cut := 1 + r.IntN(len(events)-1)
+		before, after := fold(events[:cut]), fold(events[cut:])
+		after.Key.UserID = "u1"
+		for _, list := range [][]*Facet{{before, after}, {after, before}} {
+			if got := Join(list); !reflect.DeepEqual(got, whole) {
+				t.Fatalf("seed %d: joined\n%+v\nfolded whole\n%+v", seed, got, whole)
+			}
+		}
+		if got := fold(events[:cut]).AppendBinary(nil); !bytes.Equal(got, before.AppendBinary(nil)) {
+			t.Fatalf("seed %d: joining changed a facet", seed)
+		}
+	}
+}
+
+func TestVerifiedValuesBeatNewerClaims(t *testing.T) {
+	identify := func(trust id.Trust, at int64, traits event.Value) *Facet {
+		f := &Facet{Key: Key{"a1", "u1", trust}}
+		f.Fold(&event.Event{Type: event.Identify, Trust: trust, Timestamp: at, MessageID: fmt.Sprint(at), Traits: traits}, &Rules{})
+		return f
+	}
+	p := Join([]*Facet{identify(id.Claimed, 9, `{"plan":"free","x":1}`), identify(id.Verified, 3, `{"plan":"pro"}`)})
+	if p.Traits["plan"].Value != `"pro"` || p.Traits["x"].Value != "1" {
+		t.Errorf("traits %v", p.Traits)
+	}
+}
+
+func TestAFacetBelongsToItsUserWhereTrustReaches(t *testing.T) {
+	user, device := id.ID{Type: id.UserID, Value: "u"}, id.ID{Type: id.AnonymousID, Value: "a"}
+	for _, c := range []struct {
+		key  Key
+		view id.View
+		cut  bool
+		want id.ID
+	}{
+		{Key{"a", "u", id.Verified}, id.VerifiedView, false, user},
+		{Key{"a", "u", id.Verified}, id.AllView, false, user},
+		{Key{"a", "u", id.Claimed}, id.VerifiedView, false, device},
+		{Key{"a", "u", id.Claimed}, id.AllView, false, user},
+		{Key{"a", "u", id.Verified}, id.AllView, true, device},
+		{Key{"a", "", id.Claimed}, id.VerifiedView, false, device},
+		{Key{"", "u", id.Verified}, id.VerifiedView, false, user},
+	} {
+		if got := c.key.Owner(c.view, c.cut); got != c.want {
+			t.Errorf("%+v in %v (cut %v) belongs to %v, want %v", c.key, c.view, c.cut, got, c.want)
+		}
+	}
+}
+
+func TestVisitsEndAfterHalfAnHour(t *testing.T) {
+	const m = 60 * 1000
+	for _, c := range []struct {
+		minutes []int64
+		want    int64
+	}{
+		{[]int64{0}, 1}, {[]int64{0, 29}, 1}, {[]int64{0, 30}, 2}, {[]int64{0, 20, 40, 60}, 1}, {[]int64{0, 40, 20}, 1}, {[]int64{100, 0, 200}, 3},
+	} {
+		var v Visits
+		for _, at := range c.minutes {
+			v.Add(1_000_000_000 + at*m)
+		}
+		if v.Count() != c.want {
+			t.Errorf("%v: %d visits, want %d", c.minutes, v.Count(), c.want)
+		}
+	}
+	var v Visits
+	for i := range int64(1000) {
+		v.Add(i * day)
+	}
+	if v.Count() != 1000 || len(v.Spans) > maxVisits {
+		t.Errorf("1000 visits: counted %d, kept %d", v.Count(), len(v.Spans))
+	}
+}
+
+func TestScoresHalveWithTime(t *testing.T) {
+	s := &Series{Width: day, Buckets: 90, Keys: map[string][]Bucket{}}
+	now := int64(20000) * day
+	for range 4 {
+		s.Add("thrillers", now-14*day, 1)
+	}
+	s.Add("cooking", now, 1)
+	list := s.Scores(now+day/2, 14*day)
+	if len(list) != 2 || list[0].Key != "thrillers" || list[0].Value < 1.9 || list[0].Value > 2.1 || list[1].Value != 1 {
+		t.Errorf("scores %v", list)
+	}
+	if n := s.Count("thrillers", now, 30*day); n != 4 {
+		t.Errorf("in 30 days: %d", n)
+	}
+	if n := s.Count("thrillers", now, 7*day); n != 0 {
+		t.Errorf("in 7 days: %d", n)
+	}
+	for i := range int64(500) {
+		s.Add(fmt.Sprint("k", i), now+i*day, 1)
+		s.Add("thrillers", now+i*day, 1)
+	}
+	if len(s.Keys) > maxSeriesKeys || len(s.Keys["thrillers"]) > 91 {
+		t.Errorf("%d keys, %d buckets", len(s.Keys), len(s.Keys["thrillers"]))
+	}
+}
+
+func TestTraitsAreBounded(t *testing.T) {
+	f := &Facet{}
+	refused := f.Fold(&event.Event{Type: event.Identify, Traits: `{"a":1,"b":2,"c":3,"d":4}`}, &Rules{MaxTraits: 3})
+	if refused != 1 || len(f.Traits) != 3 {
+		t.Errorf("kept %d, refused %d", len(f.Traits), refused)
+	}
+}
+
+func TestFoldingAPageViewDoesNotAllocate(t *testing.T) {
+	e := history(rand.New(rand.NewPCG(9, 9)), "a", "", id.Claimed, 1)[0]
+	e.Type, e.Name = event.Page, ""
+	f := fold([]event.Event{e})
+	none := &Rules{}
+	if n := testing.AllocsPerRun(100, func() { e.Timestamp++; f.Fold(&e, none) }); n > 0 {
+		t.Errorf("%v allocations a fold", n)
+	}
+}
+
+func FuzzDecode(f *testing.F) {
+	events := history(rand.New(rand.NewPCG(5, 5)), "a1", "u1", id.Verified, 30)
+	f.Add(string(fold(events).AppendBinary(nil)))
+	f.Fuzz(func(t *testing.T, s string) {
+		x, err := Decode(s)
+		if err != nil {
+			return
+		}
+		y, err := Decode(string(x.AppendBinary(nil)))
+		if err != nil || !bytes.Equal(x.AppendBinary(nil), y.AppendBinary(nil)) {
+			t.Fatal(err)
+		}
+		if slices.ContainsFunc(x.Visits.Spans, func(s Span) bool { return s.End < s.Start }) {
+			return
+		}
+		Join([]*Facet{x})
+	})
+}

@@ -1,0 +1,171 @@
+package facet
+
+import (
+	"cmp"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/reuna/reuna/identity/event"
+)
+
+// Profile is the join of facets: all that a view lets us know of a person.
+type Profile struct {
+	First, Last int64
+	Events      int64
+	Pageviews   int64
+	BotEvents   int64
+	Sessions    int64 // summed over devices
+
+	Traits   map[string]Trait
+	Orders   int64
+	Revenue  []Amount // by currency, largest first
+	Device   event.Device
+	Geo      event.Geo
+	Traffic  event.Traffic // latest source
+	Arrival  event.Traffic // first source
+	Devices  []DeviceSeen  // latest first
+	Computed map[string]*Series
+}
+
+// Amount is money in millionths of one currency.
+type Amount struct {
+	Currency string
+	Micros   int64
+}
+
+// DeviceSeen is one device of the person.
+type DeviceSeen struct {
+	AnonymousID string
+	Device      event.Device
+	First, Last int64
+	Sessions    int64
+}
+
+// Join makes the profile of the given facets. The same facets give the same
+// profile in whatever order they come; none is changed.
+func Join(facets []*Facet) *Profile {
+	if !slices.IsSortedFunc(facets, compareFacets) {
+		facets = slices.SortedFunc(slices.Values(facets), compareFacets)
+	}
+	p := &Profile{}
+	var device Last[event.Device]
+	var geo Last[event.Geo]
+	var traffic, arrival Last[event.Traffic]
+	var orders map[string]Order
+	var visits Visits
+	for i, f := range facets {
+		if f.First != 0 && (p.First == 0 || f.First < p.First) {
+			p.First = f.First
+		}
+		p.Last = max(p.Last, f.Last)
+		p.Events += f.Events
+		p.Pageviews += f.Pageviews
+		p.BotEvents += f.BotEvents
+		for name, t := range f.Traits {
+			if have, ok := p.Traits[name]; !ok || t.wins(&have) {
+				if p.Traits == nil {
+					p.Traits = make(map[string]Trait, len(f.Traits))
+				}
+				p.Traits[name] = t
+			}
+		}
+		if len(f.Orders) > 0 {
+			orders = joinOrders(orders, f.Orders)
+		}
+		join(&device, &f.Device)
+		join(&geo, &f.Geo)
+		join(&traffic, &f.Traffic)
+		if f.Arrival.Set {
+			arrival.putFirst(f.Arrival.At, f.Arrival.Value)
+		}
+		for name, s := range f.Computed {
+			if p.Computed == nil {
+				p.Computed = map[string]*Series{}
+			}
+			if have := p.Computed[name]; have == nil {
+				p.Computed[name] = s.clone(len(facets) > 1)
+			} else {
+				have.Merge(s)
+			}
+		}
+		// The facets of one device are neighbours: its sessions are one union,
+		// so that logging in does not start a second one.
+		last := i+1 == len(facets) || facets[i+1].Key.AnonymousID != f.Key.AnonymousID
+		if i == 0 || facets[i-1].Key.AnonymousID != f.Key.AnonymousID {
+			visits = Visits{Spans: f.Visits.Spans, Older: f.Visits.Older}
+			if !last {
+				visits.Spans = slices.Clone(visits.Spans)
+			}
+			p.Devices = append(p.Devices, DeviceSeen{AnonymousID: f.Key.AnonymousID, Device: f.Device.Value, First: f.First, Last: f.Last})
+		} else {
+			visits.Merge(&f.Visits)
+			d := &p.Devices[len(p.Devices)-1]
+			if f.Last > d.Last {
+				d.Device = f.Device.Value
+			}
+			d.First, d.Last = min(d.First, f.First), max(d.Last, f.Last)
+		}
+		if last {
+			p.Sessions += visits.Count()
+			p.Devices[len(p.Devices)-1].Sessions = visits.Count()
+		}
+	}
+	p.Device, p.Geo, p.Traffic, p.Arrival = device.Value, geo.Value, traffic.Value, arrival.Value
+	p.sum(orders)
+	if len(p.Devices) > 0 && p.Devices[0].AnonymousID == "" { // a server's events have no device
+		p.Devices = p.Devices[1:]
+	}
+	slices.SortStableFunc(p.Devices, func(a, b DeviceSeen) int { return cmp.Compare(b.Last, a.Last) })
+	return p
+}
+
+func compareFacets(a, b *Facet) int { return a.Key.Compare(b.Key) }
+
+func join[T any](into, from *Last[T]) {
+	if from.Set {
+		into.put(from.At, from.Value)
+	}
+}
+
+func joinOrders(all, more map[string]Order) map[string]Order {
+	if all == nil {
+		return maps.Clone(more)
+	}
+	for k, o := range more {
+		if have, ok := all[k]; !ok || have.At.After(o.At) {
+			all[k] = o
+		}
+	}
+	return all
+}
+
+func (p *Profile) sum(orders map[string]Order) {
+	p.Orders = int64(len(orders))
+	var sums map[string]int64
+	for _, o := range orders {
+		if sums == nil {
+			sums = map[string]int64{}
+		}
+		sums[o.Currency] += o.Micros
+	}
+	for c, n := range sums {
+		p.Revenue = append(p.Revenue, Amount{c, n})
+	}
+	slices.SortFunc(p.Revenue, func(a, b Amount) int {
+		return cmp.Or(cmp.Compare(b.Micros, a.Micros), strings.Compare(a.Currency, b.Currency))
+	})
+}
+
+// clone copies what Merge would write to; a series that nothing is merged into
+// is only read, and shared.
+func (s *Series) clone(deep bool) *Series {
+	if !deep {
+		return s
+	}
+	c := &Series{Width: s.Width, Buckets: s.Buckets, Keys: make(map[string][]Bucket, len(s.Keys))}
+	for k, list := range s.Keys {
+		c.Keys[k] = slices.Clone(list)
+	}
+	return c
+}
