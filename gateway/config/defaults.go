@@ -1,6 +1,9 @@
 package config
 
-import "time"
+import (
+	"net/netip"
+	"time"
+)
 
 // MaxCookieAge is the longest life browsers give a cookie (RFC 6265bis, 5.5).
 const MaxCookieAge = 400 * 24 * time.Hour
@@ -15,9 +18,14 @@ const (
 // Default is the configuration of a gateway that was given no file.
 func Default() *Config {
 	return &Config{
-		DataDir:   "./reuna-data",
-		SiteAddr:  "127.0.0.1:8080",
-		DeskAddr:  "127.0.0.1:8081",
+		DataDir:  "./reuna-data",
+		SiteAddr: "127.0.0.1:8080",
+		DeskAddr: "127.0.0.1:8081",
+		// A proxy on the same machine is the usual one, and nobody else can send from there.
+		TrustedProxies: []netip.Prefix{
+			netip.PrefixFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), 32),
+			netip.PrefixFrom(netip.IPv6Loopback(), 128),
+		},
 		Demo:      true,
 		APIPrefix: "/v1",
 		TagPrefix: "/tag/",
