@@ -1,0 +1,52 @@
+package engine
+
+import "sync/atomic"
+
+// gate counts the calls under way and closes once. An RWMutex would deadlock
+// here: a read inside another read's callback waits for the writer that waits
+// for the first. At a closed gate the inner call is turned away instead.
+type gate struct {
+	state atomic.Int64 // calls under way, plus shut once closing
+	empty chan struct{}
+}
+
+const shut = 1 << 62
+
+func (g *gate) init() { g.empty = make(chan struct{}, 1) }
+
+func (g *gate) enter() bool {
+	if g.state.Add(1) < shut {
+		return true
+	}
+	g.leave()
+	return false
+}
+
+func (g *gate) leave() {
+	if g.state.Add(-1) == shut {
+		select {
+		case g.empty <- struct{}{}:
+		default:
+		}
+	}
+}
+
+func (g *gate) closed() bool { return g.state.Load() >= shut }
+
+// close shuts the gate and waits until nobody is inside; false when another
+// call has shut it before.
+func (g *gate) close() bool {
+	for {
+		n := g.state.Load()
+		if n >= shut {
+			return false
+		}
+		if g.state.CompareAndSwap(n, n+shut) {
+			break
+		}
+	}
+	for g.state.Load() != shut {
+		<-g.empty
+	}
+	return true
+}

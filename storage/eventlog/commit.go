@@ -1,0 +1,141 @@
+package eventlog
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/reuna/reuna/storage/keyspace"
+)
+
+// keepSegment is the largest buffer that is kept for use again, bytes, and
+// keepSpare how many: a burst's memory is given back after it.
+const (
+	keepSegment = 1 << 20
+	keepSpare   = 8
+)
+
+// commitLoop is the only writer of the log.
+func (l *Log) commitLoop() {
+	defer close(l.done)
+	space := time.NewTicker(spaceInterval)
+	defer space.Stop()
+	for {
+		select {
+		case <-l.wake:
+			l.commitQueued()
+		case <-space.C:
+			l.measureSpace()
+		case <-l.stop:
+			l.commitQueued() // nothing is appended any more
+			return
+		}
+	}
+}
+
+// commitQueued makes everything that is waiting durable with one fsync.
+func (l *Log) commitQueued() {
+	l.mu.Lock()
+	segs, g := l.segs, l.next
+	l.segs, l.next, l.flight = nil, nil, g
+	l.mu.Unlock()
+	if g == nil {
+		return
+	}
+	err := l.failure()
+	if err == nil {
+		if err = l.write(segs); err != nil {
+			err = l.failed(err)
+		}
+	}
+	g.err = err
+	close(g.done)
+	l.recycle(segs)
+}
+
+// write commits the segments as blocks of one batch and moves durable.
+func (l *Log) write(segs []*segment) error {
+	key, err := l.vault.Epoch(l.opt.Now().UnixMilli())
+	if err != nil {
+		return err
+	}
+	b := l.db.NewBatch()
+	defer b.Discard()
+	high, last := l.high, uint64(0)
+	for _, s := range segs {
+		l.key = keyspace.AppendLogBlock(l.key[:0], l.origin, s.first)
+		l.block, high = l.codec.Encode(l.block[:0], &s.build, key, key.ID(), l.origin, s.first, high)
+		b.Set(l.key, l.block)
+		last = s.first + uint64(s.build.Count()) - 1
+	}
+	if err := b.Commit(true); err != nil {
+		return fmt.Errorf("entries %d to %d: %w", segs[0].first, last, err)
+	}
+	l.high = high
+	l.durable.Store(last)
+	return nil
+}
+
+// failed ends the log: what an fsync that failed has left on the disk is not
+// known, and a retry may say that all is well when it is not.
+func (l *Log) failed(cause error) error {
+	err := fmt.Errorf("%w: %w", ErrFailed, cause)
+	l.mu.Lock()
+	l.refuse.Store(&err) // also over ErrClosed: Close must tell it
+	l.mu.Unlock()
+	l.opt.Logger.Error("event log: a write failed, nothing is taken from now on", "err", cause)
+	if l.opt.OnFatal != nil {
+		l.opt.OnFatal(err)
+	}
+	return err
+}
+
+// failure is the error the log has failed with.
+func (l *Log) failure() error {
+	if err := l.refuse.Load(); err != nil && errors.Is(*err, ErrFailed) {
+		return *err
+	}
+	return nil
+}
+
+// recycle gives the segments back for use again.
+func (l *Log) recycle(segs []*segment) {
+	var bytes int64
+	for _, s := range segs {
+		bytes += int64(s.build.Len())
+		s.build.Reset()
+	}
+	l.queued.Add(-bytes)
+	if cap(l.block) > keepSegment {
+		l.block = nil
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.flight = nil
+	for i, s := range segs {
+		if len(l.spare) < keepSpare && s.build.Cap() <= keepSegment {
+			l.spare = append(l.spare, s)
+		}
+		segs[i] = nil
+	}
+	if l.segs == nil {
+		l.segs = segs[:0]
+	}
+}
+
+// measureSpace notes how much room the disk has, for Admit.
+func (l *Log) measureSpace() {
+	free, known := l.db.FreeBytes()
+	if !known || l.opt.MinFree < 0 {
+		l.free.Store(-1)
+		return
+	}
+	was := l.free.Swap(int64(min(free, 1<<62)))
+	if now := l.free.Load(); (was >= 0 && was < l.opt.MinFree) != (now < l.opt.MinFree) {
+		if now < l.opt.MinFree {
+			l.opt.Logger.Error("event log: the disk is nearly full, no event is taken until there is room", "free", now, "need", l.opt.MinFree)
+		} else {
+			l.opt.Logger.Info("event log: the disk has room, events are taken", "free", now)
+		}
+	}
+}

@@ -1,0 +1,263 @@
+// Package keyspace lays out the store's keys: one byte says what a key is for,
+// fixed-width parts follow, and bytes sort the way people read. Nothing
+// personal stands in a key: identifiers come as keyed hashes (vault.Hash).
+package keyspace
+
+import (
+	"encoding/binary"
+	"fmt"
+)
+
+// Space is a key's first byte. The values are on disk for ever: a space that
+// falls out of use keeps its number. FORMAT.md lists them with their values.
+type Space byte
+
+const (
+	Meta       Space = 0x01 // name
+	LogBlock   Space = 0x02 // origin 16, first seq 8
+	VaultKey   Space = 0x03 // kind 1, id (4 or 16)
+	Facet      Space = 0x04 // facet hash 16
+	Node       Space = 0x05 // identifier hash 16, facet hash 16
+	Pair       Space = 0x06 // identifier hash 16, other identifier hash 16
+	Event      Space = 0x07 // facet hash 16, time 8, seq 8
+	Dedupe     Space = 0x08 // message hash 16
+	Session    Space = 0x09 // session hash 16
+	Quarantine Space = 0x0a // seq 8
+	Cursor     Space = 0x0b // name
+	Alias      Space = 0x0c // old person id's hash 16
+)
+
+// Names under Meta.
+const (
+	MetaFormat = "format" // uvarint: engine.FormatVersion
+	MetaOrigin = "origin" // version 1, 16 random bytes: this log's incarnation
+	MetaVault  = "vault"  // version 1, 8 bytes: fingerprint of the master key
+)
+
+// Kinds under VaultKey.
+const (
+	VaultInstall byte = 'i' // no id
+	VaultWrap    byte = 'w' // id 4
+	VaultEpoch   byte = 'e' // id 4
+	VaultFacet   byte = 'f' // facet hash 16
+)
+
+// Hash is a 16-byte keyed hash or random id as it stands in keys.
+type Hash = [16]byte
+
+// Upper appends the smallest key that is greater than every key that begins
+// with prefix, so that [prefix, Upper(prefix)) holds exactly those. It appends
+// nothing for an empty prefix or one of only 0xff bytes: no bound exists, and
+// an empty slice is none to the engine.
+func Upper(dst, prefix []byte) []byte {
+	n := len(prefix)
+	for n > 0 && prefix[n-1] == 0xff {
+		n--
+	}
+	if n == 0 {
+		return dst
+	}
+	dst = append(dst, prefix[:n]...)
+	dst[len(dst)-1]++
+	return dst
+}
+
+// Bounds gives the half-open range of the keys that begin with prefix.
+func Bounds(prefix []byte) (lower, upper []byte) { return prefix, Upper(nil, prefix) }
+
+// AppendSpace appends the prefix of a whole space.
+func AppendSpace(dst []byte, s Space) []byte { return append(dst, byte(s)) }
+
+// AppendMeta appends the key of a named setting of the store.
+func AppendMeta(dst []byte, name string) []byte { return append(append(dst, byte(Meta)), name...) }
+
+// AppendLogPrefix appends the prefix of one origin's log.
+func AppendLogPrefix(dst []byte, origin Hash) []byte {
+	return append(append(dst, byte(LogBlock)), origin[:]...)
+}
+
+// AppendLogBlock appends the key of the block whose first entry is seq.
+func AppendLogBlock(dst []byte, origin Hash, seq uint64) []byte {
+	return binary.BigEndian.AppendUint64(AppendLogPrefix(dst, origin), seq)
+}
+
+// ParseLogBlock takes a log block's key apart.
+func ParseLogBlock(key []byte) (origin Hash, seq uint64, err error) {
+	rest, err := open(key, LogBlock, 24)
+	if err != nil {
+		return origin, 0, err
+	}
+	copy(origin[:], rest)
+	return origin, binary.BigEndian.Uint64(rest[16:]), nil
+}
+
+// AppendVault appends a vault key's key. id is absent, 4 or 16 bytes by kind.
+func AppendVault(dst []byte, kind byte, id []byte) []byte {
+	return append(append(dst, byte(VaultKey), kind), id...)
+}
+
+// AppendVaultID is AppendVault for kinds that count their keys.
+func AppendVaultID(dst []byte, kind byte, id uint32) []byte {
+	return binary.BigEndian.AppendUint32(append(dst, byte(VaultKey), kind), id)
+}
+
+// ParseVault takes a vault key's key apart; id is a part of key.
+func ParseVault(key []byte) (kind byte, id []byte, err error) {
+	if len(key) < 2 || key[0] != byte(VaultKey) {
+		return 0, nil, malformed(key, VaultKey)
+	}
+	kind, id = key[1], key[2:]
+	width := -1
+	switch kind {
+	case VaultInstall:
+		width = 0
+	case VaultWrap, VaultEpoch:
+		width = 4
+	case VaultFacet:
+		width = 16
+	}
+	if len(id) != width {
+		return 0, nil, malformed(key, VaultKey)
+	}
+	return kind, id, nil
+}
+
+// AppendFacet appends the key of a facet's record.
+func AppendFacet(dst []byte, facet Hash) []byte {
+	return append(append(dst, byte(Facet)), facet[:]...)
+}
+
+// ParseFacet takes a facet's key apart.
+func ParseFacet(key []byte) (facet Hash, err error) { return parseHash(key, Facet) }
+
+// AppendNodePrefix appends the prefix of the facets that an identifier has.
+func AppendNodePrefix(dst []byte, id Hash) []byte {
+	return append(append(dst, byte(Node)), id[:]...)
+}
+
+// AppendNode appends the key that says: identifier id has this facet.
+func AppendNode(dst []byte, id, facet Hash) []byte {
+	return append(AppendNodePrefix(dst, id), facet[:]...)
+}
+
+// ParseNode takes a node's key apart.
+func ParseNode(key []byte) (id, facet Hash, err error) { return parseHashes(key, Node) }
+
+// AppendPairPrefix appends the prefix of the pairs that an identifier is in.
+func AppendPairPrefix(dst []byte, id Hash) []byte {
+	return append(append(dst, byte(Pair)), id[:]...)
+}
+
+// AppendPair appends the key of the evidence about two identifiers, as seen
+// from id: each pair is stored once from either side.
+func AppendPair(dst []byte, id, other Hash) []byte {
+	return append(AppendPairPrefix(dst, id), other[:]...)
+}
+
+// ParsePair takes a pair's key apart.
+func ParsePair(key []byte) (id, other Hash, err error) { return parseHashes(key, Pair) }
+
+// AppendEventPrefix appends the prefix of a facet's events.
+func AppendEventPrefix(dst []byte, facet Hash) []byte {
+	return append(append(dst, byte(Event)), facet[:]...)
+}
+
+// AppendEvent appends the key that says: the facet has the event seq of that
+// time, milliseconds since 1970; times before sort before.
+func AppendEvent(dst []byte, facet Hash, ms int64, seq uint64) []byte {
+	dst = AppendEventTime(dst, facet, ms)
+	return binary.BigEndian.AppendUint64(dst, seq)
+}
+
+// AppendEventTime appends the lower bound of a facet's events from ms on.
+func AppendEventTime(dst []byte, facet Hash, ms int64) []byte {
+	return binary.BigEndian.AppendUint64(AppendEventPrefix(dst, facet), uint64(ms)^1<<63)
+}
+
+// ParseEvent takes an event index key apart.
+func ParseEvent(key []byte) (facet Hash, ms int64, seq uint64, err error) {
+	rest, err := open(key, Event, 32)
+	if err != nil {
+		return facet, 0, 0, err
+	}
+	copy(facet[:], rest)
+	ms = int64(binary.BigEndian.Uint64(rest[16:]) ^ 1<<63)
+	return facet, ms, binary.BigEndian.Uint64(rest[24:]), nil
+}
+
+// AppendDedupe appends the key that says: this message has been taken.
+func AppendDedupe(dst []byte, message Hash) []byte {
+	return append(append(dst, byte(Dedupe)), message[:]...)
+}
+
+// ParseDedupe takes a dedupe key apart.
+func ParseDedupe(key []byte) (message Hash, err error) { return parseHash(key, Dedupe) }
+
+// AppendSession appends the key of a live session.
+func AppendSession(dst []byte, session Hash) []byte {
+	return append(append(dst, byte(Session)), session[:]...)
+}
+
+// ParseSession takes a session's key apart.
+func ParseSession(key []byte) (session Hash, err error) { return parseHash(key, Session) }
+
+// AppendQuarantine appends the key that says: entry seq was refused.
+func AppendQuarantine(dst []byte, seq uint64) []byte {
+	return binary.BigEndian.AppendUint64(append(dst, byte(Quarantine)), seq)
+}
+
+// ParseQuarantine takes a quarantine key apart.
+func ParseQuarantine(key []byte) (seq uint64, err error) {
+	rest, err := open(key, Quarantine, 8)
+	if err != nil {
+		return 0, err
+	}
+	return binary.BigEndian.Uint64(rest), nil
+}
+
+// AppendCursor appends the key of a log reader's place.
+func AppendCursor(dst []byte, name string) []byte { return append(append(dst, byte(Cursor)), name...) }
+
+// ParseCursor takes a cursor's key apart.
+func ParseCursor(key []byte) (name string, err error) {
+	if len(key) < 1 || key[0] != byte(Cursor) {
+		return "", malformed(key, Cursor)
+	}
+	return string(key[1:]), nil
+}
+
+// AppendAlias appends the key that leads from an old person id to the present one.
+func AppendAlias(dst []byte, person Hash) []byte {
+	return append(append(dst, byte(Alias)), person[:]...)
+}
+
+// ParseAlias takes an alias key apart.
+func ParseAlias(key []byte) (person Hash, err error) { return parseHash(key, Alias) }
+
+func parseHash(key []byte, s Space) (h Hash, err error) {
+	rest, err := open(key, s, 16)
+	if err == nil {
+		copy(h[:], rest)
+	}
+	return h, err
+}
+
+func parseHashes(key []byte, s Space) (a, b Hash, err error) {
+	rest, err := open(key, s, 32)
+	if err == nil {
+		copy(a[:], rest)
+		copy(b[:], rest[16:])
+	}
+	return a, b, err
+}
+
+func open(key []byte, s Space, width int) ([]byte, error) {
+	if len(key) != 1+width || key[0] != byte(s) {
+		return nil, malformed(key, s)
+	}
+	return key[1:], nil
+}
+
+func malformed(key []byte, s Space) error {
+	return fmt.Errorf("keyspace: key %x is not one of space %#02x", key, byte(s))
+}
