@@ -1,0 +1,165 @@
+package enrich
+
+import (
+	"strings"
+
+	"github.com/reuna/reuna/identity/event"
+)
+
+// said is what an event's own context and properties say, in the words of the
+// Segment spec (https://segment.com/docs/connections/spec/common/#context).
+type said struct {
+	userAgent string
+	ip        string
+	uaData    event.Value
+	library   string
+
+	pageURL  string
+	referrer string
+
+	campaign struct{ name, source, medium, term, content, id string }
+	device   struct{ manufacturer, model, kind string }
+	os       struct{ name, version string }
+
+	// forOther: the request is a server's, about somebody else.
+	forOther bool
+}
+
+// read walks the context once.
+func (s *said) read(ev *event.Event) {
+	ev.Context.Each(func(key string, v event.Value) bool {
+		switch key {
+		case "userAgent":
+			s.userAgent = v.Text()
+		case "ip":
+			s.ip = v.Text()
+		case "userAgentData":
+			if v.Kind() == event.Object && len(v) <= maxHints {
+				s.uaData = v
+			}
+		case "library":
+			s.library = v.Get("name").Text()
+		case "page":
+			s.pageURL = v.Get("url").Text()
+			s.referrer = v.Get("referrer").Text()
+		case "campaign":
+			s.readCampaign(v)
+		case "device":
+			v.Each(func(key string, v event.Value) bool {
+				switch key {
+				case "manufacturer":
+					s.device.manufacturer = v.Text()
+				case "model":
+					s.device.model = v.Text()
+				case "type":
+					s.device.kind = v.Text()
+				}
+				return true
+			})
+		case "os":
+			s.os.name = v.Get("name").Text()
+			s.os.version = v.Get("version").Text()
+		}
+		return true
+	})
+	if s.pageURL == "" {
+		s.pageURL = ev.Properties.Get("url").Text()
+		if s.referrer == "" {
+			s.referrer = ev.Properties.Get("referrer").Text()
+		}
+	}
+	s.forOther = ev.Source == event.FromServer || ev.Source == event.FromDesk ||
+		(ev.Source == event.FromSDK && isServerLibrary(s.library))
+}
+
+func (s *said) readCampaign(v event.Value) {
+	v.Each(func(key string, v event.Value) bool {
+		text := cut(v.Text(), maxText)
+		switch key {
+		case "name":
+			s.campaign.name = text
+		case "source":
+			s.campaign.source = text
+		case "medium":
+			s.campaign.medium = text
+		case "term":
+			s.campaign.term = text
+		case "content":
+			s.campaign.content = text
+		case "id":
+			s.campaign.id = text
+		}
+		return true
+	})
+}
+
+// isServerLibrary says that a library runs on servers, even when it is used
+// with the public write key: its request is not the visitor's. The names are
+// what Segment's and RudderStack's libraries put into context.library.name.
+func isServerLibrary(name string) bool {
+	switch name {
+	case "@segment/analytics-node", "analytics-node", "analytics-python", "segment-analytics-python",
+		"analytics-ruby", "analytics-java", "analytics-go", "analytics-php", "analytics-rust",
+		"Analytics.NET", "analytics-csharp-server", "rudder-analytics-python", "rudder-sdk-node",
+		"@rudderstack/rudder-sdk-node", "http":
+		return true
+	}
+	return false
+}
+
+// describe puts what an app says about its own device over what its HTTP
+// library's user agent let guess.
+func (s *said) describe(d *event.Device) {
+	if s.os.name != "" {
+		d.OS, d.OSVersion = systemFamily(cut(s.os.name, maxName)), cut(s.os.version, maxName)
+	}
+	if s.device.model != "" {
+		d.Model = cut(s.device.model, maxName)
+	}
+	if s.device.manufacturer != "" {
+		d.Vendor = cut(s.device.manufacturer, maxName)
+	} else if s.device.model != "" {
+		d.Vendor = vendorOf(d.Model, d.OS)
+	}
+	switch {
+	case strings.HasPrefix(d.Model, "iPad"):
+		d.Type = typeTablet
+	case strings.HasPrefix(d.Model, "AppleTV") || d.OS == "tvOS":
+		d.Type = typeTV
+	case strings.HasPrefix(d.Model, "Watch") || d.OS == "watchOS":
+		d.Type = typeWearable
+	case d.Type == "" || d.Type == typeOther || d.Type == typeBot:
+		switch d.OS {
+		case "iOS", "Android":
+			d.Type = typeMobile
+		case "Windows", "Mac OS X", "Linux", "Chrome OS":
+			d.Type = typeDesktop
+		default:
+			if strings.EqualFold(s.device.kind, "ios") || strings.EqualFold(s.device.kind, "android") {
+				d.Type = typeMobile
+			} else {
+				d.Type = typeOther
+			}
+		}
+	}
+}
+
+// systemFamily gives a system's uap-core family for the name that an SDK or a
+// client hint uses.
+func systemFamily(name string) string {
+	switch {
+	case strings.EqualFold(name, "ios"), strings.EqualFold(name, "ipados"), strings.EqualFold(name, "iphone os"):
+		return "iOS"
+	case strings.EqualFold(name, "android"):
+		return "Android"
+	case strings.EqualFold(name, "macos"), strings.EqualFold(name, "mac os x"), strings.EqualFold(name, "mac os"):
+		return "Mac OS X"
+	case strings.EqualFold(name, "windows"):
+		return "Windows"
+	case strings.EqualFold(name, "chrome os"), strings.EqualFold(name, "chromium os"), strings.EqualFold(name, "chromeos"):
+		return "Chrome OS"
+	case strings.EqualFold(name, "linux"):
+		return "Linux"
+	}
+	return name
+}

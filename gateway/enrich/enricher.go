@@ -1,0 +1,193 @@
+// Package enrich adds to an event what the request tells besides its body: the
+// device, the place, where the visit came from, and whether a person sent it.
+//
+// Everything is computed from the event, an [Input] of strings and tables that
+// are fixed at the start; nothing is looked up over a network. The [Enricher]
+// holds those tables, the geo databases and bounded caches of earlier
+// answers, so that an agent, an address or a campaign that was seen before
+// costs no allocation.
+//
+// Whose request it is decides what counts. A browser's request is the
+// visitor's own: its address and user agent are theirs. A server's request (a
+// secret key, or a server-side library) speaks for somebody else: only what its
+// context says about the visitor is used, never the server's own address and
+// agent.
+package enrich
+
+import (
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+
+	"github.com/reuna/reuna/identity/event"
+)
+
+// Options say how to enrich. The zero value works: the embedded country
+// database, truncated addresses, default caches.
+type Options struct {
+	// Paths of MaxMind databases (GeoIP2, GeoLite2, DB-IP and others of the same
+	// layout). City names the country too, so Country is for those who have no
+	// city file. With neither, the embedded country database answers.
+	City, Country, ASN string
+
+	// IP is how much of an address is kept in an event: "truncated" (also "")
+	// keeps 24 bits of IPv4 and 48 of IPv6, "full" all, "none" nothing. Places are
+	// always looked up with the full address.
+	IP string
+
+	// How many earlier answers are kept; 0 means the default. An agent's entry
+	// takes about 1 KiB, an address's about 300 bytes.
+	UACacheSize   int // user agents with their hints, 8,192
+	AddrCacheSize int // client addresses, 16,384
+
+	Logger *slog.Logger // nil: slog.Default()
+}
+
+// Input is what one request says besides its body. Its strings may be kept.
+type Input struct {
+	UserAgent string
+	Hints     Hints      // the Sec-CH-UA headers, as sent
+	Client    netip.Addr // as resolved by ClientAddr; may be invalid
+
+	Referer string // the request's own headers
+	Origin  string
+	Host    string
+
+	// InternalHosts are the hosts that are the site itself: a visitor who comes
+	// from one of them did not arrive anew. "*.shop.example" means every host below
+	// shop.example. The page's own host, with or without "www.", always counts.
+	InternalHosts []string
+}
+
+// Enricher fills in events. It is safe for concurrent use.
+type Enricher struct {
+	opts      Options
+	policy    addrPolicy
+	log       *slog.Logger
+	agents    *agents
+	referrers *referrers
+	words     *interner
+
+	reloading sync.Mutex // one Reload at a time; readers never take it
+	places    atomic.Pointer[places]
+}
+
+// New opens the geo databases and makes an Enricher.
+func New(o Options) (*Enricher, error) {
+	if o.UACacheSize <= 0 {
+		o.UACacheSize = 8192
+	}
+	if o.AddrCacheSize <= 0 {
+		o.AddrCacheSize = 16384
+	}
+	if o.Logger == nil {
+		o.Logger = slog.Default()
+	}
+	e := &Enricher{opts: o, log: o.Logger, words: newInterner(4096)}
+	switch o.IP {
+	case "", "truncated":
+		e.policy = keepTruncated
+	case "full":
+		e.policy = keepFull
+	case "none":
+		e.policy = keepNone
+	default:
+		return nil, fmt.Errorf(`enrich: ip is %q, expected "truncated", "full" or "none"`, o.IP)
+	}
+	var err error
+	if e.agents, err = newAgents(o.UACacheSize); err != nil {
+		return nil, err
+	}
+	if e.referrers, err = newReferrers(referrerTable); err != nil {
+		return nil, err
+	}
+	p, err := openPlaces(o, e.policy)
+	if err != nil {
+		return nil, err
+	}
+	e.places.Store(p)
+	return e, nil
+}
+
+// Reload opens the geo files again. Either all of them are taken into use, or,
+// when one cannot be, none, and the old ones answer on. Requests never wait.
+func (e *Enricher) Reload() error {
+	e.reloading.Lock()
+	defer e.reloading.Unlock()
+	if e.opts.City == "" && e.opts.Country == "" && e.opts.ASN == "" {
+		return nil // the embedded database does not change
+	}
+	p, err := openPlaces(e.opts, e.policy)
+	if err != nil {
+		e.log.Error("geo databases not reloaded, the old ones stay in use", "error", err)
+		return err
+	}
+	e.places.Store(p)
+	e.log.Info("geo databases reloaded", "city", e.opts.City, "country", e.opts.Country, "asn", e.opts.ASN)
+	return nil
+}
+
+// Close gives back what New opened. The databases are memory that the garbage
+// collector frees, so an Enrich that is still running finishes undisturbed.
+func (e *Enricher) Close() error { return nil }
+
+// Enrich fills ev.Device, ev.Geo, ev.Traffic, ev.Bot and ev.IP from the
+// request and from the event's own context, and replaces what stood in them.
+//
+// The context wins for what it knows better: an app's own device and system,
+// the high-entropy hints a page asked for, the campaign an SDK read, and, from
+// whoever may speak for the visitor, their address and agent. A page's tag and
+// the pixel may not claim an address: theirs is the connection's.
+func (e *Enricher) Enrich(ev *event.Event, in *Input) {
+	var s said
+	s.read(ev)
+
+	ev.Device, ev.Bot = e.device(ev, in, &s)
+	ev.Traffic = e.traffic(ev, in, &s)
+
+	ev.IP, ev.Geo = "", event.Geo{}
+	addr := in.Client
+	switch {
+	case s.ip != "" && ev.Source != event.FromTag && ev.Source != event.FromPixel:
+		var err error
+		if addr, err = netip.ParseAddr(s.ip); err != nil {
+			addr = netip.Addr{} // said, and no address: the place stays unknown
+		}
+	case s.forOther:
+		addr = netip.Addr{}
+	}
+	if addr.IsValid() && !addr.IsUnspecified() { // 0.0.0.0 is how an SDK asks not to be placed
+		p := e.places.Load().at(addr)
+		ev.IP, ev.Geo = p.text, p.geo
+	}
+}
+
+// device is the device and the bot verdict for an event.
+func (e *Enricher) device(ev *event.Event, in *Input, s *said) (event.Device, event.Bot) {
+	key := agentKey{ua: s.userAgent, uaData: string(s.uaData)}
+	if !s.forOther {
+		if key.ua == "" {
+			key.ua = in.UserAgent
+		}
+		if key.ua == in.UserAgent { // the hints describe the agent of their own request
+			key.hints = in.Hints
+		}
+	}
+	a := e.agents.find(key)
+	d, bot := a.device, a.bot
+	if s.os.name != "" || s.device.model != "" || s.device.manufacturer != "" || s.device.kind != "" {
+		s.describe(&d)
+		if bot.Class == classLibrary && s.userAgent == "" {
+			bot = event.Bot{} // an app's HTTP library, named by the request, is no bot
+			if d.Type == typeBot {
+				d.Type = typeOther
+			}
+		}
+	}
+	if key.ua == "" && (ev.Source == event.FromTag || ev.Source == event.FromPixel) {
+		bot = event.Bot{Is: true, Class: classOther, Reason: "no user agent, which every browser sends"}
+	}
+	return d, bot
+}
