@@ -1,0 +1,102 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+)
+
+// browsers are the names under which the browser tests find a Chromium.
+var browsers = []string{"chromium", "chromium-browser", "google-chrome", "google-chrome-stable"}
+
+// install fetches what the tests need and the machine lacks. What fails is
+// reported here once; the steps that needed it then say so too.
+func install(ctx context.Context, m *machine) error {
+	return errors.Join(installBrowser(ctx, m), installPackages(ctx, m))
+}
+
+func installBrowser(ctx context.Context, m *machine) error {
+	for _, name := range browsers {
+		if at, err := m.lookPath(name); err == nil {
+			fmt.Fprintf(m.out, "browser: %s\n", at)
+			return nil
+		}
+	}
+	const byHand = "install it with: apt-get update && apt-get install chromium"
+	if _, err := m.lookPath("apt-get"); err != nil {
+		return errors.New("no Chromium on PATH and no apt-get to install it with; install Chromium with this system's own package manager")
+	}
+	if !m.isRoot {
+		return errors.New("no Chromium on PATH, and only root can install it; as root, " + byHand)
+	}
+	fmt.Fprintln(m.out, "browser: none on PATH, installing Debian's chromium")
+	if err := m.quietly(ctx, m.root, "apt-get", "update"); err != nil {
+		return fmt.Errorf("the package lists could not be fetched: %w", err)
+	}
+	// Fonts are only recommended by chromium, but pages without any have no text to measure.
+	if err := m.quietly(ctx, m.root, "apt-get", "install", "-y", "--no-install-recommends", "chromium", "fonts-liberation"); err != nil {
+		return fmt.Errorf("installing chromium failed; %s: %w", byHand, err)
+	}
+	return nil
+}
+
+// installPackages runs npm ci in each folder with a package.json whose
+// installed packages are missing or older than its lock.
+func installPackages(ctx context.Context, m *machine) error {
+	folders, err := packageFolders(m)
+	if err != nil {
+		return err
+	}
+	var failed []error
+	for _, dir := range folders {
+		fresh, err := upToDate(filepath.Join(m.root, filepath.FromSlash(dir)))
+		if err != nil {
+			failed = append(failed, err)
+			continue
+		}
+		if fresh {
+			fmt.Fprintf(m.out, "packages of %s: there\n", dir)
+			continue
+		}
+		if _, err := m.lookPath("npm"); err != nil {
+			return errors.Join(append(failed, errors.New("npm is not on PATH; install Node 20 or newer with npm"))...)
+		}
+		fmt.Fprintf(m.out, "packages of %s: npm ci\n", dir)
+		if err := m.quietly(ctx, filepath.Join(m.root, filepath.FromSlash(dir)), "npm", "ci", "--no-audit", "--no-fund"); err != nil {
+			failed = append(failed, fmt.Errorf("%s: %w", dir, err))
+		}
+	}
+	return errors.Join(failed...)
+}
+
+func packageFolders(m *machine) ([]string, error) {
+	var folders []string
+	err := m.walk(func(p string, d fs.DirEntry) error {
+		if d.Name() == "package.json" && !d.IsDir() {
+			folders = append(folders, path.Dir(p))
+		}
+		return nil
+	})
+	return folders, err
+}
+
+// upToDate says that npm's record of what it installed in dir is not older than
+// the lock it was installed from.
+func upToDate(dir string) (bool, error) {
+	lock, err := os.Stat(filepath.Join(dir, "package-lock.json"))
+	if err != nil {
+		return false, fmt.Errorf("packages are installed from a lock: %w", err)
+	}
+	have, err := os.Stat(filepath.Join(dir, "node_modules", ".package-lock.json"))
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	return !have.ModTime().Before(lock.ModTime()), nil
+}
