@@ -1,0 +1,156 @@
+// The side panel: what the gateway answered, shown as it stands. It only reads.
+
+const root = document.documentElement;
+const panel = document.getElementById("panel");
+const field = (name) => panel.querySelector(`[data-f="${name}"]`);
+const put = (name, text) => (field(name).textContent = text || "–");
+const item = (text, className) => {
+	const li = document.createElement("li");
+	li.textContent = text;
+	if (className) li.className = className;
+	return li;
+};
+const NEEDED = 2.5; // the interest at which the hero turns; see placements.go
+const NAMES = new Map([...document.querySelectorAll(".shelves a")].map((a) => [a.getAttribute("href").split("/").pop(), a.textContent]));
+
+// ---- Open and closed ----
+const toggle = panel.querySelector("[data-panel-toggle]");
+const wide = matchMedia("(min-width: 1080px)");
+const open = () => root.dataset.panel === "open";
+const show = () => toggle.setAttribute("aria-expanded", String(open()));
+const set = (state) => {
+	root.dataset.panel = state;
+	show();
+	try {
+		localStorage.setItem("kirjava.panel." + (wide.matches ? "wide" : "narrow"), state);
+	} catch {
+		// It will open the usual way on the next page.
+	}
+};
+toggle.addEventListener("click", () => set(open() ? "closed" : "open"));
+addEventListener("keydown", (event) => {
+	if (event.key === "Escape" && open() && !wide.matches) {
+		set("closed");
+		toggle.focus();
+	}
+});
+show();
+
+// ---- What it shows ----
+const words = (...parts) => parts.filter(Boolean).join(", ");
+const count = (n, one, many) => `${n} ${n === 1 ? one : many}`;
+const date = (text) => {
+	const time = new Date(text);
+	return Number.isNaN(time.getTime()) ? "" : time.toLocaleDateString("en-GB", { day: "numeric", month: "short", year: "numeric" });
+};
+const place = (code) => {
+	try {
+		return new Intl.DisplayNames(["en"], { type: "region" }).of(code);
+	} catch {
+		return code; // not a country's code, so it is its own name
+	}
+};
+
+function profile(p) {
+	put("id", p.id);
+	const known = field("known");
+	known.textContent = p.known ? "known" : "anonymous";
+	known.dataset.state = p.known ? "known" : "anonymous";
+	const v = p.visit ?? {};
+	put("visits", words(count(v.sessions ?? 0, "visit", "visits"), count(v.pageviews ?? 0, "page", "pages"), v.firstSeen && "since " + date(v.firstSeen)));
+	const d = p.device ?? {};
+	put("device", words(d.type, d.os, d.browser));
+	const g = p.geo ?? {};
+	put("place", words(g.city, g.region, g.country && place(g.country)) || "not known for this address");
+	const t = p.traffic ?? {};
+	put("traffic", words(t.channel, t.source && t.source !== t.channel && t.source, t.campaign));
+	put("traits", Object.entries(p.traits ?? {}).map(([key, value]) => key + ": " + (typeof value === "object" ? JSON.stringify(value) : value)).join(", ") || "none that a page may see");
+	interests(p.affinity ?? []);
+	const segments = p.segments ?? [];
+	field("segments").replaceChildren(...(segments.length ? segments.map((s) => item(s)) : [item("none yet", "none")]));
+	put("brief", words(p.known ? "known" : "anonymous", p.affinity?.[0]?.[0]));
+}
+
+function interests(list) {
+	if (!list.length) return;
+	const most = Math.max(NEEDED * 1.6, ...list.map(([, score]) => score));
+	field("interests").replaceChildren(...list.slice(0, 6).map(([name, score]) => {
+		const li = item("", score >= NEEDED ? "enough" : "");
+		const label = document.createElement("span");
+		const value = document.createElement("span");
+		const bar = document.createElement("span");
+		const fill = document.createElement("i");
+		label.textContent = NAMES.get(name) ?? name;
+		value.textContent = score.toFixed(1);
+		value.className = "value";
+		bar.className = "bar";
+		fill.style.width = (100 * score) / most + "%";
+		bar.style.setProperty("--needed", (100 * NEEDED) / most + "%");
+		bar.append(fill);
+		li.append(label, value, bar);
+		return li;
+	}));
+}
+
+// ---- Round trips ----
+let trips = [];
+try {
+	trips = JSON.parse(sessionStorage.getItem("kirjava.trips")) ?? [];
+} catch {
+	// A new tab, or no storage: the line begins here.
+}
+function trip(ms) {
+	trips = [...trips, Math.round(ms * 10) / 10].slice(-24);
+	try {
+		sessionStorage.setItem("kirjava.trips", JSON.stringify(trips));
+	} catch {
+		// The line will begin again on the next page.
+	}
+	put("ms", ms < 100 ? ms.toFixed(1) : ms.toFixed(0));
+	put("trip", "sent, stored on disk, joined and answered");
+	const most = Math.max(...trips);
+	field("line").setAttribute("points", trips.map((t, i) => `${(120 * i) / Math.max(1, trips.length - 1)},${26 - (24 * t) / most}`).join(" "));
+}
+
+function hero(decision) {
+	if (!decision) return;
+	const variant = decision.variant && decision.variant !== "default" ? decision.variant : "";
+	put("hero", decision.holdout ? "held out: the page keeps its own" : variant ? NAMES.get(variant) ?? variant : "the page’s own");
+	field("hero").dataset.variant = variant;
+}
+
+const sent = [];
+function event(message) {
+	const name = message.event ?? message.name ?? message.userId ?? "";
+	sent.push([message.type, name, message.properties?.category ?? ""]);
+	field("events").replaceChildren(...sent.slice(-8).map(([type, what, more]) => {
+		const li = item("");
+		const kind = document.createElement("b");
+		const text = document.createElement("span");
+		kind.textContent = type;
+		text.textContent = words(what || (type === "page" ? location.pathname : ""), more);
+		li.append(kind, text);
+		return li;
+	}));
+}
+
+// ---- Where it comes from ----
+const signals = {
+	event,
+	answer(answer) {
+		trip(answer.ms);
+		if (answer.profile) profile(answer.profile);
+		hero(answer.decisions?.hero);
+	},
+	error: (error) => put("trip", error.message),
+};
+const { kirjava, reuna } = window;
+kirjava.hear = (signal, value) => signals[signal](value);
+for (const [signal, value] of kirjava.heard.splice(0)) kirjava.hear(signal, value);
+if (!reuna) put("trip", "The tag’s snippet did not run on this page.");
+else {
+	// The page's own answer may have come before anybody listened.
+	reuna.push(["onProfile", [profile], Date.now()]);
+	// Asks for the hero on pages that have none, so that the turn is seen at once.
+	reuna.push(["decide", ["hero", ""], Date.now()]);
+}
