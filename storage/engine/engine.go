@@ -201,8 +201,10 @@ func (db *DB) checkFormat() error {
 		return r.Done("format version")
 	})
 	switch {
-	case err != nil:
+	case errors.Is(err, record.ErrMalformed):
 		return fmt.Errorf("%w: data folder %s: %w", ErrFormat, db.dir, err)
+	case err != nil:
+		return fmt.Errorf("data folder %s: %w", db.dir, err)
 	case found && seen > FormatVersion:
 		return fmt.Errorf("%w: data folder %s has format %d, this program reads up to %d: use a newer program", ErrFormat, db.dir, seen, FormatVersion)
 	case found && seen == 0:

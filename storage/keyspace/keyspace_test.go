@@ -1,0 +1,199 @@
+package keyspace
+
+import (
+	"bytes"
+	"encoding/hex"
+	"math"
+	"math/rand/v2"
+	"testing"
+)
+
+func hash(b byte) (h Hash) {
+	for i := range h {
+		h[i] = b
+	}
+	return h
+}
+
+// The layout is on disk: these bytes may be added to, never changed.
+func TestLayoutIsPinned(t *testing.T) {
+	a, b := hash(0xaa), hash(0xbb)
+	const (
+		as = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+		bs = "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"
+	)
+	for name, c := range map[string]struct {
+		key  []byte
+		want string
+	}{
+		"meta":        {AppendMeta(nil, MetaFormat), "01" + hex.EncodeToString([]byte("format"))},
+		"meta origin": {AppendMeta(nil, MetaOrigin), "01" + hex.EncodeToString([]byte("origin"))},
+		"meta vault":  {AppendMeta(nil, MetaVault), "01" + hex.EncodeToString([]byte("vault"))},
+		"log block":   {AppendLogBlock(nil, a, 258), "02" + as + "0000000000000102"},
+		"install":     {AppendVault(nil, VaultInstall, nil), "0369"},
+		"wrap":        {AppendVaultID(nil, VaultWrap, 1), "037700000001"},
+		"epoch":       {AppendVaultID(nil, VaultEpoch, 1), "036500000001"},
+		"facet key":   {AppendVault(nil, VaultFacet, a[:]), "0366" + as},
+		"facet":       {AppendFacet(nil, a), "04" + as},
+		"node":        {AppendNode(nil, a, b), "05" + as + bs},
+		"pair":        {AppendPair(nil, a, b), "06" + as + bs},
+		"event":       {AppendEvent(nil, a, 1, 2), "07" + as + "8000000000000001" + "0000000000000002"},
+		"old event":   {AppendEvent(nil, a, -1, 2), "07" + as + "7fffffffffffffff" + "0000000000000002"},
+		"dedupe":      {AppendDedupe(nil, a), "08" + as},
+		"session":     {AppendSession(nil, a), "09" + as},
+		"quarantine":  {AppendQuarantine(nil, 3), "0a0000000000000003"},
+		"cursor":      {AppendCursor(nil, "people"), "0b" + hex.EncodeToString([]byte("people"))},
+		"alias":       {AppendAlias(nil, a), "0c" + as},
+		"whole space": {AppendSpace(nil, Pair), "06"},
+	} {
+		if got := hex.EncodeToString(c.key); got != c.want {
+			t.Errorf("%s: %s, want %s", name, got, c.want)
+		}
+	}
+}
+
+func seeded(t *testing.T) *rand.Rand {
+	seed := rand.Uint64()
+	t.Logf("seed %d", seed)
+	return rand.New(rand.NewPCG(seed, 0))
+}
+
+func randomHash(r *rand.Rand) (h Hash) {
+	for i := range h {
+		h[i] = byte(r.IntN(4)) * 85 // few values, 0x00 and 0xff among them
+	}
+	return h
+}
+
+func TestRoundTrip(t *testing.T) {
+	r := seeded(t)
+	for range 2000 {
+		a, b, seq, ms := randomHash(r), randomHash(r), r.Uint64(), int64(r.Uint64())
+		if o, s, err := ParseLogBlock(AppendLogBlock(nil, a, seq)); o != a || s != seq || err != nil {
+			t.Fatal("log block", o, s, err)
+		}
+		if f, m, s, err := ParseEvent(AppendEvent(nil, a, ms, seq)); f != a || m != ms || s != seq || err != nil {
+			t.Fatal("event", f, m, s, err)
+		}
+		for name, fn := range map[string]func([]byte) (Hash, error){
+			"facet": ParseFacet, "dedupe": ParseDedupe, "session": ParseSession, "alias": ParseAlias,
+		} {
+			key := map[string][]byte{"facet": AppendFacet(nil, a), "dedupe": AppendDedupe(nil, a), "session": AppendSession(nil, a), "alias": AppendAlias(nil, a)}[name]
+			if h, err := fn(key); h != a || err != nil {
+				t.Fatal(name, h, err)
+			}
+		}
+		if x, y, err := ParseNode(AppendNode(nil, a, b)); x != a || y != b || err != nil {
+			t.Fatal("node", x, y, err)
+		}
+		if x, y, err := ParsePair(AppendPair(nil, a, b)); x != a || y != b || err != nil {
+			t.Fatal("pair", x, y, err)
+		}
+		if s, err := ParseQuarantine(AppendQuarantine(nil, seq)); s != seq || err != nil {
+			t.Fatal("quarantine", s, err)
+		}
+		if kind, id, err := ParseVault(AppendVault(nil, VaultFacet, a[:])); kind != VaultFacet || !bytes.Equal(id, a[:]) || err != nil {
+			t.Fatal("vault", kind, id, err)
+		}
+	}
+	if name, err := ParseCursor(AppendCursor(nil, "a/b")); name != "a/b" || err != nil {
+		t.Fatal("cursor", name, err)
+	}
+}
+
+// Keys sort like what they say: that is what iteration relies on.
+func TestOrder(t *testing.T) {
+	r := seeded(t)
+	times := []int64{math.MinInt64, -1, 0, 1, math.MaxInt64}
+	for range 2000 {
+		f := randomHash(r)
+		m1, m2 := times[r.IntN(len(times))], times[r.IntN(len(times))]
+		s1, s2 := r.Uint64N(3), r.Uint64N(3)
+		want := 0
+		if m1 < m2 || m1 == m2 && s1 < s2 {
+			want = -1
+		} else if m1 != m2 || s1 != s2 {
+			want = 1
+		}
+		if got := bytes.Compare(AppendEvent(nil, f, m1, s1), AppendEvent(nil, f, m2, s2)); got != want {
+			t.Fatalf("events (%d,%d) and (%d,%d) compare %d", m1, s1, m2, s2, got)
+		}
+		if from := AppendEventTime(nil, f, m1); (bytes.Compare(AppendEvent(nil, f, m2, s2), from) >= 0) != (m2 >= m1) {
+			t.Fatalf("event at %d against the bound of %d", m2, m1)
+		}
+	}
+}
+
+// Bounds hold exactly the keys with the prefix, whatever bytes end it.
+func TestBounds(t *testing.T) {
+	r := seeded(t)
+	for range 5000 {
+		prefix, key := make([]byte, r.IntN(4)), make([]byte, r.IntN(5))
+		for _, s := range [][]byte{prefix, key} {
+			for i := range s {
+				s[i] = byte(0xfe + r.IntN(3)) // 0xfe, 0xff, 0x00
+			}
+		}
+		lower, upper := Bounds(prefix)
+		in := bytes.Compare(key, lower) >= 0 && (len(upper) == 0 || bytes.Compare(key, upper) < 0)
+		if in != bytes.HasPrefix(key, prefix) {
+			t.Fatalf("prefix %x, key %x: in bounds %v", prefix, key, in)
+		}
+	}
+	if got := Upper([]byte("keep"), []byte{1, 0xff}); string(got) != "keep\x02" {
+		t.Errorf("Upper appends: %q", got)
+	}
+}
+
+func TestAppendDoesNotAllocate(t *testing.T) {
+	buf := make([]byte, 0, 64)
+	a := hash(1)
+	if n := testing.AllocsPerRun(100, func() {
+		buf = AppendEvent(buf[:0], a, 1, 2)
+		buf = AppendNode(buf[:0], a, a)
+		buf = AppendLogBlock(buf[:0], a, 3)
+		if _, _, _, err := ParseEvent(AppendEvent(buf[:0], a, 1, 2)); err != nil {
+			t.Fatal(err)
+		}
+	}); n != 0 {
+		t.Errorf("%.0f allocations", n)
+	}
+}
+
+// What a parser takes is exactly what its writer writes.
+func FuzzParse(f *testing.F) {
+	f.Add(AppendLogBlock(nil, hash(1), 2))
+	f.Add(AppendEvent(nil, hash(1), -3, 4))
+	f.Add(AppendNode(nil, hash(1), hash(2)))
+	f.Add(AppendVaultID(nil, VaultEpoch, 7))
+	f.Add([]byte{})
+	f.Fuzz(func(t *testing.T, key []byte) {
+		same := func(what string, again []byte, err error) {
+			if err == nil && !bytes.Equal(again, key) {
+				t.Errorf("%s: %x is read, but written as %x", what, key, again)
+			}
+		}
+		o, seq, err := ParseLogBlock(key)
+		same("log block", AppendLogBlock(nil, o, seq), err)
+		kind, id, err := ParseVault(key)
+		same("vault", AppendVault(nil, kind, id), err)
+		h, err := ParseFacet(key)
+		same("facet", AppendFacet(nil, h), err)
+		a, b, err := ParseNode(key)
+		same("node", AppendNode(nil, a, b), err)
+		a, b, err = ParsePair(key)
+		same("pair", AppendPair(nil, a, b), err)
+		a, ms, seq, err := ParseEvent(key)
+		same("event", AppendEvent(nil, a, ms, seq), err)
+		h, err = ParseDedupe(key)
+		same("dedupe", AppendDedupe(nil, h), err)
+		h, err = ParseSession(key)
+		same("session", AppendSession(nil, h), err)
+		seq, err = ParseQuarantine(key)
+		same("quarantine", AppendQuarantine(nil, seq), err)
+		name, err := ParseCursor(key)
+		same("cursor", AppendCursor(nil, name), err)
+		h, err = ParseAlias(key)
+		same("alias", AppendAlias(nil, h), err)
+	})
+}
