@@ -121,13 +121,13 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request, body []byte) ([]
 		return nil, fmt.Errorf("method %s: expected POST", r.Method)
 	}
 	if addr, err := netip.ParseAddr(r.Header.Get("X-Forwarded-For")); err != nil || !addr.IsGlobalUnicast() {
-		return nil, fmt.Errorf("X-Forwarded-For %q: expected one public address", r.Header.Get("X-Forwarded-For"))
+		return nil, fmt.Errorf("header X-Forwarded-For is %q: expected one public address", r.Header.Get("X-Forwarded-For"))
 	}
 	switch r.URL.Path {
 	case "/v1/batch":
 		want := "Basic " + base64.StdEncoding.EncodeToString([]byte(s.WriteKey+":"))
 		if got := r.Header.Get("Authorization"); got != want {
-			return nil, fmt.Errorf("Authorization %q: expected %q", got, want)
+			return nil, fmt.Errorf("header Authorization is %q: expected %q", got, want)
 		}
 		if _, err := s.take(e, true); err != nil {
 			return nil, err
@@ -135,7 +135,7 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request, body []byte) ([]
 		return []byte(`{"success":true}`), nil
 	case "/v1/interact":
 		if got := r.Header.Get("Content-Type"); got != "text/plain;charset=UTF-8" {
-			return nil, fmt.Errorf("Content-Type %q", got)
+			return nil, fmt.Errorf("header Content-Type is %q: expected text/plain", got)
 		}
 		if len(e.Batch) == 0 || e.Context["page"] == nil {
 			return nil, fmt.Errorf("no events or no page: %s", body)
