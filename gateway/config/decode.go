@@ -263,10 +263,17 @@ func plainText(node ast.Node) (string, bool) {
 // colon when it stands in a list inside braces (go-yaml issue 832): to YAML a
 // colon without a space behind it is part of the text (YAML 1.2.2, 7.3.3).
 func rejoined(n *ast.MappingValueNode) (string, bool) {
-	key, value, colon := n.Key.GetToken(), n.Value.GetToken(), n.GetToken()
-	if _, isScalar := n.Value.(ast.ScalarNode); !isScalar || value.Position == nil || colon.Position == nil ||
-		value.Position.Offset != colon.Position.Offset+1 ||
-		key.Type == token.DoubleQuoteType || key.Type == token.SingleQuoteType {
+	if _, isScalar := n.Value.(ast.ScalarNode); !isScalar {
+		return "", false
+	}
+	key, colon, value := n.Key.GetToken(), n.GetToken(), n.Value.GetToken()
+	for _, t := range []*token.Token{key, colon, value} {
+		if t == nil || t.Position == nil {
+			return "", false
+		}
+	}
+	isQuoted := key.Type == token.DoubleQuoteType || key.Type == token.SingleQuoteType
+	if isQuoted || value.Position.Offset != colon.Position.Offset+1 {
 		return "", false
 	}
 	return key.Value + ":" + value.Value, true
