@@ -112,7 +112,27 @@ func (d *decoder) tree(data []byte) ast.Node {
 		}
 		root = doc.Body
 	}
+	if line := firstText(data); root == nil && line > 0 {
+		d.fault(position{line, 1}, "", "saw text that the YAML reader makes nothing of, expected keys with their values")
+	}
 	return root
+}
+
+// firstText is the first line that says something: no comment, no mark of a
+// document's begin or end, no null; 0 when there is none.
+func firstText(data []byte) int {
+	n := 0
+	for line := range bytes.Lines(data) {
+		n++
+		text, _, _ := bytes.Cut(line, []byte(" #"))
+		switch text = bytes.TrimSpace(text); {
+		case len(text) == 0, text[0] == '#', text[0] == '%':
+		case string(text) == "---", string(text) == "...", string(text) == "~", string(text) == "null":
+		default:
+			return n
+		}
+	}
+	return 0
 }
 
 var errParser = errors.New("the YAML parser gave up")
