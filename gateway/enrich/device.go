@@ -272,7 +272,7 @@ func readModel(ua string, parsed *useragent.UserAgent) string {
 			return console
 		}
 	}
-	if !strings.Contains(ua, "Android") {
+	if !strings.Contains(ua, "Android") || strings.Contains(ua, "Windows Phone") { // which only says Android
 		return ""
 	}
 	model := androidModel(ua)

@@ -20,7 +20,7 @@ const (
 	kindShopping
 	kindMail
 	kindAI
-	kindOther // known not to be what its domain is for
+	kindOther // known not to be what the rest of its domain is for
 )
 
 // knownSite is one line of the table.
@@ -72,7 +72,7 @@ func newReferrers(text string) (*referrers, error) {
 		case "ai":
 			site.kind, site.medium = kindAI, "ai-assistant"
 		case "other":
-			site.kind, site.medium = kindOther, "referral"
+			site.kind = kindOther
 		default:
 			return nil, fmt.Errorf("enrich: referrers.txt line %d: unknown kind %q", i+1, parts[0])
 		}

@@ -98,7 +98,7 @@ func (e *Enricher) traffic(ev *event.Event, in *Input, s *said) event.Traffic {
 		}
 	case g.click != nil:
 		t.Source, t.Medium = g.click.source, g.click.medium
-	case t.Referrer != "" && from != nil:
+	case from != nil && from.kind != kindOther:
 		t.Source, t.Medium = from.name, from.medium
 	case t.Referrer != "":
 		t.Source, t.Medium = withoutWWW(t.Referrer), "referral"
