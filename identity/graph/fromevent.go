@@ -29,8 +29,7 @@ type EventOptions struct {
 //
 // Rules: design, identity, "Evidence".
 func FromEvent(dst []Evidence, ev *event.Event, types *id.Types, o EventOptions) (links []Evidence, blocked int) {
-	var room [8]id.ID
-	c := collector{types: types, found: room[:0]}
+	c := collector{types: types}
 	c.collect(ev)
 	if o.NoClaimedLinks && ev.Trust < id.Verified {
 		return dst, c.blocked
@@ -42,8 +41,8 @@ func FromEvent(dst []Evidence, ev *event.Event, types *id.Types, o EventOptions)
 	if anchor.IsZero() {
 		return dst, c.blocked
 	}
-	for _, x := range c.found {
-		if x != anchor {
+	for i := range c.n {
+		if x := c.at(i); x != anchor {
 			dst = append(dst, linkOf(ev, x, anchor))
 		}
 	}
@@ -53,19 +52,31 @@ func FromEvent(dst []Evidence, ev *event.Event, types *id.Types, o EventOptions)
 // Identifiers appends every identifier that the event carries, normalised, each
 // once, without the blocked values.
 func Identifiers(dst []id.ID, ev *event.Event, types *id.Types) []id.ID {
-	c := collector{types: types, found: dst, first: len(dst)}
+	c := collector{types: types}
 	c.collect(ev)
-	return c.found
+	for i := range c.n {
+		dst = append(dst, c.at(i))
+	}
+	return dst
 }
 
-// collector reads an event's identifiers.
+// collector reads an event's identifiers. They stand in an array, and only
+// those beyond it on the heap, so that reading the usual event allocates nothing.
 type collector struct {
 	types   *id.Types
 	user    id.ID
 	device  id.ID
-	found   []id.ID // from first on, in order, each once
-	first   int
+	found   [8]id.ID // in order, each once
+	more    []id.ID  // from the ninth on
+	n       int
 	blocked int
+}
+
+func (c *collector) at(i int) id.ID {
+	if i < len(c.found) {
+		return c.found[i]
+	}
+	return c.more[i-len(c.found)]
 }
 
 func (c *collector) collect(ev *event.Event) {
@@ -145,12 +156,17 @@ func (c *collector) take(typ, raw string) id.ID {
 		}
 		return id.ID{}
 	}
-	for _, y := range c.found[c.first:] {
-		if x == y {
+	for i := range c.n {
+		if c.at(i) == x {
 			return x
 		}
 	}
-	c.found = append(c.found, x)
+	if c.n < len(c.found) {
+		c.found[c.n] = x
+	} else {
+		c.more = append(c.more, x)
+	}
+	c.n++
 	return x
 }
 

@@ -12,7 +12,10 @@ import (
 	"github.com/reuna/reuna/identity/id"
 )
 
-var seedFlag = flag.Uint64("seed", 0, "seed of the random logs; 0 takes the clock's")
+var (
+	seedFlag   = flag.Uint64("seed", 0, "seed of the random logs; 0 takes the clock's")
+	roundsFlag = flag.Int("rounds", 300, "how many random logs to try")
+)
 
 func testSeed(t *testing.T) uint64 {
 	t.Helper()
@@ -163,11 +166,7 @@ func TestClustersAreTheRules(t *testing.T) {
 	types := tightTypes(t)
 	const limit = 6
 	r := NewResolver(types, Options{MaxCluster: limit})
-	rounds := 3000
-	if testing.Short() {
-		rounds = 300
-	}
-	for round := range rounds {
+	for round := range *roundsFlag {
 		rng := rand.New(rand.NewPCG(seed, uint64(round)))
 		log := randomLog(rng)
 		arrival := append(slices.Clone(log), log[:rng.IntN(len(log)+1)]...)
@@ -218,7 +217,7 @@ func TestAnswersStandUntilTheirPairsChange(t *testing.T) {
 	seed := testSeed(t)
 	r := NewResolver(tightTypes(t), Options{MaxCluster: 6})
 	kept, asked := 0, 0
-	for round := range 400 {
+	for round := range *roundsFlag / 5 {
 		rng := rand.New(rand.NewPCG(seed, uint64(round)))
 		log := randomLog(rng)
 		set := NewSet()
@@ -256,7 +255,7 @@ func TestAnswersStandUntilTheirPairsChange(t *testing.T) {
 func TestExplainAgreesWithClusters(t *testing.T) {
 	seed := testSeed(t)
 	r := NewResolver(tightTypes(t), Options{MaxCluster: 6})
-	for round := range 500 {
+	for round := range *roundsFlag {
 		rng := rand.New(rand.NewPCG(seed, uint64(round)))
 		set := NewSet()
 		for _, e := range randomLog(rng) {
