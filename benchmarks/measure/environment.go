@@ -14,6 +14,7 @@ type Environment struct {
 	Kernel string `json:"kernel,omitempty"`
 	OS     string `json:"os"`
 	Go     string `json:"go"`
+	Disk   string `json:"disk,omitempty"` // file system of the data folder
 }
 
 // Here is this machine's environment; what cannot be read stays empty.
