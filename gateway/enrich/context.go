@@ -95,13 +95,13 @@ func (s *said) readCampaign(v event.Value) {
 
 // isServerLibrary says that a library runs on servers, even when it is used
 // with the public write key: its request is not the visitor's. The names are
-// what Segment's and RudderStack's libraries put into context.library.name.
+// those that Segment's libraries, and RudderStack's for Node, put into
+// context.library.name.
 func isServerLibrary(name string) bool {
 	switch name {
 	case "@segment/analytics-node", "analytics-node", "analytics-python", "segment-analytics-python",
 		"analytics-ruby", "analytics-java", "analytics-go", "analytics-php", "analytics-rust",
-		"Analytics.NET", "analytics-csharp-server", "rudder-analytics-python", "rudder-sdk-node",
-		"@rudderstack/rudder-sdk-node", "http":
+		"Analytics.NET", "@rudderstack/rudder-sdk-node":
 		return true
 	}
 	return false

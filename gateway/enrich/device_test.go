@@ -134,6 +134,8 @@ func TestHints(t *testing.T) {
 			event.Device{Type: "mobile", OS: "Android", OSVersion: "14", Browser: "Instagram", BrowserVersion: "336.0.0", Vendor: "Google", Model: "Pixel 8"}},
 		{"a distribution stays", agentKey{ua: "Mozilla/5.0 (X11; Ubuntu; Linux x86_64) AppleWebKit/537.36 Chromium/126.0 Chrome/126.0 Safari/537.36", hints: Hints{Platform: `"Linux"`}},
 			event.Device{Type: "desktop", OS: "Ubuntu", Browser: "Chromium", BrowserVersion: "126.0"}},
+		{"hints that are too long are not read", agentKey{ua: chromeWindows, hints: Hints{Platform: `"Linux"`, Model: strings.Repeat("x", maxHints)}},
+			event.Device{Type: "desktop", OS: "Windows", OSVersion: "10", Browser: "Chrome", BrowserVersion: "126.0.0.0"}},
 		{"broken hints change nothing", agentKey{ua: chromeWindows, hints: Hints{UA: `"Chromium;v=`, Mobile: "?2", Platform: `"`, PlatformVersion: `\`, FullVersionList: `;;;"`}},
 			event.Device{Type: "desktop", OS: "Windows", OSVersion: "10", Browser: "Chrome", BrowserVersion: "126.0.0.0"}},
 	} {

@@ -38,7 +38,7 @@ type Options struct {
 	IP string
 
 	// How many earlier answers are kept; 0 means the default. An agent's entry
-	// takes about 1 KiB, an address's about 300 bytes.
+	// takes about 1 KiB (3 at most), an address's about 300 bytes.
 	UACacheSize   int // user agents with their hints, 8,192
 	AddrCacheSize int // client addresses, 16,384
 

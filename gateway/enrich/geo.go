@@ -146,7 +146,7 @@ func openGeoFile(setting, path string, kinds ...string) (*geoFile, error) {
 	for _, k := range kinds {
 		if strings.Contains(strings.ToLower(kind), strings.ToLower(k)) {
 			if err := g.verify(); err != nil {
-				return nil, fmt.Errorf("enrich: %s: %s is damaged: %w; download it again", setting, path, err)
+				return nil, fmt.Errorf("enrich: %s: %s cannot be used: %w; download it again, or take another maker's", setting, path, err)
 			}
 			return g, nil
 		}
@@ -164,14 +164,24 @@ func newGeoFile(data []byte) (*geoFile, error) {
 }
 
 // verify reads the whole file, so that a damaged one is refused here and not
-// met by an address.
+// met by an address, and looks whether its rows have a layout that we know.
 func (f *geoFile) verify() error {
 	// MaxMind's verifier wants a description, which the format does not and
 	// others than MaxMind leave out.
 	if len(f.reader.Metadata.Description) == 0 {
 		f.reader.Metadata.Description = map[string]string{"en": f.reader.Metadata.DatabaseType}
 	}
-	return f.reader.Verify()
+	if err := f.reader.Verify(); err != nil {
+		return err
+	}
+	for first := range f.reader.Networks() {
+		var row geoRow
+		if err := first.Decode(&row); err != nil {
+			return fmt.Errorf("its rows are not laid out as MaxMind's are: %w", err)
+		}
+		break
+	}
+	return nil
 }
 
 // geoRecordCache is how many decoded records a database keeps: a country
@@ -239,7 +249,7 @@ func (f *geoFile) find(addr netip.Addr) event.Geo {
 	geo := event.Geo{}
 	if err := r.Decode(&row); err == nil {
 		geo = row.geo()
-	} // A file that verified can still hold a row of a foreign shape: unknown.
+	} // A verified file may still hold single rows of another layout: unknown.
 	f.records.put(h, &geoRecord{offset: offset, geo: geo})
 	return geo
 }

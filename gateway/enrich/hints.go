@@ -19,16 +19,15 @@ type Hints struct {
 	Arch            string // Sec-CH-UA-Arch
 }
 
-// maxHints bounds one hint header, and context.userAgentData, in bytes; a
-// longer one is nobody's browser and is not read.
-const maxHints = 2048
+// maxHints bounds all hint headers of a request together, and
+// context.userAgentData, in bytes: three times what browsers send. Longer ones
+// are not read, because the cache of agents would have to keep them.
+const maxHints = 1024
 
-// bound drops the headers that are too long to be real.
+// bound drops headers that are too long to be a browser's.
 func (h *Hints) bound() {
-	for _, s := range [...]*string{&h.UA, &h.Mobile, &h.Platform, &h.PlatformVersion, &h.Model, &h.FullVersionList, &h.Arch} {
-		if len(*s) > maxHints {
-			*s = ""
-		}
+	if len(h.UA)+len(h.Mobile)+len(h.Platform)+len(h.PlatformVersion)+len(h.Model)+len(h.FullVersionList)+len(h.Arch) > maxHints {
+		*h = Hints{}
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/reuna/reuna/identity/event"
@@ -176,6 +177,14 @@ func TestMaxMindFiles(t *testing.T) {
 	}
 	if _, err := New(Options{ASN: city}); err == nil {
 		t.Error("a city file was taken for an ASN file")
+	}
+	foreign := filepath.Join(dir, "foreign.mmdb")
+	data := makeDatabase(t, "Somebody's Country", map[string]map[string]any{"8.8.0.0/16": {"country": "US"}})
+	if err := os.WriteFile(foreign, data, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := New(Options{Country: foreign}); err == nil || !strings.Contains(err.Error(), "laid out") {
+		t.Errorf("a file of another layout: error %v", err)
 	}
 }
 

@@ -64,9 +64,9 @@ func clickIDs() []clickID {
 // that "Google" and "google" are one; campaign, term and content stay as
 // written.
 //
-// The tag's own request carries no referrer of the page: its Referer header
-// is the page. It stands in for a missing page URL, and then tags and click
-// ids count but a missing referrer proves nothing.
+// A request of the tag or the pixel carries no referrer of the page: its
+// Referer header is the page. It stands in for a missing page URL, and then
+// tags and click ids count but a missing referrer proves nothing.
 func (e *Enricher) traffic(ev *event.Event, in *Input, s *said) event.Traffic {
 	pageURL, knowsReferrer := s.pageURL, s.pageURL != ""
 	if pageURL == "" && !s.forOther && ev.Source != event.FromSDK {
