@@ -84,3 +84,10 @@ func (r *Reader) Text() string {
 	r.s = r.s[n:]
 	return s
 }
+
+// Rest takes everything that is left.
+func (r *Reader) Rest() string {
+	s := r.s
+	r.s = ""
+	return s
+}

@@ -1,0 +1,244 @@
+package people
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/reuna/reuna/identity/graph"
+	"github.com/reuna/reuna/storage/engine"
+	"github.com/reuna/reuna/storage/keyspace"
+)
+
+// cursorName is where the log's reader that is this store stands: everything up
+// to it is on disk.
+const cursorName = "people"
+
+// slice is how many records are encoded in one hold of the lock: short enough
+// that no request notices.
+const slice = 64
+
+// Checkpoint writes what changed since the last one, and then forgets what
+// nobody used lately where memory is over its bound.
+//
+// A record is written with everything that it had at some moment after the
+// checkpoint began, so the cursor that is written last, the log's end at that
+// beginning, is never ahead of any record.
+func (s *Store) Checkpoint() error {
+	s.checkpoint.Lock()
+	defer s.checkpoint.Unlock()
+	began := time.Now()
+
+	s.mu.Lock()
+	if s.failed != nil {
+		defer s.mu.Unlock()
+		return s.failed
+	}
+	upTo := s.applied
+	facets, nodes := s.dirtyFacets, s.dirtyNodes
+	index, refused := s.index, s.refused
+	s.dirtyFacets, s.dirtyNodes, s.index, s.refused = nil, nil, nil, nil
+	s.taken, s.writing = map[Hash]int64{}, s.taken
+	s.rotations++
+	writing := s.writing
+	s.mu.Unlock()
+	if len(facets)+len(nodes)+len(index)+len(refused)+len(writing) == 0 {
+		return nil
+	}
+
+	w := writer{s: s, b: s.o.DB.NewBatch()}
+	defer func() { w.b.Discard() }()
+	// Facets go before the identifiers that name them: a crash in between leaves
+	// a facet that nobody names, which the replay makes again, and never a name
+	// without its facet.
+	for list := range slices.Chunk(facets, slice) {
+		w.facets(list)
+	}
+	for list := range slices.Chunk(nodes, slice) {
+		w.nodes(list)
+	}
+	for m, at := range writing {
+		w.set(keyspace.AppendDedupe(nil, m), encodeTaken(at))
+	}
+	for _, x := range index {
+		w.set(keyspace.AppendEvent(nil, x.facet, x.time, x.seq), nil)
+	}
+	for _, seq := range refused {
+		w.set(keyspace.AppendQuarantine(nil, seq), nil)
+	}
+	if w.err == nil {
+		w.err = s.o.Log.Barrier().Wait()
+	}
+	if w.err == nil {
+		w.err = s.o.Log.SetCursor(w.b, cursorName, upTo)
+		w.flush()
+	}
+	if w.err != nil {
+		return fmt.Errorf("people: checkpoint: %w", w.err)
+	}
+	s.mu.Lock()
+	s.stats.Checkpoints++
+	s.stats.LastCheckpoint = time.Since(began)
+	s.trim()
+	s.mu.Unlock()
+	return nil
+}
+
+// writer gathers records into batches of bounded size. The first error stays.
+type writer struct {
+	s      *Store
+	b      *engine.Batch
+	sealed []sealedRecord
+	buf    []byte
+	err    error
+}
+
+type sealedRecord struct {
+	owner    Hash
+	place    []byte
+	from, to int // in buf
+}
+
+func (w *writer) set(key, val []byte) {
+	if w.err != nil {
+		return
+	}
+	w.b.Set(key, val)
+	if w.b.Len() > 1<<20 {
+		w.flush()
+	}
+}
+
+// flush commits the batch, once all that the records tell is durable in the
+// log. They need no sync of their own: what is lost of them is made again.
+func (w *writer) flush() {
+	if w.err != nil {
+		return
+	}
+	if w.err = w.s.o.Log.Barrier().Wait(); w.err == nil {
+		w.err = w.b.Commit(false)
+		w.b = w.s.o.DB.NewBatch()
+	}
+}
+
+// add notes a record to be sealed; the lock is held, so only copy.
+func (w *writer) add(owner Hash, place []byte, plain func([]byte) []byte) {
+	from := len(w.buf)
+	w.buf = plain(w.buf)
+	w.sealed = append(w.sealed, sealedRecord{owner, place, from, len(w.buf)})
+}
+
+// seal encrypts what add noted, without the lock.
+func (w *writer) seal() {
+	for _, r := range w.sealed {
+		if w.err == nil {
+			w.err = w.s.seal(r.owner, r.place, w.buf[r.from:r.to], w.b)
+		}
+		if w.err == nil && w.b.Len() > 1<<20 {
+			w.flush()
+		}
+	}
+	clear(w.buf)
+	w.sealed, w.buf = w.sealed[:0], w.buf[:0]
+}
+
+func (w *writer) facets(list []*held) {
+	w.s.mu.Lock()
+	for _, h := range list {
+		h.dirty = false
+		w.add(h.hash, keyspace.AppendFacet(nil, h.hash), h.append)
+	}
+	w.s.mu.Unlock()
+	w.seal()
+}
+
+func (w *writer) nodes(list []*node) {
+	type edge struct{ node, facet Hash }
+	var edges []edge
+	w.s.mu.Lock()
+	for _, n := range list {
+		for _, h := range n.newFacets {
+			edges = append(edges, edge{n.hash, h})
+		}
+		for _, p := range n.newPairs {
+			w.pair(n, p)
+		}
+		if n.dirtySession {
+			w.add(n.hash, keyspace.AppendSession(nil, n.hash), func(dst []byte) []byte { return encodeSession(dst, &n.session) })
+		}
+		n.newFacets, n.newPairs, n.dirtySession, n.dirty = nil, nil, false, false
+	}
+	w.s.mu.Unlock()
+	for _, e := range edges {
+		w.set(keyspace.AppendNode(nil, e.node, e.facet), nil)
+	}
+	w.seal()
+}
+
+// pair writes n's side of a pair. Each side lies under its own identifier's
+// key, so that erasing one destroys its copy.
+func (w *writer) pair(n *node, p *graph.Pair) {
+	other := w.s.hashID(p.Other(n.id))
+	w.add(n.hash, keyspace.AppendPair(nil, n.hash, other), p.AppendBinary)
+}
+
+// trim drops facets and identifiers that are on disk and were not used since
+// the last sweep, while there are more than the bound. The lock is held.
+func (s *Store) trim() {
+	over := len(s.facets) - s.o.Hold
+	for h, x := range s.facets {
+		if over <= 0 {
+			break
+		}
+		if x.used || x.dirty {
+			x.used = false
+			continue
+		}
+		delete(s.facets, h)
+		over--
+		s.drops++
+		s.stats.Evictions++
+	}
+	over = len(s.nodes) - s.o.Hold
+	for x, n := range s.nodes {
+		if over <= 0 {
+			break
+		}
+		if n.used || n.dirty {
+			n.used = false
+			continue
+		}
+		delete(s.nodes, x)
+		over--
+		s.drops++
+		s.stats.Evictions++
+	}
+}
+
+// forgetMessages drops message ids that were taken before a time: a message
+// that comes again after the window counts as new.
+func (s *Store) forgetMessages(before time.Time) error {
+	b := s.o.DB.NewBatch()
+	defer func() { b.Discard() }()
+	lower, upper := keyspace.Bounds(keyspace.AppendSpace(nil, keyspace.Dedupe))
+	err := s.o.DB.Iter(lower, upper, func(k, v []byte) (bool, error) {
+		at, err := decodeTaken(v)
+		if err != nil {
+			return false, err
+		}
+		if at >= before.UnixMilli() {
+			return true, nil
+		}
+		b.Delete(k)
+		if b.Len() < 1<<20 {
+			return true, nil
+		}
+		err = b.Commit(false)
+		b = s.o.DB.NewBatch()
+		return true, err
+	})
+	if err != nil {
+		return err
+	}
+	return b.Commit(false)
+}

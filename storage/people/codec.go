@@ -1,0 +1,96 @@
+package people
+
+import (
+	"encoding/binary"
+	"fmt"
+
+	"github.com/reuna/reuna/identity/facet"
+	"github.com/reuna/reuna/identity/wire"
+	"github.com/reuna/reuna/storage/engine"
+)
+
+// Records of this package. Each begins with its version; FORMAT.md lists them.
+const (
+	heldVersion    = 1 // sealed: the last entry folded in, then the facet
+	sessionVersion = 1 // sealed: its entry, then the session
+	takenVersion   = 1 // in clear: when the message was taken, ms
+)
+
+// seal encrypts a record under the data key of owner (a facet's or an
+// identifier's hash), bound to its place. The key is made in b when it is new.
+func (s *Store) seal(owner Hash, place, plain []byte, b *engine.Batch) error {
+	k, err := s.o.Vault.FacetKey(owner, true, b)
+	if err != nil {
+		return err
+	}
+	b.Set(place, k.Seal(nil, plain, place))
+	return nil
+}
+
+func (s *Store) unseal(owner Hash, place, sealed []byte) ([]byte, error) {
+	k, err := s.o.Vault.FacetKey(owner, false, nil)
+	if err != nil {
+		return nil, err
+	}
+	plain, err := k.Open(nil, sealed, place)
+	if err != nil {
+		return nil, fmt.Errorf("people: record %x: %w", place, err)
+	}
+	return plain, nil
+}
+
+func (h *held) append(dst []byte) []byte {
+	dst = append(dst, heldVersion)
+	dst = wire.AppendUint(dst, h.applied)
+	return h.f.AppendBinary(dst)
+}
+
+func decodeHeld(record string, hash Hash) (*held, error) {
+	r := wire.NewReader(record)
+	version, applied := r.Byte(), r.Uint()
+	if r.Bad() || version != heldVersion {
+		return nil, fmt.Errorf("people: facet %x has version %d; this program reads %d", hash, version, heldVersion)
+	}
+	f, err := facet.Decode(r.Rest())
+	if err != nil {
+		return nil, fmt.Errorf("people: facet %x: %w", hash, err)
+	}
+	return &held{f: f, hash: hash, applied: applied, used: true}, nil
+}
+
+func encodeSession(dst []byte, x *Session) []byte {
+	dst = append(dst, sessionVersion)
+	dst = wire.AppendUint(dst, x.Seq)
+	dst = wire.AppendText(dst, x.User)
+	dst = wire.AppendInt(dst, x.Until)
+	dst = append(dst, x.Token[:]...)
+	return append(dst, flag(x.Revoked))
+}
+
+func decodeSession(record string) (x Session, err error) {
+	r := wire.NewReader(record)
+	version := r.Byte()
+	x.Seq, x.User, x.Until = r.Uint(), r.Text(), r.Int()
+	for i := range x.Token {
+		x.Token[i] = r.Byte()
+	}
+	x.Revoked = r.Byte() == 1
+	if !r.Done() || version != sessionVersion {
+		return Session{}, fmt.Errorf("people: a stored session is corrupt")
+	}
+	return x, nil
+}
+
+func encodeTaken(at int64) []byte {
+	return binary.AppendVarint([]byte{takenVersion}, at)
+}
+
+func decodeTaken(v []byte) (at int64, err error) {
+	r := wire.NewReader(string(v))
+	version := r.Byte()
+	at = r.Int()
+	if !r.Done() || version != takenVersion {
+		return 0, fmt.Errorf("people: a stored message id is corrupt")
+	}
+	return at, nil
+}

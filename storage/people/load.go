@@ -1,0 +1,235 @@
+package people
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/reuna/reuna/identity/facet"
+	"github.com/reuna/reuna/identity/graph"
+	"github.com/reuna/reuna/identity/id"
+	"github.com/reuna/reuna/storage/keyspace"
+)
+
+// want gathers, under the lock, what a request needs and memory lacks; loads it
+// without the lock; and installs it under the lock again. What was read is
+// thrown away when anything was dropped from memory in between: it could be
+// older than what was dropped.
+type want struct {
+	s       *Store
+	nodes   []id.ID
+	facets  []Hash
+	lookups []*Item
+
+	drops     uint64
+	gotNodes  []*node
+	gotFacets []*held
+}
+
+// node asks for an identifier.
+func (w *want) node(x id.ID) *node {
+	if n := w.s.nodes[x]; n != nil {
+		n.used = true
+		return n
+	}
+	if !slices.Contains(w.nodes, x) {
+		w.nodes = append(w.nodes, x)
+	}
+	return nil
+}
+
+// facet asks for a facet that is known to exist.
+func (w *want) facet(h Hash) *held {
+	if x := w.s.facets[h]; x != nil {
+		x.used = true
+		return x
+	}
+	if !slices.Contains(w.facets, h) {
+		w.facets = append(w.facets, h)
+	}
+	return nil
+}
+
+// item asks for everything that applying the item touches.
+func (w *want) item(it *Item) {
+	for i := range it.Links {
+		w.node(it.Links[i].A)
+		w.node(it.Links[i].B)
+	}
+	for _, x := range owners(it.key) {
+		// A facet that none of its identifiers knows does not exist yet.
+		if n := w.node(x); n != nil && w.s.facets[it.hash] == nil && slices.Contains(n.facets, it.hash) {
+			w.facet(it.hash)
+		}
+	}
+	if _, ok := w.s.taken[it.Message]; ok {
+		return
+	}
+	if _, ok := w.s.writing[it.Message]; ok {
+		return
+	}
+	if !it.looked || w.s.rotations-it.asOf > 1 {
+		it.asOf = w.s.rotations
+		w.lookups = append(w.lookups, it)
+	}
+}
+
+// none says that nothing is lacking. It ends a look that began with install.
+func (w *want) none() bool {
+	w.nodes = slices.DeleteFunc(w.nodes, func(x id.ID) bool { return w.s.nodes[x] != nil })
+	w.facets = slices.DeleteFunc(w.facets, func(h Hash) bool { return w.s.facets[h] != nil })
+	w.drops = w.s.drops
+	return len(w.nodes)+len(w.facets)+len(w.lookups) == 0
+}
+
+// install puts what was loaded into memory. It begins every look, so that the
+// look goes on from there.
+func (w *want) install() {
+	if w.drops == w.s.drops {
+		for _, n := range w.gotNodes {
+			if w.s.nodes[n.id] == nil {
+				w.s.adopt(n)
+				w.s.nodes[n.id] = n
+			}
+		}
+		for _, h := range w.gotFacets {
+			if w.s.facets[h.hash] == nil {
+				w.s.facets[h.hash] = h
+			}
+		}
+	}
+	w.gotNodes, w.gotFacets = nil, nil
+}
+
+// load reads what was asked for. The lock is not held.
+func (w *want) load() error {
+	for _, x := range w.nodes {
+		n, err := w.s.readNode(x)
+		if err != nil {
+			return err
+		}
+		w.gotNodes = append(w.gotNodes, n)
+	}
+	for _, h := range w.facets {
+		f, err := w.s.readFacet(h)
+		if err != nil {
+			return err
+		}
+		if f == nil {
+			return fmt.Errorf("people: facet %x is named by its identifier but is not there", h)
+		}
+		w.gotFacets = append(w.gotFacets, f)
+	}
+	for _, it := range w.lookups {
+		known, err := w.s.readMessage(it.Message, it.Event.ReceivedAt)
+		if err != nil {
+			return err
+		}
+		it.looked, it.known = true, known
+	}
+	w.lookups = w.lookups[:0]
+	return nil
+}
+
+// readNode reads an identifier; one that is not stored is an empty node.
+func (s *Store) readNode(x id.ID) (*node, error) {
+	n := &node{id: x, hash: s.hashID(x), used: true}
+	lower, upper := keyspace.Bounds(keyspace.AppendNodePrefix(nil, n.hash))
+	err := s.o.DB.Iter(lower, upper, func(k, _ []byte) (bool, error) {
+		_, h, err := keyspace.ParseNode(k)
+		n.facets = append(n.facets, h)
+		return true, err
+	})
+	if err != nil {
+		return nil, err
+	}
+	lower, upper = keyspace.Bounds(keyspace.AppendPairPrefix(nil, n.hash))
+	err = s.o.DB.Iter(lower, upper, func(k, v []byte) (bool, error) {
+		plain, err := s.unseal(n.hash, k, v)
+		if err != nil {
+			return false, err
+		}
+		p, err := graph.DecodePair(plain)
+		if err != nil {
+			return false, fmt.Errorf("people: evidence %x: %w", k, err)
+		}
+		n.pairs = append(n.pairs, &p)
+		return true, nil
+	})
+	if err != nil || x.Type != id.AnonymousID {
+		return n, err
+	}
+	key := keyspace.AppendSession(nil, n.hash)
+	_, err = s.o.DB.Get(key, func(v []byte) error {
+		plain, err := s.unseal(n.hash, key, v)
+		if err != nil {
+			return err
+		}
+		n.session, err = decodeSession(string(plain))
+		return err
+	})
+	return n, err
+}
+
+// readFacet reads a facet; nil when it is not stored.
+func (s *Store) readFacet(h Hash) (*held, error) {
+	var x *held
+	key := keyspace.AppendFacet(nil, h)
+	_, err := s.o.DB.Get(key, func(v []byte) error {
+		plain, err := s.unseal(h, key, v)
+		if err != nil {
+			return err
+		}
+		x, err = decodeHeld(string(plain), h)
+		return err
+	})
+	return x, err
+}
+
+// readMessage says whether a message was taken within the window before at.
+func (s *Store) readMessage(m Hash, at int64) (known bool, err error) {
+	_, err = s.o.DB.Get(keyspace.AppendDedupe(nil, m), func(v []byte) error {
+		taken, err := decodeTaken(v)
+		known = at-taken <= s.o.DedupeWindow.Milliseconds()
+		return err
+	})
+	return known, err
+}
+
+// adopt makes n share its pairs with the neighbours in memory: evidence that
+// was loaded from either side must be one object, or a change made through one
+// identifier would be missing from the other.
+func (s *Store) adopt(n *node) {
+	for i, p := range n.pairs {
+		if other := s.nodes[p.Other(n.id)]; other != nil {
+			if q := other.pair(n.id); q != nil {
+				n.pairs[i] = q
+			}
+		}
+	}
+}
+
+// reader reads the graph in memory; the lock is held.
+type reader struct{ w *want }
+
+// Pairs gives the evidence about x, or notes that it must be loaded.
+func (r reader) Pairs(x id.ID) (pairs []*graph.Pair, loaded bool) {
+	n := r.w.node(x)
+	if n == nil {
+		return nil, false
+	}
+	return n.pairs, true
+}
+
+// facetsOf gives the facets that name an identifier; whole is false while some
+// must be loaded.
+func facetsOf(w *want, n *node) (list []*facet.Facet, whole bool) {
+	whole = true
+	for _, h := range n.facets {
+		if x := w.facet(h); x != nil {
+			list = append(list, x.f)
+		} else {
+			whole = false
+		}
+	}
+	return list, whole
+}

@@ -1,0 +1,348 @@
+package people_test
+
+import (
+	"bytes"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"reflect"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"github.com/reuna/reuna/identity/event"
+	"github.com/reuna/reuna/identity/id"
+	"github.com/reuna/reuna/storage/engine"
+	"github.com/reuna/reuna/storage/eventlog"
+	"github.com/reuna/reuna/storage/people"
+	"github.com/reuna/reuna/storage/vault"
+)
+
+// world is a store on a file system in memory that can lose its power.
+type world struct {
+	t    *testing.T
+	fs   *vfs.MemFS
+	hold int
+
+	db  *engine.DB
+	log *eventlog.Log
+	*people.Store
+}
+
+var master = bytes.Repeat([]byte{7}, 32)
+
+func open(t *testing.T, fs *vfs.MemFS, hold int) *world {
+	t.Helper()
+	w := &world{t: t, fs: fs, hold: hold}
+	quiet := slog.New(slog.DiscardHandler)
+	var err error
+	if w.db, err = engine.Open(engine.Options{Dir: "data", FS: fs, Logger: quiet}); err != nil {
+		t.Fatal(err)
+	}
+	v, err := vault.Open(w.db, master)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if w.log, err = eventlog.Open(w.db, v, eventlog.Options{MinFree: -1, Logger: quiet}); err != nil {
+		t.Fatal(err)
+	}
+	w.Store, err = people.Open(people.Options{
+		DB: w.db, Vault: v, Log: w.log, Types: id.Default(), Hold: hold, Every: time.Hour, Logger: quiet,
+	}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return w
+}
+
+// close ends the world in order.
+func (w *world) close() {
+	w.t.Helper()
+	for _, end := range []func() error{w.Store.Close, w.log.Close, w.db.Close} {
+		if err := end(); err != nil {
+			w.t.Fatal(err)
+		}
+	}
+}
+
+// crash gives the world that a power cut leaves: what was synced, and of the
+// rest what chance keeps. The old one is then closed for the sake of its
+// goroutines.
+func (w *world) crash(r *rand.Rand) *world {
+	w.t.Helper()
+	after := w.fs.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: r.IntN(101), RNG: r})
+	w.close()
+	return open(w.t, after, w.hold)
+}
+
+// send does what a request does with its events; it says which were new.
+func (w *world) send(events ...event.Event) (fresh int) {
+	items := make([]people.Item, len(events))
+	for i := range events {
+		w.Prepare(&items[i], &events[i], false)
+	}
+	tx, err := w.Begin(items, "", false)
+	if err != nil {
+		w.t.Error(err)
+		return 0
+	}
+	for i := range items {
+		if tx.Duplicate(&items[i]) {
+			continue
+		}
+		fresh++
+		tx.Resolve(&items[i])
+		tx.Fold(&items[i], tx.Append(&items[i]))
+	}
+	if err := tx.End().Wait(); err != nil {
+		w.t.Error(err)
+	}
+	return fresh
+}
+
+func msg(n int, kind event.Type, anonymous, user string) event.Event {
+	at := int64(1_700_000_000_000 + n*1000)
+	return event.Event{Type: kind, Site: "shop", Trust: id.Verified, MessageID: fmt.Sprint("m", n), AnonymousID: anonymous, UserID: user,
+		Timestamp: at, ReceivedAt: at}
+}
+
+func user(u string) id.ID   { return id.ID{Type: id.UserID, Value: u} }
+func device(a string) id.ID { return id.ID{Type: id.AnonymousID, Value: a} }
+
+func (w *world) person(x id.ID) *people.Person {
+	w.t.Helper()
+	p, err := w.Person(x, id.VerifiedView)
+	if err != nil {
+		w.t.Fatalf("person %v: %v", x, err)
+	}
+	return p
+}
+
+func (w *world) timeline(p *people.Person) (ids []string) {
+	w.t.Helper()
+	var before people.Place
+	for {
+		next, err := w.Timeline(p.Facets, before, 3, func(_ people.Place, e *event.Event) error {
+			ids = append(ids, e.MessageID)
+			return nil
+		})
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		if next == (people.Place{}) {
+			slices.Reverse(ids)
+			return ids
+		}
+		before = next
+	}
+}
+
+func TestADeviceBecomesAUsers(t *testing.T) {
+	w := open(t, vfs.NewMem(), 0)
+	defer func() { w.close() }()
+	w.send(msg(1, event.Page, "a1", ""), msg(2, event.Page, "a2", ""))
+	w.send(msg(3, event.Identify, "a1", "u1"))
+	w.send(msg(4, event.Identify, "a2", "u1"))
+	if n := w.send(msg(4, event.Identify, "a2", "u1"), msg(4, event.Identify, "a2", "u1")); n != 0 {
+		t.Errorf("a message that came again counted %d times more", n)
+	}
+	for _, restart := range []bool{false, true} {
+		if restart {
+			w.close()
+			w = open(t, w.fs, 0)
+		}
+		p := w.person(user("u1"))
+		if p.Profile.Events != 4 || p.Profile.Pageviews != 2 || len(p.Cluster.Members) != 3 {
+			t.Errorf("restart %v: %+v of %v", restart, p.Profile, p.Cluster.Members)
+		}
+		for _, x := range []id.ID{device("a1"), device("a2")} {
+			if q := w.person(x); q.ID != p.ID {
+				t.Errorf("%v is %s, u1 is %s", x, q.ID, p.ID)
+			}
+		}
+		if got := w.timeline(p); !slices.Equal(got, []string{"m1", "m2", "m3", "m4"}) {
+			t.Errorf("timeline %v", got)
+		}
+		x, err := w.Named(p.ID)
+		if err != nil || x != user("u1") {
+			t.Errorf("%s names %v, %v", p.ID, x, err)
+		}
+		old, err := w.Named(w.PersonID(device("a1")))
+		if err != nil || w.person(old).ID != p.ID {
+			t.Errorf("the id from before the login leads to %v, %v", old, err)
+		}
+		// The page of a1 without a session sees what it did anonymously.
+		d, err := w.Device("a1")
+		if err != nil || d.Events != 1 {
+			t.Errorf("device sees %+v, %v", d, err)
+		}
+	}
+	if _, err := w.Person(user("nobody"), id.AllView); err != people.ErrUnknown {
+		t.Errorf("nobody: %v", err)
+	}
+	if _, err := w.Named("p_nonsense"); err != people.ErrUnknown {
+		t.Errorf("nonsense: %v", err)
+	}
+}
+
+func TestSessionsAndTokensOutliveACrash(t *testing.T) {
+	r := rand.New(rand.NewPCG(1, 1))
+	w := open(t, vfs.NewCrashableMem(), 0)
+	set := func(x people.Session) {
+		tx, err := w.Begin(nil, "v1", false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		tx.SetSession("v1", x, 1000)
+		if err := tx.End().Wait(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	token := w.TokenHash("shop", "j1")
+	if ok, err := w.Redeem(token, 1000); !ok || err != nil {
+		t.Fatal(ok, err)
+	}
+	set(people.Session{User: "u1", Until: 5000, Token: token})
+	for range 3 {
+		w = w.crash(r)
+		x, err := w.Session("v1", false)
+		if err != nil || x.Live(4999) != "u1" || x.Live(5000) != "" {
+			t.Fatalf("session %+v, %v", x, err)
+		}
+		if ok, err := w.Redeem(token, 2000); ok || err != nil {
+			t.Fatalf("a token was used twice: %v, %v", ok, err)
+		}
+		if err := w.Checkpoint(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	set(people.Session{Revoked: true})
+	w = w.crash(r)
+	if x, _ := w.Session("v1", false); x.Live(2000) != "" || !x.Revoked {
+		t.Errorf("after the reset: %+v", x)
+	}
+	w.close()
+}
+
+// TestPowerCutsLoseNothing sends random traffic with checkpoints, a memory so
+// small that everything is paged, and power cuts at random. Every acknowledged
+// event must be there once, and what is known must equal what a store that
+// never crashed and never paged knows.
+func TestPowerCutsLoseNothing(t *testing.T) {
+	for seed := range uint64(25) {
+		r := rand.New(rand.NewPCG(seed, 77))
+		w := open(t, vfs.NewCrashableMem(), 4)
+		calm := open(t, vfs.NewMem(), 0)
+		sent := 0
+		for range 120 {
+			switch r.IntN(12) {
+			case 0:
+				w = w.crash(r)
+			case 1:
+				if err := w.Checkpoint(); err != nil {
+					t.Fatal(err)
+				}
+			case 2: // again, whatever it was
+				if sent > 0 {
+					r2 := rand.New(rand.NewPCG(seed, uint64(r.IntN(sent))))
+					if n := w.send(randomMessage(r2, sent)...); n != 0 {
+						t.Fatalf("seed %d: %d events counted again", seed, n)
+					}
+				}
+				continue
+			default:
+				sent++
+				r2 := rand.New(rand.NewPCG(seed, uint64(sent-1)))
+				events := randomMessage(r2, sent)
+				if n := w.send(events...); n != len(events) {
+					t.Fatalf("seed %d: %d of %d events are new", seed, n, len(events))
+				}
+				calm.send(events...)
+			}
+		}
+		w = w.crash(r)
+		for i := range 6 {
+			for _, x := range []id.ID{user(fmt.Sprint("u", i)), device(fmt.Sprint("a", i))} {
+				for v := id.VerifiedView; v <= id.AllView; v++ {
+					got, err := w.Person(x, v)
+					want, wantErr := calm.Person(x, v)
+					if err != wantErr {
+						t.Fatalf("seed %d: %v: %v, want %v", seed, x, err, wantErr)
+					}
+					if err != nil {
+						continue
+					}
+					if !reflect.DeepEqual(got.Profile, want.Profile) || !reflect.DeepEqual(got.Cluster.Members, want.Cluster.Members) {
+						t.Fatalf("seed %d: %v in %v\n%+v %v\nwant\n%+v %v", seed, x, v, got.Profile, got.Cluster.Members, want.Profile, want.Cluster.Members)
+					}
+					if v == id.AllView {
+						if a, b := w.timeline(got), calm.timeline(want); !slices.Equal(a, b) {
+							t.Fatalf("seed %d: %v: timeline %v, want %v", seed, x, a, b)
+						}
+					}
+				}
+			}
+		}
+		w.close()
+		calm.close()
+	}
+}
+
+// randomMessage makes the events of one request; the same source, the same
+// events.
+func randomMessage(r *rand.Rand, _ int) (list []event.Event) {
+	first := r.IntN(1 << 30)
+	for i := range 1 + r.IntN(3) {
+		e := msg(first+i, []event.Type{event.Page, event.Track, event.Identify}[r.IntN(3)], fmt.Sprint("a", r.IntN(6)), "")
+		e.Trust = id.Trust(1 + r.IntN(2))
+		e.Name = "x"
+		if r.IntN(3) == 0 {
+			e.UserID = fmt.Sprint("u", r.IntN(6))
+		}
+		if e.Type == event.Identify {
+			e.Traits = event.Value(fmt.Sprintf(`{"plan":"p%d"}`, r.IntN(9)))
+			if r.IntN(2) == 0 {
+				e.Traits = event.Value(fmt.Sprintf(`{"email":"e%d@x.fi"}`, r.IntN(4)))
+			}
+		}
+		list = append(list, e)
+	}
+	return list
+}
+
+// TestWritersTogether: many goroutines, checkpoints and evictions under them.
+func TestWritersTogether(t *testing.T) {
+	w := open(t, vfs.NewMem(), 8)
+	defer w.close()
+	const writers, each = 16, 60
+	var all sync.WaitGroup
+	for g := range writers {
+		all.Go(func() {
+			for i := range each {
+				w.send(msg(g*1000+i, event.Page, fmt.Sprint("a", i%12), ""))
+				if i%20 == 0 {
+					if err := w.Checkpoint(); err != nil {
+						t.Error(err)
+					}
+				}
+				if _, err := w.Device(fmt.Sprint("a", i%12)); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	all.Wait()
+	var total int64
+	for i := range 12 {
+		total += w.person(device(fmt.Sprint("a", i))).Profile.Events
+	}
+	if total != writers*each {
+		t.Errorf("%d events, want %d", total, writers*each)
+	}
+	if st := w.Stats(); st.Evictions == 0 {
+		t.Error("nothing was ever evicted: the test is too small")
+	}
+}

@@ -1,0 +1,300 @@
+package people
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/reuna/reuna/identity/event"
+	"github.com/reuna/reuna/identity/facet"
+	"github.com/reuna/reuna/identity/graph"
+	"github.com/reuna/reuna/identity/id"
+	"github.com/reuna/reuna/storage/eventlog"
+)
+
+// Item is an event made ready outside the lock: what it is part of, what it
+// says about identifiers, what it is known by.
+type Item struct {
+	Event   *event.Event
+	Message Hash // of the site and the messageId
+	Links   []graph.Evidence
+	// NoClaimedLinks is kept with the event: a replay takes it as it was taken.
+	NoClaimedLinks bool
+
+	key    facet.Key
+	hash   Hash // of the key
+	looked bool // whether the disk knows the message has been looked up,
+	known  bool // and what came of it,
+	asOf   uint64
+}
+
+// Prepare readies an event whose identifiers are settled. noClaimedLinks is for
+// sites where a claimed identify links nothing. blocked counts the values in
+// it that identify nobody.
+func (s *Store) Prepare(it *Item, e *event.Event, noClaimedLinks bool) (blocked int) {
+	key := facet.KeyOf(e)
+	links, blocked := graph.FromEvent(it.Links[:0], e, s.o.Types, graph.EventOptions{NoClaimedLinks: noClaimedLinks})
+	*it = Item{
+		Event: e, Links: links, NoClaimedLinks: noClaimedLinks,
+		key: key, hash: s.hashFacet(key), Message: s.o.Vault.HashKey("message", e.Site, e.MessageID),
+	}
+	return blocked
+}
+
+// Tx is one request's change of the state. It holds the store's lock from
+// Begin to End; nothing between the two may wait for anything.
+type Tx struct {
+	s   *Store
+	buf []byte
+	t   eventlog.Ticket
+
+	got, refused bool // t is a ticket; it is a refusal's
+}
+
+// Begin loads what the items and the visitor need and takes the lock. fresh
+// says that the visitor's id was minted for this request: nothing can be
+// stored about it.
+func (s *Store) Begin(items []Item, visitor string, fresh bool) (*Tx, error) {
+	if err := s.o.Log.Admit(); err != nil {
+		return nil, err
+	}
+	w := want{s: s}
+	for {
+		s.mu.Lock()
+		if err := s.failed; err != nil {
+			s.mu.Unlock()
+			return nil, err
+		}
+		w.install()
+		if visitor != "" {
+			x := id.ID{Type: id.AnonymousID, Value: visitor}
+			if fresh {
+				s.newNode(x)
+			} else {
+				w.node(x)
+			}
+		}
+		for i := range items {
+			w.item(&items[i])
+		}
+		if w.none() {
+			return &Tx{s: s}, nil
+		}
+		s.mu.Unlock()
+		if err := w.load(); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// Session is the session of a visitor that Begin was told of.
+func (tx *Tx) Session(visitor string) Session {
+	if n := tx.s.nodes[id.ID{Type: id.AnonymousID, Value: visitor}]; n != nil {
+		return n.session
+	}
+	return Session{}
+}
+
+// Duplicate says that the item's message has been taken before. Who answers
+// for a duplicate must still wait for End's ticket: the first one may not be
+// durable yet.
+func (tx *Tx) Duplicate(it *Item) bool {
+	s := tx.s
+	_, dup := s.taken[it.Message]
+	if !dup {
+		_, dup = s.writing[it.Message]
+	}
+	if dup = dup || it.known; dup {
+		s.stats.Duplicates++
+	}
+	return dup
+}
+
+// Resolve adds what the event says about identifiers to the evidence.
+func (tx *Tx) Resolve(it *Item) { tx.s.resolve(it.Links) }
+
+// Append gives the event its place in the log; 0 when the log refuses it, which
+// End's ticket then tells.
+func (tx *Tx) Append(it *Item) (seq uint64) {
+	tx.buf = it.Event.AppendBinary(append(tx.buf[:0], entryEvent, flag(it.NoClaimedLinks)))
+	if seq = tx.append(it.Event.ReceivedAt); seq == 0 {
+		return 0
+	}
+	tx.s.take(it.Message, it.Event.ReceivedAt)
+	tx.s.stats.Events++
+	return seq
+}
+
+// Fold adds the event, whose place is seq, to its facet.
+func (tx *Tx) Fold(it *Item, seq uint64) {
+	if seq == 0 {
+		return
+	}
+	tx.s.fold(it.key, it.hash, it.Event, seq)
+}
+
+// Refuse keeps a refused message in the quarantine.
+func (tx *Tx) Refuse(x *Refused) {
+	tx.buf = x.append(tx.buf[:0])
+	seq := tx.append(x.ReceivedAt)
+	if seq == 0 {
+		return
+	}
+	tx.s.refused = append(tx.s.refused, seq)
+	tx.s.stats.Refused++
+}
+
+// SetSession begins or ends the session of a visitor that Begin was told of.
+func (tx *Tx) SetSession(visitor string, x Session, now int64) {
+	tx.buf = appendSession(tx.buf[:0], visitor, x)
+	if x.Seq = tx.append(now); x.Seq != 0 {
+		tx.s.setSession(visitor, x)
+	}
+}
+
+func (tx *Tx) append(receivedAt int64) (seq uint64) {
+	seq, t := tx.s.o.Log.Append(tx.buf, receivedAt)
+	if seq != 0 {
+		tx.s.applied = seq
+	}
+	if !tx.refused { // the ticket of a refusal is the one to answer with
+		tx.t, tx.got, tx.refused = t, true, seq == 0
+	}
+	return seq
+}
+
+// End gives the lock back. The ticket is good when everything that the request
+// saw, its own entries and those of others, is on disk.
+func (tx *Tx) End() eventlog.Ticket {
+	s := tx.s
+	wake := len(s.dirtyFacets)+len(s.taken) > s.o.Hold/4
+	s.mu.Unlock()
+	if wake {
+		select {
+		case s.wake <- struct{}{}:
+		default: // one is due already
+		}
+	}
+	if !tx.got {
+		return s.o.Log.Barrier()
+	}
+	return tx.t
+}
+
+// What follows applies entries to memory, live and in a replay alike. The lock
+// is held and everything touched is loaded.
+
+func (s *Store) take(message Hash, at int64) { s.taken[message] = at }
+
+func (s *Store) fold(k facet.Key, hash Hash, e *event.Event, seq uint64) {
+	s.index = append(s.index, indexed{hash, e.Timestamp, seq})
+	h := s.facets[hash]
+	if h == nil {
+		h = s.newFacet(k, hash)
+	}
+	if seq <= h.applied {
+		return
+	}
+	h.applied, h.used = seq, true
+	s.stats.TraitsOverLimit += int64(h.f.Fold(e, &s.o.Rules))
+	if !h.dirty {
+		h.dirty = true
+		s.dirtyFacets = append(s.dirtyFacets, h)
+	}
+}
+
+func (s *Store) resolve(links []graph.Evidence) {
+	for i := range links {
+		e := &links[i]
+		a, b := s.nodes[e.A], s.nodes[e.B]
+		p := a.pair(e.B)
+		if p == nil {
+			made := graph.NewPair(e.A, e.B)
+			p = &made
+			a.pairs = append(a.pairs, p)
+			b.pairs = append(b.pairs, p)
+		}
+		c := p.Add(*e)
+		if !c.Changed() {
+			continue
+		}
+		// The newest link of a pair matters only where a cap drops older ones.
+		capped := len(a.pairs) > 1 || len(b.pairs) > 1
+		for v := id.VerifiedView; v <= id.AllView; v++ {
+			if c.Shape(v) || capped && c.Newest(v) {
+				s.shape++
+				break
+			}
+		}
+		for _, n := range [...]*node{a, b} {
+			if !slices.Contains(n.newPairs, p) {
+				n.newPairs = append(n.newPairs, p)
+			}
+			s.touch(n)
+		}
+	}
+}
+
+func (n *node) pair(other id.ID) *graph.Pair {
+	for _, p := range n.pairs {
+		if p.A == other || p.B == other {
+			return p
+		}
+	}
+	return nil
+}
+
+func (s *Store) touch(n *node) {
+	n.used = true
+	if !n.dirty {
+		n.dirty = true
+		s.dirtyNodes = append(s.dirtyNodes, n)
+	}
+}
+
+func (s *Store) setSession(visitor string, x Session) {
+	n := s.nodes[id.ID{Type: id.AnonymousID, Value: visitor}]
+	if x.Seq < n.session.Seq {
+		return
+	}
+	n.session = x
+	n.session.User = strings.Clone(x.User)
+	n.dirtySession = true
+	s.touch(n)
+}
+
+// newFacet makes a facet that is stored nowhere and tells its identifiers.
+func (s *Store) newFacet(k facet.Key, hash Hash) *held {
+	k.AnonymousID, k.UserID = strings.Clone(k.AnonymousID), strings.Clone(k.UserID)
+	h := &held{f: &facet.Facet{Key: k}, hash: hash, used: true}
+	s.facets[hash] = h
+	for _, x := range owners(k) {
+		n := s.nodes[x]
+		n.facets = append(n.facets, hash)
+		n.newFacets = append(n.newFacets, hash)
+		s.touch(n)
+	}
+	return h
+}
+
+// owners are the identifiers that a facet can be found by.
+func owners(k facet.Key) []id.ID {
+	list := make([]id.ID, 0, 2)
+	if k.AnonymousID != "" {
+		list = append(list, id.ID{Type: id.AnonymousID, Value: k.AnonymousID})
+	}
+	if k.UserID != "" {
+		list = append(list, id.ID{Type: id.UserID, Value: k.UserID})
+	}
+	return list
+}
+
+// newNode makes an identifier known in memory that is stored nowhere.
+func (s *Store) newNode(x id.ID) *node {
+	if n := s.nodes[x]; n != nil {
+		return n
+	}
+	x = id.ID{Type: strings.Clone(x.Type), Value: strings.Clone(x.Value)}
+	n := &node{id: x, hash: s.hashID(x), used: true}
+	s.nodes[x] = n
+	return n
+}

@@ -1,0 +1,254 @@
+package people
+
+import (
+	"encoding/base32"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/reuna/reuna/identity/facet"
+	"github.com/reuna/reuna/identity/graph"
+	"github.com/reuna/reuna/identity/id"
+	"github.com/reuna/reuna/storage/keyspace"
+)
+
+// ErrUnknown says that nothing is stored about an identifier.
+var ErrUnknown = errors.New("people: nobody is known by that identifier")
+
+// patience bounds how often a read that finds something missing from memory
+// loads it and looks again. Each round reaches one step further in the graph,
+// whose clusters hold at most 1,000 identifiers.
+const patience = 2000
+
+// see runs look under the lock until it lacks nothing.
+func (s *Store) see(look func(w *want) error) error {
+	w := want{s: s}
+	for range patience {
+		s.mu.Lock()
+		w.install()
+		err := look(&w)
+		done := w.none()
+		s.mu.Unlock()
+		if err != nil || done {
+			return err
+		}
+		if err := w.load(); err != nil {
+			return err
+		}
+	}
+	return fmt.Errorf("people: memory is too small for this person: raise cache_bytes")
+}
+
+// Device is what a page may know without a verified session: the join of the
+// device's own facets that are anonymous or claimed.
+func (s *Store) Device(visitor string) (p *facet.Profile, err error) {
+	err = s.see(func(w *want) error {
+		n := w.node(id.ID{Type: id.AnonymousID, Value: visitor})
+		if n == nil {
+			return nil
+		}
+		list, whole := facetsOf(w, n)
+		if !whole {
+			return nil
+		}
+		list = slices.DeleteFunc(list, func(f *facet.Facet) bool {
+			return f.Key.UserID != "" && f.Key.Trust != id.Claimed
+		})
+		p = facet.Join(list)
+		return nil
+	})
+	return p, err
+}
+
+// Person is a cluster with what is known of it.
+type Person struct {
+	ID      string // "p_…"
+	Cluster *graph.Cluster
+	Profile *facet.Profile
+	Facets  []facet.Key
+}
+
+// Person gives the person that x belongs to in a view; ErrUnknown when nothing
+// is stored about x.
+func (s *Store) Person(x id.ID, v id.View) (p *Person, err error) {
+	err = s.see(func(w *want) error {
+		p = nil
+		n := w.node(x)
+		if n == nil {
+			return nil
+		}
+		if len(n.pairs) == 0 && len(n.facets) == 0 {
+			return ErrUnknown
+		}
+		c := s.cluster(w, n, v)
+		if c == nil {
+			return nil
+		}
+		list, ok := s.members(w, c)
+		if !ok {
+			return nil
+		}
+		p = &Person{ID: s.PersonID(c.Representative), Cluster: c, Profile: facet.Join(list)}
+		for _, f := range list {
+			p.Facets = append(p.Facets, f.Key)
+		}
+		return nil
+	})
+	return p, err
+}
+
+// Profile is Person's profile alone, for the page of a verified session.
+func (s *Store) Profile(x id.ID, v id.View) (p *facet.Profile, err error) {
+	err = s.see(func(w *want) error {
+		p = nil
+		if n := w.node(x); n != nil {
+			if c := s.cluster(w, n, v); c != nil {
+				if list, ok := s.members(w, c); ok {
+					p = facet.Join(list)
+				}
+			}
+		}
+		return nil
+	})
+	return p, err
+}
+
+// cluster gives n's cluster, from memory while no evidence changed the shape of
+// the graph; nil while something must be loaded.
+func (s *Store) cluster(w *want, n *node, v id.View) *graph.Cluster {
+	if n.clusters[v] != nil && n.shapes[v] == s.shape {
+		return n.clusters[v]
+	}
+	c, missing := s.resolver.Cluster(n.id, v, reader{w})
+	if len(missing) > 0 {
+		return nil
+	}
+	for _, x := range c.Members {
+		if m := s.nodes[x]; m != nil {
+			m.clusters[v], m.shapes[v] = c, s.shape
+		}
+	}
+	return c
+}
+
+// members gives the facets that belong to a cluster.
+func (s *Store) members(w *want, c *graph.Cluster) (list []*facet.Facet, whole bool) {
+	whole = true
+	seen := map[Hash]bool{}
+	for _, x := range c.Members {
+		n := w.node(x)
+		if n == nil {
+			whole = false
+			continue
+		}
+		for _, h := range n.facets {
+			if seen[h] {
+				continue
+			}
+			seen[h] = true
+			held := w.facet(h)
+			if held == nil {
+				whole = false
+				continue
+			}
+			owner := held.f.Key.Owner(c.View, s.isCut(n, held.f.Key, c.View))
+			if _, in := slices.BinarySearchFunc(c.Members, owner, id.Compare); in {
+				list = append(list, held.f)
+			}
+		}
+	}
+	return list, whole
+}
+
+// isCut says that an operator cut the facet's device from its user. n is one of
+// the two.
+func (s *Store) isCut(n *node, k facet.Key, v id.View) bool {
+	if k.AnonymousID == "" || k.UserID == "" {
+		return false
+	}
+	other := id.ID{Type: id.UserID, Value: k.UserID}
+	if n.id.Type == id.UserID {
+		other = id.ID{Type: id.AnonymousID, Value: k.AnonymousID}
+	}
+	p := n.pair(other)
+	return p != nil && len(p.Cuts(v)) > 0
+}
+
+// Explain tells, for every pair that x's cluster is made of or was kept from,
+// whether it holds in a view and why.
+func (s *Store) Explain(x id.ID, v id.View) (list []graph.Reason, err error) {
+	err = s.see(func(w *want) error {
+		list, _ = s.resolver.Explain(x, v, reader{w})
+		return nil
+	})
+	return list, err
+}
+
+var base32Lower = base32.NewEncoding("abcdefghijklmnopqrstuvwxyz234567").WithPadding(base32.NoPadding)
+
+// PersonID is the person's public name: "p_" and the keyed hash, in base32, of
+// the identifier that represents the cluster. It is the hash under which the
+// identifier is stored, so that any id a person ever had still leads to them,
+// without a table of old names.
+func (s *Store) PersonID(representative id.ID) string {
+	h := s.hashID(representative)
+	return "p_" + base32Lower.EncodeToString(h[:])
+}
+
+// Named finds the identifier that a person id stands for.
+func (s *Store) Named(person string) (x id.ID, err error) {
+	raw, err := base32Lower.DecodeString(strings.TrimPrefix(person, "p_"))
+	if err != nil || len(raw) != len(Hash{}) || !strings.HasPrefix(person, "p_") {
+		return x, ErrUnknown
+	}
+	h := Hash(raw)
+	s.mu.Lock()
+	for _, n := range s.dirtyNodes { // not written yet
+		if n.hash == h {
+			x = n.id
+		}
+	}
+	s.mu.Unlock()
+	if !x.IsZero() {
+		return x, nil
+	}
+	lower, upper := keyspace.Bounds(keyspace.AppendNodePrefix(nil, h))
+	err = s.o.DB.Iter(lower, upper, func(k, _ []byte) (bool, error) {
+		_, facetHash, err := keyspace.ParseNode(k)
+		if err != nil {
+			return false, err
+		}
+		f, err := s.readFacet(facetHash)
+		if err != nil || f == nil {
+			return true, err
+		}
+		for _, o := range owners(f.f.Key) {
+			if s.hashID(o) == h {
+				x = o
+			}
+		}
+		return x.IsZero(), nil
+	})
+	if err != nil || !x.IsZero() {
+		return x, err
+	}
+	lower, upper = keyspace.Bounds(keyspace.AppendPairPrefix(nil, h))
+	err = s.o.DB.Iter(lower, upper, func(k, v []byte) (bool, error) {
+		plain, err := s.unseal(h, k, v)
+		if err != nil {
+			return false, err
+		}
+		p, err := graph.DecodePair(plain)
+		for _, o := range [...]id.ID{p.A, p.B} {
+			if s.hashID(o) == h {
+				x = o
+			}
+		}
+		return false, err
+	})
+	if err == nil && x.IsZero() {
+		err = ErrUnknown
+	}
+	return x, err
+}
