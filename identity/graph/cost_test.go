@@ -88,6 +88,35 @@ func TestKioskLoadsLittle(t *testing.T) {
 	}
 }
 
+// A user_id that a test account's thousand browsers share: an event of one of
+// those it keeps leaves the answer standing, one of another does not.
+func TestBusyUserStands(t *testing.T) {
+	set := NewSet()
+	device := func(i int) id.ID { return id.ID{Type: id.AnonymousID, Value: deviceName(i)} }
+	for i := range 1000 {
+		set.Add(linkAt(userOne, device(i), int64(i)))
+	}
+	r := NewResolver(id.Default(), Options{})
+	m, _ := r.Component(userOne, id.VerifiedView, set)
+	if len(m.Clusters) != 1 || len(m.Clusters[0].Members) != 51 {
+		t.Fatalf("%d clusters; the first of %d", len(m.Clusters), len(m.Clusters[0].Members))
+	}
+	for _, c := range []struct {
+		device int
+		stands bool
+	}{{999, true}, {950, true}, {949, false}, {0, false}, {1000, false}} {
+		x := device(c.device)
+		p := NewPair(userOne, x)
+		if c.device < 1000 {
+			p.Add(linkAt(userOne, x, int64(c.device)))
+		}
+		change := p.Add(linkAt(userOne, x, 5000))
+		if got := m.Stands(x, userOne, change); got != c.stands {
+			t.Errorf("after an event of device %d the answer stands: %v", c.device, got)
+		}
+	}
+}
+
 func TestAddAllocatesNothing(t *testing.T) {
 	p := NewPair(userOne, deviceOne)
 	time := int64(1)

@@ -136,7 +136,7 @@ func (c *collector) value(typ string, v event.Value) {
 		}
 	case event.Number:
 		// In a double's own writing (1e3, 4.0) a number is a measure, no name.
-		if strings.IndexAny(string(v), ".eE") < 0 {
+		if !strings.ContainsAny(string(v), ".eE") {
 			c.take(typ, string(v))
 		}
 	case event.Bool:

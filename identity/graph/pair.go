@@ -56,8 +56,8 @@ const (
 // longer, has an operator's word now, or its earliest evidence is another.
 func (c Change) Shape(v id.View) bool { return c>>(uint(v)*bitsPerView)&changedShape != 0 }
 
-// Newest says that the pair's newest evidence is another. It matters only to
-// components that Component.Pruned marks.
+// Newest says that the pair's newest evidence is another; Component.Stands
+// knows to whom that matters.
 func (c Change) Newest(v id.View) bool { return c>>(uint(v)*bitsPerView)&changedNewest != 0 }
 
 // changedUnseen marks a change that no view sees, so that Change is not 0.

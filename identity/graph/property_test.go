@@ -184,7 +184,7 @@ func TestClustersAreTheRules(t *testing.T) {
 					c := p.cluster(t, r, rng, x, v)
 					got := asOracle(c)
 					component, _ := r.Component(x, v, p.set)
-					if component.Pruned && sharedWithin(got.shared, w.shared) {
+					if len(component.over) > 0 && sharedWithin(got.shared, w.shared) {
 						got.shared = w.shared
 					}
 					if !reflect.DeepEqual(got, w) {
@@ -212,7 +212,7 @@ func logText(log []Evidence) (s string) {
 	return s
 }
 
-// An answer that is kept until Change and Read speak against it is never stale.
+// An answer that is kept as long as it Stands is never stale.
 func TestAnswersStandUntilTheirPairsChange(t *testing.T) {
 	seed := testSeed(t)
 	r := NewResolver(tightTypes(t), Options{MaxCluster: 6})
@@ -227,8 +227,7 @@ func TestAnswersStandUntilTheirPairsChange(t *testing.T) {
 			for v := range cache {
 				view := id.View(v)
 				for x, c := range cache[v] {
-					touches := slices.Contains(c.Read, e.A) || slices.Contains(c.Read, e.B)
-					if touches && (change.Shape(view) || c.Pruned && change.Newest(view)) {
+					if !c.Stands(e.A, e.B, change) {
 						delete(cache[v], x)
 					}
 				}

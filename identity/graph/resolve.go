@@ -71,16 +71,41 @@ type Conflict struct {
 
 // Component is everything that an answer about one identifier depended on.
 type Component struct {
+	View id.View
 	// Clusters is the partition of all identifiers that are connected with the
 	// one asked about by links that rules 1 to 3 leave, by their first members.
 	Clusters []*Cluster
-	// Read lists the identifiers whose pairs were read, sorted. The answer stands
-	// as long as no pair of one of them changes its Shape (nor its Newest, when
-	// Pruned).
+	// Read lists the identifiers whose pairs were read, sorted.
 	Read []id.ID
-	// Pruned says that a user_id has more identifiers of a type than
-	// max_per_person, so that newer evidence for one can push out another.
-	Pruned bool
+	over []overMax
+}
+
+// overMax is a user_id with more identifiers of a type than max_per_person.
+type overMax struct {
+	user id.ID
+	// known are the identifiers that are kept, or were seen to be shared: newer
+	// evidence for one of them changes nothing.
+	known []id.ID
+}
+
+// Stands says whether the answer is still right after the pair of a and b
+// changed by c. Pairs of identifiers that are not in Read never matter to it.
+func (m *Component) Stands(a, b id.ID, c Change) bool {
+	if c.Shape(m.View) {
+		_, readA := slices.BinarySearchFunc(m.Read, a, id.Compare)
+		_, readB := slices.BinarySearchFunc(m.Read, b, id.Compare)
+		return !readA && !readB
+	}
+	if !c.Newest(m.View) {
+		return true
+	}
+	for i := range m.over {
+		o := &m.over[i]
+		if o.user == a && !slices.Contains(o.known, b) || o.user == b && !slices.Contains(o.known, a) {
+			return false
+		}
+	}
+	return true
 }
 
 // Cluster answers who x is in view v. When g could not give all that the answer
@@ -106,7 +131,10 @@ func (r *Resolver) Component(x id.ID, v id.View, g Reader) (c *Component, missin
 		return nil, w.takeMissing()
 	}
 	w.union()
-	c = &Component{Pruned: w.pruned}
+	c = &Component{View: v}
+	for _, u := range w.pruned {
+		c.over = append(c.over, overMax{u.x, slices.Concat(u.kept, u.shared)})
+	}
 	for i := range w.members {
 		if w.find(int32(i)) == int32(i) {
 			c.Clusters = append(c.Clusters, w.cluster(int32(i)))

@@ -2,6 +2,7 @@ package graph
 
 import (
 	"slices"
+	"strings"
 
 	"github.com/reuna/reuna/identity/id"
 )
@@ -23,7 +24,7 @@ type walk struct {
 	start   *node
 	members []*node // the component, in the order of the walk
 	edges   []edge
-	pruned  bool
+	pruned  []*node // user_ids with more than max_per_person
 
 	// Rule 4's union-find, by the members' indexes.
 	parent  []int32
@@ -41,21 +42,23 @@ type node struct {
 	index int32 // in walk.members, or -1
 
 	opened bool
-	links  []link // what rule 1 leaves
+	links  []link // what rule 1 leaves; of a user_id, rule 3 once pruned is set
 	cuts   []id.ID
 	since  since
 
 	sharing sharing
-	kept    bool // rule 3 was applied to links
 	group   *group
 	shared  []id.ID // neighbours that are
+
+	// Of a user_id: rule 3 was applied, and what it left linked.
+	pruned bool
+	kept   []id.ID
 }
 
 type link struct {
 	pair  *Pair
 	other id.ID
 	state state
-	keep  bool // by rule 3
 }
 
 type edge struct {
@@ -249,22 +252,22 @@ func (w *walk) groupOf(u id.ID) *group {
 // operator made must not be pushed out by what a server sends later, and all
 // others are refused by rule 4.
 func (w *walk) keep(u *node) {
-	if u.kept {
+	if u.pruned {
 		return
 	}
-	u.kept = true
+	u.pruned = true
 	w.open(u)
 	slices.SortFunc(u.links, func(a, b link) int {
-		if a.other.Type != b.other.Type {
-			return id.Compare(a.other, b.other)
+		if c := strings.Compare(a.other.Type, b.other.Type); c != 0 {
+			return c
 		}
 		return -compareEvidence(a.state.newest, a.pair, b.state.newest, b.pair)
 	})
-	typ, left := "", 0
-	for i := range u.links {
-		l := &u.links[i]
+	links := u.links[:0]
+	typ, left, over := "", 0, false
+	for _, l := range u.links {
 		if l.other.Type == id.UserID {
-			l.keep = true
+			links = append(links, l)
 			continue
 		}
 		if l.other.Type != typ {
@@ -272,7 +275,7 @@ func (w *walk) keep(u *node) {
 			left = w.r.types.MaxPerPerson(typ)
 		}
 		if left == 0 {
-			w.pruned = true
+			over = true
 			continue
 		}
 		n := w.node(l.other)
@@ -280,8 +283,15 @@ func (w *walk) keep(u *node) {
 			u.shared = append(u.shared, l.other)
 			continue
 		}
-		l.keep = true // or not yet known: the walk only goes on to see what else is missing
+		links = append(links, l) // or not yet known: the walk goes on to see what else is missing
 		left--
+	}
+	u.links = links
+	for i := range links {
+		u.kept = append(u.kept, links[i].other)
+	}
+	if over {
+		w.pruned = append(w.pruned, u)
 	}
 }
 
@@ -293,39 +303,26 @@ func (w *walk) expand(n *node) {
 	}
 	for i := range n.links {
 		l := &n.links[i]
-		if n.x.Type == id.UserID && !l.keep {
-			continue
-		}
 		o := w.node(l.other)
 		if o == nil {
 			continue
 		}
-		if n.x.Type != id.UserID {
-			if o.x.Type == id.UserID {
-				w.keep(o)
-				l.keep = keeps(o, n.x)
-			} else if w.isShared(o, nil) == isShared {
-				n.shared = append(n.shared, o.x)
-			} else {
-				l.keep = true
+		switch {
+		case n.x.Type == id.UserID:
+		case o.x.Type == id.UserID:
+			if w.keep(o); !slices.Contains(o.kept, n.x) {
+				continue
 			}
+		case w.isShared(o, nil) == isShared:
+			n.shared = append(n.shared, o.x)
+			continue
 		}
-		if !l.keep || w.isShared(o, nil) == sharingUnknown {
-			continue // an unknown one may be a kiosk: going on would load its every user
+		if w.isShared(o, nil) == sharingUnknown {
+			continue // it may be a kiosk: going on would load its every user
 		}
 		w.enter(o)
 		if n.x == l.pair.A { // the other end will come by too
 			w.edges = append(w.edges, edge{n, o, l.pair, l.state})
 		}
 	}
-}
-
-// keeps says that rule 3 left user u its link to x.
-func keeps(u *node, x id.ID) bool {
-	for i := range u.links {
-		if u.links[i].other == x {
-			return u.links[i].keep
-		}
-	}
-	return false
 }
