@@ -1,0 +1,190 @@
+package collect
+
+import (
+	"net"
+	"net/netip"
+	"time"
+	"unsafe"
+
+	"github.com/valyala/fasthttp"
+
+	"github.com/reuna/reuna/identity/event"
+)
+
+// call is one request on its way through the server. It comes from a pool and
+// goes back when Handle returns, so nothing may point into it afterwards.
+type call struct {
+	s     *Server
+	ctx   *fasthttp.RequestCtx
+	sites *sites
+	route *route
+	site  *site // nil until the key is known
+	key   *key
+	head  head
+	req   Request
+
+	now    time.Time
+	peer   netip.Addr // of the connection
+	direct bool       // nothing was forwarded
+	https  bool       // as the browser sees it
+
+	owned   []byte // what the request's strings point into; never reused
+	scratch []byte // a decoded body
+	basic   []byte // a decoded Authorization
+	out     []byte // the answer
+	cookie  []byte // the Set-Cookie line
+}
+
+// maxKept bounds the memory that a resting call holds on to, each buffer in
+// bytes and each list in elements.
+const (
+	maxKept   = 1 << 20
+	maxEvents = 256
+)
+
+func (s *Server) acquire(ctx *fasthttp.RequestCtx) *call {
+	c := s.calls.Get().(*call)
+	c.s, c.ctx, c.sites = s, ctx, s.sites.Load()
+	return c
+}
+
+func (s *Server) release(c *call) {
+	b := c.req.Batch
+	b.Reset()
+	if cap(b.Events) > maxEvents {
+		b.Events = nil
+	}
+	if cap(b.Rejected) > maxEvents {
+		b.Rejected = nil
+	}
+	c.head.reset()
+	*c = call{
+		head: c.head, req: Request{Batch: b},
+		scratch: rest(c.scratch), basic: rest(c.basic), out: rest(c.out), cookie: c.cookie[:0],
+	}
+	s.calls.Put(c)
+}
+
+func rest(b []byte) []byte {
+	if cap(b) > maxKept {
+		return nil
+	}
+	return b[:0]
+}
+
+// view is b as a string for as long as b stays what it is: for look-ups and
+// comparisons within Handle, never for anything that is kept.
+func view(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }
+
+// identify finds out who is asking, as far as the connection and the headers
+// tell.
+func (c *call) identify() {
+	c.now = c.s.o.Now()
+	c.req.ReceivedAt = c.now.UnixMilli()
+	if a, ok := c.ctx.RemoteAddr().(*net.TCPAddr); ok {
+		c.peer = a.AddrPort().Addr().Unmap()
+	}
+	h := &c.head
+	c.direct = len(h.forwardedFor) == 0
+	c.req.Client = c.s.o.ClientAddr(c.peer, view(h.forwardedFor), c.s.o.TrustedProxies)
+	c.https = c.ctx.IsTLS() || c.trusted() && isHTTPS(h.forwardedProto)
+	c.req.GPC = string(h.gpc) == "1"
+}
+
+// trusted says that the peer is a proxy whose word counts.
+func (c *call) trusted() bool {
+	for _, p := range c.s.o.TrustedProxies {
+		if p.Contains(c.peer) {
+			return true
+		}
+	}
+	return false
+}
+
+// own copies the body, and the headers that are handed on, out of fasthttp's
+// buffers: one allocation for all of them, which belongs to the request's
+// strings from here on and is only ever appended to within its capacity.
+func (c *call) own(body []byte) string {
+	h, r := &c.head, &c.req
+	pairs := [...]struct {
+		to   *string
+		from []byte
+	}{
+		{&r.UserAgent, h.userAgent}, {&r.Referer, h.referer}, {&r.Origin, h.origin}, {&r.Host, h.host},
+		{&r.Hints.Brands, h.brands}, {&r.Hints.Mobile, h.mobile}, {&r.Hints.Platform, h.platform},
+		{&r.Hints.PlatformVersion, h.platformVersion}, {&r.Hints.Model, h.model},
+		{&r.Hints.FullVersions, h.fullVersions}, {&r.Hints.Arch, h.arch},
+	}
+	n := len(body) + anonymousIDRoom
+	for i := range pairs {
+		n += min(len(pairs[i].from), maxHeader)
+	}
+	c.owned = make([]byte, 0, n)
+	for i := range pairs {
+		*pairs[i].to = c.keep(clip(pairs[i].from, maxHeader))
+	}
+	return c.keep(body)
+}
+
+// keep appends b to the owned memory and gives the string that is there now.
+// The bytes under a string are never written again, so the string is as good as
+// any other; taking it this way spares a second copy.
+func (c *call) keep(b []byte) string {
+	n := len(c.owned)
+	c.owned = append(c.owned, b...)
+	return view(c.owned[n:])
+}
+
+// read takes the body of a POST: its events, whose they are, and whether the
+// sender may speak for that site.
+func (c *call) read() *failure {
+	body, f := c.body()
+	if f != nil {
+		return f
+	}
+	inBody := ""
+	text := c.own(body)
+	if text == "" {
+		if !c.route.personal || c.route.kind == interact {
+			return badRequest("body_empty", "the body is empty; expected JSON")
+		}
+	} else if f = c.parse(text); f != nil {
+		return f
+	} else {
+		inBody = c.req.Batch.WriteKey
+	}
+	if c.route.kind == metrics && inBody == "" && len(c.head.writeKey)+len(c.head.authorization) == 0 && event.Value(text).Get("series").Kind() == event.Array {
+		return nil // analytics-next's figures about itself, which carry no key
+	}
+	if f = c.authenticate(inBody); f != nil {
+		return f
+	}
+	if f = c.checkOrigin(); f != nil {
+		return f
+	}
+	return c.admitKey()
+}
+
+func (c *call) parse(text string) *failure {
+	l := &c.s.o.Limits
+	err := event.Parse(&c.req.Batch, text, event.ParseOptions{
+		Type:       c.route.typ,
+		Limits:     event.Limits{EventBytes: l.EventBytes, BatchEvents: l.BatchEvents, Depth: l.Depth},
+		ReceivedAt: c.req.ReceivedAt,
+		Retried:    isRetry(c.head.retryCount) || isRetry(c.head.retryAttempt),
+	})
+	if err != nil {
+		return parseFailure(err)
+	}
+	return nil
+}
+
+// isRetry reads a retry counter: anything but nothing and zero.
+func isRetry(count []byte) bool {
+	for _, b := range count {
+		if b != '0' {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,64 @@
+package collect
+
+import (
+	"github.com/reuna/reuna/identity/event"
+)
+
+// interact collects and answers in the same round trip.
+func (c *call) interact() *failure {
+	c.req.Source = event.FromTag
+	c.visitor()
+	if !c.req.HasVisitor {
+		c.mint()
+	}
+	b := append(c.out[:0], `{"success":true,`...)
+	b = append(appendRejected(b, c.req.Batch.Rejected), ',')
+	b, err := c.s.o.Intake.Interact(&c.req, b)
+	if err != nil {
+		return c.refusal(err)
+	}
+	if c.refresh() {
+		c.sendCookie(c.req.Visitor)
+	}
+	c.close(b)
+	return nil
+}
+
+// profile answers what interact would, takes nothing, and makes no visitor.
+func (c *call) profile() *failure {
+	c.req.Source = event.FromTag
+	c.visitor()
+	// The cookie alone says who asks: no event, no token, no identifier.
+	b := &c.req.Batch
+	b.Events, b.Rejected, b.Token = b.Events[:0], b.Rejected[:0], ""
+	out, err := c.s.o.Intake.Profile(&c.req, append(c.out[:0], `{"success":true,`...))
+	if err != nil {
+		return c.refusal(err)
+	}
+	c.close(out)
+	return nil
+}
+
+// close ends the answer's object, whether or not the Intake put something in,
+// and sends it.
+func (c *call) close(b []byte) {
+	if n := len(b) - 1; b[n] == ',' {
+		b = b[:n]
+	}
+	c.out = append(b, '}')
+	c.answer(c.out)
+}
+
+// reset ends the visitor's session and gives the browser another visitor.
+func (c *call) reset() *failure {
+	c.req.Source = event.FromTag
+	c.visitor()
+	if c.req.HasVisitor {
+		if err := c.s.o.Intake.Reset(&c.req); err != nil {
+			return c.refusal(err)
+		}
+		c.sendCookie(c.s.o.Cookies.Mint())
+	}
+	c.answer([]byte(`{"success":true}`))
+	return nil
+}
