@@ -191,3 +191,13 @@ func mix(x uint64) uint64 {
 func newPCG(seed uint64, i int, purpose uint64) *rand.Rand {
 	return rand.New(rand.NewPCG(mix(seed^purpose), mix(uint64(i)+purpose)))
 }
+
+// Cookie is the cookie of some visitor, as "name=value"; "" when none has one.
+func (w *Workload) Cookie() string {
+	for _, s := range w.streams {
+		if s.known >= 0 {
+			return s.people[s.known].cookie
+		}
+	}
+	return ""
+}

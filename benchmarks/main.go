@@ -1,0 +1,160 @@
+// Command benchmarks measures the gateway end to end against a bare handler
+// that reads the same bodies and answers as many bytes:
+//
+//	go run ./benchmarks
+//
+// It builds the gateway, starts both servers as processes of their own, drives
+// them in turn with the same visitors, prints the table and writes JSON and a
+// chart to benchmarks/results. README.md says what each figure means.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"syscall"
+	"time"
+)
+
+func main() {
+	if len(os.Args) > 1 && os.Args[1] == bareCommand {
+		os.Exit(runBare(os.Args[2:]))
+	}
+	// One processor more than cores: the schedule's thread sleeps in the kernel.
+	runtime.GOMAXPROCS(runtime.GOMAXPROCS(0) + 1)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop)
+	err := command(ctx, os.Args[1:], os.Stdout, os.Stderr)
+	if errors.Is(err, flag.ErrHelp) {
+		return
+	}
+	if err != nil {
+		fmt.Fprintf(os.Stderr, "benchmarks: %v\n", err)
+		os.Exit(1)
+	}
+}
+
+type flags struct {
+	settings
+	out string // folder of the results; "" writes none
+}
+
+func parse(args []string, stderr io.Writer) (*flags, error) {
+	var o flags
+	f := flag.NewFlagSet("benchmarks", flag.ContinueOnError)
+	f.SetOutput(stderr)
+	f.IntVar(&o.rounds, "rounds", 5, "rounds of each side, in turn")
+	f.DurationVar(&o.round, "round-duration", 4*time.Second, "length of a round")
+	f.IntVar(&o.connections, "connections", 64, "keep-alive connections")
+	f.IntVar(&o.visitors, "visitors", 10_000, "how many different visitors")
+	f.Uint64Var(&o.seed, "seed", 1, "of the visitors and what they do")
+	f.StringVar(&o.pprof, "pprof", "", "write a CPU profile of the gateway under load to this `file`")
+	f.StringVar(&o.out, "out", "benchmarks/results", "`folder` for the JSON and the chart; a relative one is taken from the module's root")
+	quick := f.Bool("quick", false, "2 rounds of 1 s: shows that all works; results are written only with -out")
+	if err := f.Parse(args); err != nil {
+		return nil, err
+	}
+	given := map[string]bool{}
+	f.Visit(func(g *flag.Flag) { given[g.Name] = true })
+	if *quick {
+		if !given["rounds"] {
+			o.rounds = 2
+		}
+		if !given["round-duration"] {
+			o.round = time.Second
+		}
+		if !given["out"] {
+			o.out = ""
+		}
+	}
+	switch {
+	case f.NArg() > 0:
+		return nil, fmt.Errorf("unexpected argument %q: benchmarks takes flags only", f.Arg(0))
+	case o.rounds < 1:
+		return nil, fmt.Errorf("-rounds is %d: expected 1 or more", o.rounds)
+	case o.round < 100*time.Millisecond:
+		return nil, fmt.Errorf("-round-duration is %v: expected 100ms or more, since processor time is counted in steps of 10 ms", o.round)
+	case o.connections < 1:
+		return nil, fmt.Errorf("-connections is %d: expected 1 or more", o.connections)
+	}
+	return &o, nil
+}
+
+func command(ctx context.Context, args []string, stdout, stderr io.Writer) (err error) {
+	o, err := parse(args, stderr)
+	if err != nil {
+		return err
+	}
+	if runtime.GOOS != "linux" {
+		return fmt.Errorf("processor time is read from /proc, which %s does not have: run on Linux", runtime.GOOS)
+	}
+	root, err := moduleRoot()
+	if err != nil {
+		return err
+	}
+	if o.out != "" && !filepath.IsAbs(o.out) {
+		o.out = filepath.Join(root, o.out)
+	}
+	var before *Report
+	if o.out != "" {
+		if before, err = loadReport(o.out); err != nil {
+			return err
+		}
+	}
+	self, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	dir, err := os.MkdirTemp("", "reuna-bench-")
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+
+	fmt.Fprintln(stderr, "building the gateway")
+	binary := filepath.Join(dir, "gateway")
+	if err := build(ctx, root, binary); err != nil {
+		return err
+	}
+	b := &bench{settings: o.settings, self: []string{self}, gateway: []string{binary}, dir: dir, log: stderr}
+	report, err := b.run(ctx)
+	if err != nil {
+		return err
+	}
+	report.table(stdout, before)
+	if o.out == "" {
+		return nil
+	}
+	return report.save(o.out)
+}
+
+// moduleRoot is the folder of the go.mod that the working folder belongs to.
+func moduleRoot() (string, error) {
+	out, err := exec.Command("go", "env", "GOMOD").Output()
+	if err != nil {
+		return "", fmt.Errorf("go env GOMOD: %w", err)
+	}
+	file := strings.TrimSpace(string(out))
+	if file == "" || file == os.DevNull {
+		return "", errors.New("there is no go.mod here: run in the project's folder")
+	}
+	return filepath.Dir(file), nil
+}
+
+// build makes the gateway's binary, the way a release is made.
+func build(ctx context.Context, root, binary string) error {
+	c := exec.CommandContext(ctx, "go", "build", "-trimpath", "-o", binary, "./gateway")
+	c.Dir = root
+	if out, err := c.CombinedOutput(); err != nil {
+		return fmt.Errorf("building the gateway: %w\n%s", err, out)
+	}
+	return nil
+}
