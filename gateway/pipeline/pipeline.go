@@ -1,0 +1,243 @@
+// Package pipeline is the one way of an event: recognise the visitor, enrich,
+// resolve who it is, fold it into what we know, commit it to the log, decide
+// and answer. Top to bottom, once; what is slow reads the log behind it.
+package pipeline
+
+import (
+	"errors"
+	"log/slog"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/reuna/reuna/identity/event"
+	"github.com/reuna/reuna/identity/facet"
+	"github.com/reuna/reuna/identity/id"
+	"github.com/reuna/reuna/identity/token"
+	"github.com/reuna/reuna/storage/people"
+)
+
+// Request is what a request brings. Its strings own their memory.
+type Request struct {
+	Site       string
+	Source     event.Source
+	Trust      id.Trust // of the sender's key; a session may raise it
+	ReceivedAt int64    // ms since 1970 UTC
+
+	// AnonymousID is the cookie's, "" where the sender names its own. Fresh says
+	// that the cookie was made for this request.
+	AnonymousID string
+	Fresh       bool
+
+	Client    netip.Addr
+	UserAgent string
+	Referer   string
+	Origin    string
+	Host      string
+	Hints     Hints
+
+	Batch *event.Batch
+}
+
+// Hints are the Sec-CH-UA headers as they were sent.
+type Hints struct {
+	Brands, Mobile, Platform, PlatformVersion, Model, FullVersions, Arch string
+}
+
+// View is what an answer may tell, before the site's allow-list.
+type View struct {
+	Visitor string         // public id, "v_…"; "" without a cookie
+	Known   bool           // a verified session is live
+	Profile *facet.Profile // never nil
+	Now     int64
+	Event   *event.Event // the request's newest event, nil when it brought none
+}
+
+// Enricher fills in device, place, traffic source and bot verdict.
+type Enricher interface {
+	Enrich(e *event.Event, r *Request)
+}
+
+// Decider writes the answer's `profile` and `decisions` members.
+type Decider interface {
+	Append(dst []byte, v *View, site string, placements []string) []byte
+}
+
+// Verifier checks an identity token shown by a visitor.
+type Verifier interface {
+	Verify(token, visitor string, now time.Time) (token.Claims, error)
+}
+
+// Site is what the pipeline must know of a site.
+type Site struct {
+	Tokens Verifier // nil: the site signs no tokens
+	// Session is how long a token's session lasts.
+	Session time.Duration
+	// NoClaimedLinks keeps claimed identifies without letting them link.
+	NoClaimedLinks bool
+}
+
+// Options are what the pipeline stands on.
+type Options struct {
+	People   *people.Store
+	Types    *id.Types
+	Enricher Enricher
+	Decider  Decider
+	Sites    map[string]Site
+	Logger   *slog.Logger
+}
+
+// Pipeline takes events in. It is safe for concurrent use.
+type Pipeline struct {
+	o     Options
+	jobs  sync.Pool
+	Stats Stats
+}
+
+// Stats count what came through, since the start.
+type Stats struct {
+	Requests, Events, Duplicates, Refused, Bots atomic.Int64
+	Blocked                                     atomic.Int64 // identifiers that identify nobody
+	Sessions, TokensRefused                     atomic.Int64
+}
+
+// New makes a pipeline.
+func New(o Options) *Pipeline {
+	p := &Pipeline{o: o}
+	p.jobs.New = func() any { return &job{} }
+	return p
+}
+
+// job is one request on its way. It is pooled: get, reset and put stand in
+// Interact and Collect, and nothing of it outlives them.
+type job struct {
+	r       *Request
+	site    Site
+	session people.Session
+	live    string          // the session's user, "" without one
+	grant   *people.Session // begun by this request's token
+	refusal error           // of the token
+	items   []people.Item
+}
+
+func (p *Pipeline) get(r *Request) *job {
+	j := p.jobs.Get().(*job)
+	*j = job{r: r, site: p.o.Sites[r.Site], items: j.items[:0]}
+	p.Stats.Requests.Add(1)
+	return j
+}
+
+func (p *Pipeline) put(j *job) {
+	clear(j.items)
+	p.jobs.Put(j)
+}
+
+// Interact takes a visitor's events in and appends the answer's members to dst.
+// When it returns without an error every event is on disk.
+func (p *Pipeline) Interact(r *Request, dst []byte) ([]byte, error) {
+	j := p.get(r)
+	defer p.put(j)
+	if err := p.recognise(j); err != nil {
+		return dst, err
+	}
+	for i := range r.Batch.Events {
+		p.o.Enricher.Enrich(&r.Batch.Events[i], r)
+	}
+	p.settle(j)
+	durable, err := p.take(j)
+	if err != nil {
+		return dst, err
+	}
+	view, err := p.view(j) // while the disk works
+	if err := errors.Join(durable.Wait(), err); err != nil {
+		return dst, unavailable(err)
+	}
+	return p.answer(dst, j, &view), nil
+}
+
+// Collect takes events in of senders that want no answer.
+func (p *Pipeline) Collect(r *Request) error {
+	j := p.get(r)
+	defer p.put(j)
+	for i := range r.Batch.Events {
+		p.o.Enricher.Enrich(&r.Batch.Events[i], r)
+	}
+	p.settle(j)
+	durable, err := p.take(j)
+	if err != nil {
+		return err
+	}
+	return unavailable(durable.Wait())
+}
+
+// Profile appends the answer's members for a visitor, and changes nothing.
+func (p *Pipeline) Profile(r *Request, dst []byte) ([]byte, error) {
+	j := p.get(r)
+	defer p.put(j)
+	err := p.recall(j)
+	if err != nil {
+		return dst, err
+	}
+	view, err := p.view(j)
+	if err != nil {
+		return dst, unavailable(err)
+	}
+	return p.answer(dst, j, &view), nil
+}
+
+// take resolves, folds and appends the job's events, all under one hold of the
+// state's lock. The ticket also covers what the duplicates are duplicates of.
+func (p *Pipeline) take(j *job) (durable ticket, err error) {
+	tx, err := p.o.People.Begin(j.items, j.r.AnonymousID, j.r.Fresh)
+	if err != nil {
+		return nil, unavailable(err)
+	}
+	if j.grant != nil {
+		tx.SetSession(j.r.AnonymousID, *j.grant, j.r.ReceivedAt)
+	}
+	for i := range j.items {
+		it := &j.items[i]
+		if tx.Duplicate(it) {
+			p.Stats.Duplicates.Add(1)
+			continue
+		}
+		tx.Resolve(it)
+		tx.Fold(it, tx.Append(it))
+		p.Stats.Events.Add(1)
+	}
+	for i := range j.r.Batch.Rejected {
+		tx.Refuse(refused(j.r, &j.r.Batch.Rejected[i]))
+		p.Stats.Refused.Add(1)
+	}
+	return tx.End(), nil
+}
+
+type ticket interface{ Wait() error }
+
+// view is what the visitor may see: the verified person in a live session, else
+// their own device. A cookie that was reset sees nothing.
+func (p *Pipeline) view(j *job) (v View, err error) {
+	v = View{Visitor: j.r.AnonymousID, Known: j.live != "", Now: j.r.ReceivedAt}
+	if n := len(j.items); n > 0 {
+		v.Event = j.items[n-1].Event
+	}
+	switch {
+	case v.Known:
+		v.Profile, err = p.o.People.Profile(id.ID{Type: id.UserID, Value: j.live}, id.VerifiedView)
+	case v.Visitor != "" && !j.session.Revoked:
+		v.Profile, err = p.o.People.Device(v.Visitor)
+	}
+	if v.Profile == nil {
+		v.Profile = &facet.Profile{}
+	}
+	return v, err
+}
+
+func (p *Pipeline) answer(dst []byte, j *job, v *View) []byte {
+	dst = p.o.Decider.Append(dst, v, j.r.Site, j.r.Batch.Placements)
+	if j.refusal != nil {
+		dst = appendTokenError(dst, j.refusal)
+	}
+	return dst
+}
