@@ -1,0 +1,155 @@
+// Package tag builds the browser tag: one script for each site, made of only
+// the modules that the site's settings enable.
+//
+// The TypeScript sources are embedded in the program, and esbuild is a library,
+// so a gateway builds its sites' tags at start with nothing installed. Build
+// takes some milliseconds; its results are for keeping.
+package tag
+
+import (
+	"crypto/sha256"
+	"crypto/sha512"
+	"embed"
+	"encoding/base64"
+	"encoding/hex"
+	"fmt"
+	"html"
+	"path"
+	"strings"
+
+	"github.com/evanw/esbuild/pkg/api"
+)
+
+// Version is what the tag calls itself in context.library.
+const Version = "0.1.0"
+
+//go:embed src/*.ts
+var sources embed.FS
+
+// Bundle is a built tag.
+type Bundle struct {
+	JS   []byte // the script: an IIFE for ES2020, minified, UTF-8
+	Hash string // the first 16 hexadecimal digits of the script's SHA-256
+	SRI  string // "sha384-…", for the integrity attribute
+	Stub string // the inline script, without its <script> element
+}
+
+// Build makes the tag for one site.
+func Build(o Options) (Bundle, error) {
+	o, err := o.complete()
+	if err != nil {
+		return Bundle{}, err
+	}
+	js, err := bundle(o)
+	if err != nil {
+		return Bundle{}, err
+	}
+	stub, err := stub(o)
+	if err != nil {
+		return Bundle{}, err
+	}
+	short, long := sha256.Sum256(js), sha512.Sum384(js)
+	return Bundle{
+		JS:   js,
+		Hash: hex.EncodeToString(short[:8]),
+		SRI:  "sha384-" + base64.StdEncoding.EncodeToString(long[:]),
+		Stub: stub,
+	}, nil
+}
+
+// Snippet is the HTML to paste into a page's head. src is the tag's address as
+// the page sees it.
+func (b Bundle) Snippet(src string) string {
+	return "<script>" + b.Stub + "</script>\n" +
+		`<script async fetchpriority="high" src="` + html.EscapeString(src) + `"></script>`
+}
+
+// entry is the bundle's first module. It imports the enabled modules by name:
+// a module that is looked up through an object would not be shaken out.
+func entry(o Options) string {
+	names := o.modules()
+	var b strings.Builder
+	b.WriteString("import { start } from \"./core.ts\";\n")
+	for _, name := range names {
+		fmt.Fprintf(&b, "import { %s } from \"./%s.ts\";\n", name, name)
+	}
+	fmt.Fprintf(&b, "start(%s);\n", strings.Join(names, ", "))
+	return b.String()
+}
+
+func bundle(o Options) ([]byte, error) {
+	result := api.Build(api.BuildOptions{
+		Stdin:             &api.StdinOptions{Contents: entry(o), Sourcefile: "entry.ts", Loader: api.LoaderTS},
+		Bundle:            true,
+		Format:            api.FormatIIFE,
+		Platform:          api.PlatformBrowser,
+		Target:            api.ES2020,
+		Charset:           api.CharsetUTF8,
+		MinifyWhitespace:  true,
+		MinifyIdentifiers: true,
+		MinifySyntax:      true,
+		TsconfigRaw:       "{}",
+		Define:            o.constants(),
+		LogLevel:          api.LogLevelSilent,
+		Plugins:           []api.Plugin{embedded()},
+	})
+	if err := failure(result.Errors); err != nil {
+		return nil, fmt.Errorf("tag: building %s: %w", o.WriteKey, err)
+	}
+	return result.OutputFiles[0].Contents, nil
+}
+
+func stub(o Options) (string, error) {
+	source, err := sources.ReadFile("src/stub.ts")
+	if err != nil {
+		return "", fmt.Errorf("tag: reading the stub: %w", err)
+	}
+	result := api.Transform(string(source), api.TransformOptions{
+		Loader:            api.LoaderTS,
+		Target:            api.ES2020,
+		Charset:           api.CharsetUTF8,
+		MinifyWhitespace:  true,
+		MinifyIdentifiers: true,
+		MinifySyntax:      true,
+		TsconfigRaw:       "{}",
+		Define:            map[string]string{"GLOBAL": quote(o.Global), "KEY": quote("reuna." + o.WriteKey)},
+		LogLevel:          api.LogLevelSilent,
+	})
+	if err := failure(result.Errors); err != nil {
+		return "", fmt.Errorf("tag: building the stub of %s: %w", o.WriteKey, err)
+	}
+	return strings.TrimSpace(string(result.Code)), nil
+}
+
+// embedded lets esbuild read the sources from the program instead of a disk.
+func embedded() api.Plugin {
+	const space = "reuna"
+	return api.Plugin{Name: space, Setup: func(b api.PluginBuild) {
+		b.OnResolve(api.OnResolveOptions{Filter: `^\./`}, func(a api.OnResolveArgs) (api.OnResolveResult, error) {
+			return api.OnResolveResult{Path: path.Join("src", a.Path), Namespace: space}, nil
+		})
+		b.OnLoad(api.OnLoadOptions{Filter: `.`, Namespace: space}, func(a api.OnLoadArgs) (api.OnLoadResult, error) {
+			text, err := sources.ReadFile(a.Path)
+			if err != nil {
+				return api.OnLoadResult{}, err
+			}
+			contents := string(text)
+			return api.OnLoadResult{Contents: &contents, Loader: api.LoaderTS}, nil
+		})
+	}}
+}
+
+// failure joins esbuild's messages into one error.
+func failure(messages []api.Message) error {
+	if len(messages) == 0 {
+		return nil
+	}
+	lines := make([]string, len(messages))
+	for i, m := range messages {
+		lines[i] = m.Text
+		if l := m.Location; l != nil {
+			lines[i] = fmt.Sprintf("%s:%d:%d: %s", l.File, l.Line, l.Column, m.Text)
+		}
+	}
+	return fmt.Errorf("esbuild: %s", strings.Join(lines, "; "))
+}

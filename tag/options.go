@@ -1,0 +1,172 @@
+package tag
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/url"
+	"regexp"
+	"strconv"
+	"strings"
+)
+
+// Options are one site's settings. The zero value, with a WriteKey, is the
+// smallest useful tag: page views, the whole API, delivery, and consent that
+// can be withdrawn. Standard gives what most sites want.
+type Options struct {
+	WriteKey string // public; letters, digits, '_', '-' and '.', at most 128
+
+	// APIBase is where the gateway's API lives: a path ("/v1") on the origin
+	// that the script itself came from, or an absolute http or https URL.
+	// Empty means "/v1".
+	APIBase string
+	// Global is the name of the object on window. Empty means "reuna".
+	Global string
+
+	ManualPages bool // the site calls page() itself; none is sent on load, route change or return
+	SPA         bool // page views of routes: a changed path or query without a load
+	HashRoutes  bool // with SPA: the part after # makes another page, too
+
+	Autocapture bool     // Clicks and Forms
+	Clicks      bool     // clicks on buttons and links, outbound links, downloads
+	Forms       bool     // submitted forms: the names of their fields, never a value
+	Downloads   []string // file extensions that count as downloads beside the usual ones, such as "apk"
+
+	// CollectOnly leaves out whatever looks back: identify, group, alias, reset,
+	// user, profile, decide and slots.
+	CollectOnly bool
+	NoOutbox    bool // undelivered requests are not kept for the next page
+
+	Slots bool // data-reuna-slot, data-reuna-text and data-reuna-segments
+
+	// Consent says how things stand before the visitor has chosen.
+	Consent Consent
+	// RespectGPC takes Global Privacy Control as a refusal of advertising.
+	RespectGPC bool
+
+	Debug bool // writes what the tag does to the browser's console
+}
+
+// Consent is how a site stands to its visitors' consent.
+type Consent string
+
+const (
+	ConsentNone     Consent = "none"     // not asked for; consent() can still withdraw it. The empty value means the same
+	ConsentPending  Consent = "pending"  // kept in memory until the visitor chooses
+	ConsentRequired Consent = "required" // nothing is kept until the visitor grants it
+	ConsentOff      Consent = "off"      // the tag has no consent(), and is smaller by it
+)
+
+// Standard is the tag that most sites want.
+func Standard(writeKey string) Options {
+	return Options{WriteKey: writeKey, SPA: true, Autocapture: true, Slots: true, RespectGPC: true}
+}
+
+var (
+	writeKeyForm  = regexp.MustCompile(`^[A-Za-z0-9_.-]{1,128}$`)
+	globalForm    = regexp.MustCompile(`^[A-Za-z_$][A-Za-z0-9_$]{0,63}$`)
+	extensionForm = regexp.MustCompile(`^[a-z0-9]{1,8}$`)
+)
+
+// complete fills in what is left out and refuses what cannot be. Its checks are
+// what lets the names stand unescaped in scripts and addresses.
+func (o Options) complete() (Options, error) {
+	if !writeKeyForm.MatchString(o.WriteKey) {
+		return o, fmt.Errorf("tag: write key %q: expected 1 to 128 letters, digits, '_', '-' and '.'", o.WriteKey)
+	}
+	if o.Global == "" {
+		o.Global = "reuna"
+	}
+	if !globalForm.MatchString(o.Global) {
+		return o, fmt.Errorf("tag: global %q of %s: expected a name such as \"reuna\": letters, digits, '_' and '$', no digit first, at most 64", o.Global, o.WriteKey)
+	}
+	if o.APIBase == "" {
+		o.APIBase = "/v1"
+	}
+	u, err := url.Parse(o.APIBase)
+	absolute := err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Host != ""
+	onPath := err == nil && u.Scheme == "" && u.Host == "" && strings.HasPrefix(u.Path, "/")
+	if !absolute && !onPath || u.RawQuery != "" || u.Fragment != "" {
+		return o, fmt.Errorf("tag: API base %q of %s: expected a path such as \"/v1\" or an http(s) URL without query and fragment", o.APIBase, o.WriteKey)
+	}
+	o.APIBase = strings.TrimRight(o.APIBase, "/")
+	switch o.Consent {
+	case "":
+		o.Consent = ConsentNone
+	case ConsentNone, ConsentPending, ConsentRequired, ConsentOff:
+	default:
+		return o, fmt.Errorf("tag: consent %q of %s: expected none, pending, required or off", o.Consent, o.WriteKey)
+	}
+	for _, d := range o.Downloads {
+		if !extensionForm.MatchString(d) {
+			return o, fmt.Errorf("tag: download extension %q of %s: expected 1 to 8 small letters and digits, no dot", d, o.WriteKey)
+		}
+	}
+	return o, nil
+}
+
+// modules names the source files to import, each of which exports a function of
+// its own name. Consent comes first: the others ask it.
+func (o Options) modules() []string {
+	clicks := o.Clicks || o.Autocapture
+	list := []struct {
+		on   bool
+		name string
+	}{
+		{o.Debug, "debug"},
+		{o.Consent != ConsentOff, "consent"},
+		{!o.CollectOnly, "identity"},
+		{!o.CollectOnly, "profile"},
+		{o.Slots && !o.CollectOnly, "slots"},
+		{true, "pageviews"},
+		{o.SPA, "spa"},
+		{clicks, "clicks"},
+		{o.Forms || o.Autocapture, "forms"},
+	}
+	var names []string
+	for _, m := range list {
+		if m.on {
+			names = append(names, m.name)
+		}
+	}
+	return names
+}
+
+// constants are what stands for SETTINGS.x (interface Settings in src/types.ts):
+// literals, so that esbuild drops what they switch off.
+func (o Options) constants() map[string]string {
+	initial := "granted"
+	switch o.Consent {
+	case ConsentPending:
+		initial = "pending"
+	case ConsentRequired:
+		initial = "denied"
+	}
+	downloads := strings.Join(o.Downloads, "|")
+	if downloads == "" {
+		downloads = "-" // an extension that no file has
+	}
+	return map[string]string{
+		"SETTINGS.writeKey":  quote(o.WriteKey),
+		"SETTINGS.apiBase":   quote(o.APIBase),
+		"SETTINGS.global":    quote(o.Global),
+		"SETTINGS.version":   quote(Version),
+		"SETTINGS.manual":    strconv.FormatBool(o.ManualPages),
+		"SETTINGS.hash":      strconv.FormatBool(o.HashRoutes),
+		"SETTINGS.answers":   strconv.FormatBool(!o.CollectOnly),
+		"SETTINGS.outbox":    strconv.FormatBool(!o.NoOutbox),
+		"SETTINGS.consent":   strconv.FormatBool(o.Consent != ConsentOff),
+		"SETTINGS.initial":   quote(initial),
+		"SETTINGS.gpc":       strconv.FormatBool(o.RespectGPC),
+		"SETTINGS.downloads": quote(downloads),
+	}
+}
+
+// quote writes s as a script's literal that may stand in an HTML page, too.
+// JSON's strings are JavaScript's; strconv.Quote's are not.
+func quote(s string) string {
+	text, err := json.Marshal(s)
+	if err != nil {
+		panic("tag: a string that JSON cannot hold: " + err.Error()) // json.Marshal of a string has no error to give
+	}
+	return string(text)
+}

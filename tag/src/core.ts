@@ -1,0 +1,138 @@
+// The tag's middle: the public object, the stub's replay, and the way of one
+// message from a call to the transport.
+//
+// A call becomes a draft (what), gets its id and the time of the call (when),
+// waits at the consent gate, and goes to the transport.
+
+import type { Message, Properties, StubCall } from "../types/reuna";
+import { verdict } from "./consent.ts";
+import { look } from "./context.ts";
+import { emit, fail, guard, off, on, once } from "./signals.ts";
+import { allow, load } from "./store.ts";
+import { add, connect, flush, restore } from "./transport.ts";
+import type { Draft, Module, View } from "./types.ts";
+import { uuidv7 } from "./uuid.ts";
+
+const enum Limit {
+	/** How long the first page view waits for a document that is still being parsed. */
+	ParseMs = 200,
+	/** Messages that may wait for consent; the memory is the page's, not ours. */
+	KeptMessages = 500,
+}
+
+/** What add takes. */
+type Made = [message: Message, view: View, now: boolean | undefined, token: string | undefined];
+
+type Method = (...args: any[]) => unknown;
+
+const api: Record<string, unknown> = {};
+/** Calls made before the tag began, in order. */
+export let early: StubCall[] = [];
+/** Run once, before the early calls, when the page is seen and parsed. */
+export const starts: (() => void)[] = [];
+/** The page view that messages belong to. */
+export let view: View;
+
+const doc = globalThis.document as Document & { prerendering?: boolean };
+let made: Made[] = [];
+let lastUrl = "";
+let callTime = 0;
+let begun = false;
+
+/** Begins a new page view: later messages carry its id and page. */
+export function newView(): void {
+	view = look(lastUrl);
+	lastUrl = location.href;
+	emit("view", undefined);
+}
+
+/** When the call that is being handled was made, in milliseconds since 1970. */
+export function now(): number {
+	return callTime || Date.now();
+}
+
+export function send(draft: Draft, urgent?: boolean, token?: string, time = now()): void {
+	made.push([{ userId: load("user") ?? undefined, ...draft, messageId: uuidv7(time), timestamp: new Date(time).toISOString(), context: {} }, view, urgent, token]);
+	release();
+}
+
+/** Sends what consent allows, keeps what may still be allowed, and drops the rest. */
+export function release(): void {
+	const all = made;
+	made = [];
+	for (const m of all) {
+		if (verdict() == "granted") {
+			add(...m);
+			emit("event", m[0]);
+		} else if (verdict() == "pending" && made.push(m) > Limit.KeptMessages) made.shift();
+	}
+}
+
+/**
+ * Makes a method of the public object; what it throws becomes an `error`
+ * signal. Until the tag begins calls wait in `early`, but for those that
+ * `atOnce` exempts.
+ */
+export function expose(name: string, method: Method, atOnce?: boolean): void {
+	api[name] = (...args: unknown[]) => (begun || atOnce ? guard(() => method(...args)) : new Promise((done) => early.push([name, args, Date.now(), done])));
+}
+
+function replay([method, args = [], time = 0, done]: StubCall): void {
+	const run = api[method] as Method | undefined;
+	if (!run) return fail(`this site's tag has no ${method}`);
+	callTime = time;
+	const result = run(...args);
+	callTime = 0;
+	done?.(result);
+}
+
+function begin(): void {
+	if (begun || doc.prerendering) return;
+	begun = true;
+	lastUrl = doc.referrer;
+	if (verdict() == "granted") allow();
+	newView();
+	restore();
+	starts.forEach(guard);
+	early.splice(0).forEach(replay);
+}
+
+/** Waits for title and slots, but not for a slow document; a prerendered page begins when somebody looks at it. */
+function parsed(): void {
+	if (doc.readyState != "loading") return begin();
+	doc.addEventListener("DOMContentLoaded", begin);
+	setTimeout(begin, Limit.ParseMs);
+}
+
+/** Takes over from the stub, puts in the modules, and begins. */
+export function start(...modules: Module[]): void {
+	const w = window as unknown as Record<string, unknown>;
+	const stub = w[SETTINGS.global] as (StubCall[] & { o: Partial<MutationObserver> }) | undefined;
+	if (stub && !Array.isArray(stub)) return; // the tag stands twice in the page
+
+	// Capturing, so it runs before the transport's: a page that closes early is still counted.
+	addEventListener("pagehide", begin, true);
+	// A path belongs to the origin that the script came from.
+	connect(new URL(SETTINGS.apiBase, (doc.currentScript as HTMLScriptElement | null)?.src || location.href).href);
+
+	api.version = SETTINGS.version;
+	expose("track", (event: string, properties: Properties = {}) => send({ type: "track", event, properties }));
+	expose("flush", flush);
+	expose("ready", (run: () => void) => run());
+	if (SETTINGS.answers) {
+		expose("on", on);
+		expose("off", off);
+		expose("once", once);
+	}
+	expose("push", replay);
+	modules.forEach((m) => m());
+
+	w[SETTINGS.global] = api;
+	if (stub) {
+		early = stub.splice(0);
+		stub.push = (...calls) => (calls.forEach(api.push as Method), 0); // whoever kept the stub still reaches the tag
+		stub.o.disconnect?.(); // where storage is blocked `o` is a method of the stub's making
+	}
+	if (doc.prerendering) doc.addEventListener("prerenderingchange", parsed, { once: true });
+	else parsed();
+}

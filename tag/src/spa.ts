@@ -1,0 +1,41 @@
+// Page views of single-page sites: a changed address without a load.
+
+import { page } from "./pageviews.ts";
+
+/** Routers replace and push in bursts, and set the title after; only where they come to rest is a view. */
+const enum Limit {
+	SettleMs = 50,
+}
+
+/** The part of an address that makes it another page. */
+export function pageKey(url: { pathname: string; search: string; hash: string }, withHash: boolean): string {
+	return url.pathname + url.search + (withHash ? url.hash : "");
+}
+
+export function spa(): void {
+	const key = () => pageKey(location, SETTINGS.hash);
+	let last = key();
+	let timer = 0;
+	const changed = () => {
+		clearTimeout(timer);
+		timer = setTimeout(() => {
+			if (key() == last) return;
+			last = key();
+			page();
+		}, Limit.SettleMs);
+	};
+	const { navigation } = window as unknown as { navigation?: EventTarget };
+	if (navigation) {
+		navigation.addEventListener("currententrychange", changed);
+		return;
+	}
+	for (const name of ["pushState", "replaceState"] as const) {
+		const original = history[name];
+		history[name] = function (...args) {
+			original.apply(this, args);
+			changed();
+		};
+	}
+	addEventListener("popstate", changed);
+	addEventListener("hashchange", changed);
+}

@@ -1,0 +1,55 @@
+// The words that the tag's modules share. Nothing here reaches the bundle.
+//
+// One bundle is one tag: modules keep their state in their own variables, which
+// minify to a letter and are shaken out when nobody uses them.
+
+import type { Message, Properties, Signals } from "../types/reuna";
+
+/** The site's settings: constants that build.go puts in the place of SETTINGS.x, so what they switch off is not in the bundle. */
+export interface Settings {
+	writeKey: string;
+	/** Path on the script's own origin, or an absolute URL, without a slash at its end. */
+	apiBase: string;
+	global: string;
+	version: string;
+	/** The site sends its page views itself. */
+	manual: boolean;
+	/** The hash is a part of the page's address. */
+	hash: boolean;
+	/** The page looks at answers: identity, profile and decisions are there. */
+	answers: boolean;
+	/** Undelivered requests are kept for the next page. */
+	outbox: boolean;
+	/** The consent module is there. */
+	consent: boolean;
+	/** How consent stands before the visitor has chosen. */
+	initial: "granted" | "pending" | "denied";
+	/** Global Privacy Control refuses advertising. */
+	gpc: boolean;
+	/** Alternatives of a regular expression: file extensions that count as downloads beside the usual ones. */
+	downloads: string;
+}
+
+declare global {
+	const SETTINGS: Settings;
+}
+
+/** One view of one page: the id that its events share, and what `context.page` says. */
+export interface View {
+	id: string;
+	page: Properties;
+}
+
+/** A message before it has its id, time and context. */
+export type Draft = Omit<Message, "messageId" | "timestamp" | "context">;
+
+/** Signals that the modules send each other, beside the public ones. */
+export interface Inner extends Signals {
+	/** The site said who the visitor is. */
+	identity: void;
+	/** A page view began. */
+	view: void;
+}
+
+/** Puts a feature into the page; run once, before the first page view. */
+export type Module = () => void;

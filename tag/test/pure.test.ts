@@ -1,0 +1,110 @@
+// Unit tests of what needs no browser. The rest is tested in a real one, by
+// browser_test.go.
+
+import assert from "node:assert/strict";
+import test from "node:test";
+
+import { choose } from "../src/consent.ts";
+import { scrub } from "../src/elements.ts";
+import { describeLink } from "../src/links.ts";
+import { itemId } from "../src/outbox.ts";
+import { pageArguments } from "../src/pageviews.ts";
+import { textAt } from "../src/slots.ts";
+import { pageKey } from "../src/spa.ts";
+import { backoff, retryAfter } from "../src/transport.ts";
+import { uuidv7 } from "../src/uuid.ts";
+import type { Profile } from "../types/reuna";
+
+test("a message id is a UUIDv7 that holds its time and sorts by it", () => {
+	const times = [0, 1, 1_700_000_000_000, 1_700_000_000_001, 2 ** 48 - 1];
+	const ids = times.map(uuidv7);
+	ids.forEach((id, i) => {
+		assert.ok(/^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/.test(id), id);
+		assert.equal(parseInt(id.slice(0, 8) + id.slice(9, 13), 16), times[i]);
+	});
+	assert.deepEqual([...ids].sort(), ids);
+	assert.equal(new Set(Array.from({ length: 10_000 }, () => uuidv7(5))).size, 10_000);
+});
+
+test("a request's id sorts by its time", () => {
+	const ids = [0, 35, 36, 1_700_000_000_000, 1_700_000_000_001].map(itemId);
+	assert.deepEqual([...ids].sort(), ids);
+	assert.equal(parseInt(itemId(1_700_000_000_000).slice(0, 9), 36), 1_700_000_000_000);
+});
+
+test("page(): one text is the name, two are category and name", () => {
+	const cases: [unknown[], unknown, unknown, object][] = [
+		[[], undefined, undefined, {}],
+		[["Home"], undefined, "Home", {}],
+		[["Docs", "Start"], "Docs", "Start", {}],
+		[[{ a: 1 }], undefined, undefined, { a: 1 }],
+		[["Home", { a: 1 }], undefined, "Home", { a: 1 }],
+		[["Docs", "Start", { a: 1 }], "Docs", "Start", { a: 1 }],
+		[[null, "Start", null], undefined, "Start", {}],
+	];
+	for (const [args, category, name, props] of cases) {
+		const got = pageArguments(args);
+		assert.equal(got.category, category);
+		assert.equal(got.name, name);
+		assert.deepEqual(JSON.parse(JSON.stringify(got.properties)), JSON.parse(JSON.stringify({ ...props, category, name })));
+	}
+});
+
+test("what a visitor may have typed is taken out of texts", () => {
+	const cases: [string, string][] = [
+		["Write to anna.virtanen+x@shop.example now", "Write to [email] now"],
+		["card 4111 1111 1111 1111 ok", "card [number] ok"],
+		["4111-1111-1111-1111", "[number]"],
+		["4111 1111 1111 1112", "4111 1111 1111 1112"],
+		["Order 20240131", "Order 20240131"],
+		["@home and a@b", "@home and a@b"],
+	];
+	for (const [text, want] of cases) assert.equal(scrub(text), want);
+});
+
+test("a link tells its path, never its query", () => {
+	const host = "shop.example";
+	const at = (href: string, download = false, more = "-") => describeLink(href, host, download, more);
+	assert.deepEqual(at("https://shop.example/a/b?token=1#x"), { href: "https://shop.example/a/b", outbound: false, file: undefined });
+	assert.deepEqual(at("https://other.example/"), { href: "https://other.example/", outbound: true, file: undefined });
+	assert.deepEqual(at("mailto:anna@shop.example"), { href: "mailto:" });
+	assert.deepEqual(at("tel:+358401234567"), { href: "tel:" });
+	assert.equal(at("https://shop.example/list.PDF?x=1").file, "pdf");
+	assert.equal(at("https://shop.example/app.apk").file, undefined);
+	assert.equal(at("https://shop.example/app.apk", false, "apk|ipa").file, "apk");
+	assert.equal(at("https://shop.example/report", true).file, "?");
+	assert.equal(at("https://shop.example/page.html").file, undefined);
+});
+
+test("a page's key leaves out the hash unless it routes by it", () => {
+	const url = new URL("https://shop.example/a?b=1#c");
+	assert.equal(pageKey(url, false), "/a?b=1");
+	assert.equal(pageKey(url, true), "/a?b=1#c");
+});
+
+test("waiting grows, is bounded, and half of it is chance", () => {
+	for (let tries = 1; tries < 30; tries++) {
+		const most = Math.min(60_000, 1000 * 2 ** (tries - 1));
+		assert.equal(backoff(tries, 0), most / 2);
+		assert.equal(backoff(tries, 1), most);
+	}
+});
+
+test("Retry-After is seconds, at most an hour", () => {
+	const cases: [string | null, number][] = [[null, 0], ["", 0], ["0", 0], ["7", 7000], ["999999", 3_600_000], ["soon", 0], ["Wed, 21 Oct 2026 07:28:00 GMT", 0]];
+	for (const [header, want] of cases) assert.equal(retryAfter(header), want, `${header}`);
+});
+
+test("a purpose that nobody was asked about is refused", () => {
+	assert.equal(choose(undefined, "pending"), undefined);
+	assert.deepEqual(choose(undefined, "granted"), { analytics: true, personalisation: true, advertising: true });
+	assert.deepEqual(choose(undefined, { analytics: true }), { analytics: true, personalisation: false, advertising: false });
+	assert.deepEqual(choose(choose(undefined, "granted"), { advertising: false }), { analytics: true, personalisation: true, advertising: false });
+});
+
+test("a text of the profile is a plain value at a path", () => {
+	const profile = { id: "v_1", traits: { firstName: "Anna", n: 3, list: ["a"], no: null } } as unknown as Profile;
+	const cases: [string, string][] = [["traits.firstName", "Anna"], ["traits.n", "3"], ["traits.list", ""], ["traits.no", ""], ["traits.no.more", ""], ["nothing.here", ""], ["id", "v_1"]];
+	for (const [path, want] of cases) assert.equal(textAt(profile, path), want, path);
+	assert.equal(textAt(undefined, "traits.firstName"), "");
+});
