@@ -125,9 +125,6 @@ func (s *Stream) headers(v *visitor, t *traitsOf) {
 	} else {
 		add("Content-Type", "text/plain;charset=UTF-8")
 		add("Origin", s.origin)
-		if s.secure {
-			add("Sec-Fetch-Site", "same-origin")
-		}
 		if v.cookie != "" {
 			add("Cookie", v.cookie)
 		}

@@ -112,7 +112,6 @@ type common struct {
 	basic      string // Authorization header of the Segment format
 	placements []string
 	asked      string // `,"placements":[…]`, or nothing
-	secure     bool
 	agents     []agent
 	agentDraw  []uint16 // one entry for each unit of an agent's weight
 	products   []product
@@ -126,7 +125,7 @@ func newCommon(o Options, origin string) (*common, error) {
 	}
 	c := &common{
 		origin: origin, writeKey: string(key), basic: basicAuth(o.WriteKey), placements: o.Placements,
-		secure: strings.HasPrefix(origin, "https:"), agents: agentTable(), products: catalogue(), now: o.Now,
+		agents: agentTable(), products: catalogue(), now: o.Now,
 	}
 	if len(o.Placements) > 0 {
 		list, err := json.Marshal(o.Placements)
