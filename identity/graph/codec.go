@@ -76,7 +76,8 @@ func DecodePair(b []byte) (Pair, error) {
 	if d.err == nil && (p.A.IsZero() || id.Compare(p.A, p.B) >= 0) {
 		d.fail("its identifiers are not in order")
 	}
-	p.A, p.B = cloneID(p.A), cloneID(p.B)
+	p.A.Type, _ = intern(p.A.Type)
+	p.B.Type, _ = intern(p.B.Type)
 	d.spans(&p)
 	d.cuts(&p)
 	if d.err == nil && len(d.b) > 0 {

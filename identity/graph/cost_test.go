@@ -111,9 +111,27 @@ func TestBusyUserStands(t *testing.T) {
 			p.Add(linkAt(userOne, x, int64(c.device)))
 		}
 		change := p.Add(linkAt(userOne, x, 5000))
-		if got := m.Stands(x, userOne, change); got != c.stands {
+		if got := m.Stands(x, userOne, change); got != c.stands || got != m.Stands(userOne, x, change) {
 			t.Errorf("after an event of device %d the answer stands: %v", c.device, got)
 		}
+	}
+}
+
+// A user_id that others claim to be, ten thousand times: the claims are counted,
+// listed up to a bound, and none of the others is read.
+func TestFloodOfAliases(t *testing.T) {
+	set := NewSet()
+	set.Add(linkAt(userOne, deviceOne, 1))
+	for i := range 10_000 {
+		set.Add(linkAt(userOne, id.ID{Type: id.UserID, Value: deviceName(i)}, int64(i+2)))
+	}
+	busy := &counter{Reader: set}
+	c, _ := NewResolver(id.Default(), Options{}).Cluster(deviceOne, id.VerifiedView, busy)
+	if len(c.Members) != 2 || c.Refused != 10_000 || len(c.Conflicts) != MaxConflicts || c.Conflicts[0].Since.Time != 2 {
+		t.Errorf("%d members, %d refused, %d listed", len(c.Members), c.Refused, len(c.Conflicts))
+	}
+	if busy.asked != 2 {
+		t.Errorf("%d identifiers were read", busy.asked)
 	}
 }
 

@@ -98,13 +98,14 @@ func (r *Resolver) Explain(x id.ID, v id.View, g Reader) (reasons []Reason, miss
 		return nil, w.takeMissing()
 	}
 	w.union()
-	outcome := make(map[*Pair]Why, len(w.edges))
-	for _, e := range w.edges {
-		outcome[e.pair] = Joined
+	outcome := make(map[[2]id.ID]Why, len(w.edges))
+	for i := range w.edges {
+		p := w.edges[i].pair
+		outcome[[2]id.ID{p.A, p.B}] = Joined
 	}
-	refused := make(map[[2]id.ID]Why, len(w.refused))
-	for _, f := range w.refused {
-		refused[[2]id.ID{f.A, f.B}] = f.Why
+	for i := range w.refused {
+		p := w.refused[i].pair
+		outcome[[2]id.ID{p.A, p.B}] = w.refused[i].why
 	}
 	done := make(map[[2]id.ID]bool)
 	for _, n := range w.members {
@@ -115,11 +116,8 @@ func (r *Resolver) Explain(x id.ID, v id.View, g Reader) (reasons []Reason, miss
 			}
 			done[ends] = true
 			st := p.at(v)
-			why, edge := outcome[p]
-			if y, no := refused[ends]; no {
-				why = y
-			}
-			if !edge {
+			why, tried := outcome[ends]
+			if !tried {
 				why = w.dropped(p, &st)
 			}
 			reasons = append(reasons, Reason{

@@ -80,20 +80,26 @@ func NewPair(a, b id.ID) Pair {
 }
 
 func cloneID(x id.ID) id.ID {
-	switch x.Type { // the built-in names need no copy
-	case id.UserID:
-		x.Type = id.UserID
-	case id.AnonymousID:
-		x.Type = id.AnonymousID
-	case id.Email:
-		x.Type = id.Email
-	case id.Phone:
-		x.Type = id.Phone
-	default:
-		x.Type = strings.Clone(x.Type)
+	typ, builtIn := intern(x.Type)
+	if !builtIn {
+		typ = strings.Clone(typ)
 	}
-	x.Value = strings.Clone(x.Value)
-	return x
+	return id.ID{Type: typ, Value: strings.Clone(x.Value)}
+}
+
+// intern gives the built-in types' names one copy for all pairs.
+func intern(typ string) (name string, builtIn bool) {
+	switch typ {
+	case id.UserID:
+		return id.UserID, true
+	case id.AnonymousID:
+		return id.AnonymousID, true
+	case id.Email:
+		return id.Email, true
+	case id.Phone:
+		return id.Phone, true
+	}
+	return typ, false
 }
 
 // Other is the end of the pair that x is not.

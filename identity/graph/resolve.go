@@ -6,13 +6,18 @@ import (
 	"github.com/reuna/reuna/identity/id"
 )
 
-// DefaultMaxCluster is the most identifiers that one cluster holds.
-const DefaultMaxCluster = 1000
+const (
+	// DefaultMaxCluster is the most identifiers that one cluster holds.
+	DefaultMaxCluster = 1000
+	// MaxConflicts is the most that one Cluster lists.
+	MaxConflicts = 100
+)
 
 // Reader gives the evidence around an identifier.
 type Reader interface {
-	// Pairs gives every pair that x is an end of, in any order; none is a fine
-	// answer for an identifier that was never seen. loaded is false when the
+	// Pairs gives every pair that x is an end of, in any order (best one that
+	// lasts: of a kiosk's users the first is loaded to tell that it is shared);
+	// none is a fine answer for an identifier that was never seen. loaded is false when the
 	// pairs are not in memory: the resolver then names x in its `missing` and
 	// goes on with what there is. A resolver reads the pairs, keeps none of them
 	// and writes to none; they must not change until it has answered.
@@ -54,8 +59,10 @@ type Cluster struct {
 	// several user_ids, so to none; sorted. Of a user with more identifiers of a
 	// type than max_per_person, only those newer than the last one kept.
 	Shared []id.ID
-	// Conflicts are the unions that were refused at this cluster's border, in the
-	// order in which they were tried.
+	// Refused counts the unions that were refused at this cluster's border, and
+	// Conflicts are the first MaxConflicts of them, in the order in which they
+	// were tried.
+	Refused   int
 	Conflicts []Conflict
 	// Ambiguous says that the only member is itself shared; Candidates names
 	// those it may belong to.

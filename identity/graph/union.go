@@ -24,15 +24,7 @@ func (w *walk) union() {
 			}
 		}
 	}
-	slices.SortFunc(w.edges, func(a, b edge) int {
-		if a.state.admin != b.state.admin {
-			if a.state.admin {
-				return -1
-			}
-			return 1
-		}
-		return compareEvidence(a.state.earliest, a.pair, b.state.earliest, b.pair)
-	})
+	slices.SortFunc(w.edges, func(a, b edge) int { return compareTurn(&a.state, a.pair, &b.state, b.pair) })
 	for i := range w.edges {
 		e := &w.edges[i]
 		a, b := w.find(e.a.index), w.find(e.b.index)
@@ -40,11 +32,24 @@ func (w *walk) union() {
 			continue
 		}
 		if why := w.refuses(a, b); why != Joined {
-			w.refused = append(w.refused, Conflict{e.pair.A, e.pair.B, why, e.state.earliest})
+			w.refused = append(w.refused, refusal{e.pair, e.state, why})
 			continue
 		}
 		w.join(a, b)
 	}
+	slices.SortFunc(w.refused, func(a, b refusal) int { return compareTurn(&a.state, a.pair, &b.state, b.pair) })
+	w.refused = slices.CompactFunc(w.refused, func(a, b refusal) bool { return a.pair.A == b.pair.A && a.pair.B == b.pair.B })
+}
+
+// compareTurn is the order in which rule 4 tries links.
+func compareTurn(a *state, p *Pair, b *state, q *Pair) int {
+	if a.admin != b.admin {
+		if a.admin {
+			return -1
+		}
+		return 1
+	}
+	return compareEvidence(a.earliest, p, b.earliest, q)
 }
 
 func (w *walk) find(i int32) int32 {
@@ -120,12 +125,22 @@ func (w *walk) cluster(root int32) *Cluster {
 		slices.SortFunc(c.Shared, id.Compare)
 		c.Shared = slices.Compact(c.Shared)
 	}
-	for _, f := range w.refused {
-		if w.find(w.nodes[f.A].index) == root || w.find(w.nodes[f.B].index) == root {
-			c.Conflicts = append(c.Conflicts, f)
+	for i := range w.refused {
+		f := &w.refused[i]
+		if !w.in(f.pair.A, root) && !w.in(f.pair.B, root) {
+			continue
+		}
+		if c.Refused++; c.Refused <= MaxConflicts {
+			c.Conflicts = append(c.Conflicts, Conflict{f.pair.A, f.pair.B, f.why, f.state.earliest})
 		}
 	}
 	return c
+}
+
+// in says that x is of root's cluster.
+func (w *walk) in(x id.ID, root int32) bool {
+	n := w.nodes[x]
+	return n != nil && n.index >= 0 && w.find(n.index) == root
 }
 
 // represents says that n rather than m names the person: a user_id before the

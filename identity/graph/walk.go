@@ -32,7 +32,7 @@ type walk struct {
 	size    []int32
 	group   []*group  // of the cluster's user_ids, nil without one
 	cuts    [][]int32 // the other ends of cuts that touch the cluster
-	refused []Conflict
+	refused []refusal
 }
 
 // node is an identifier whose pairs are loaded.
@@ -65,6 +65,13 @@ type edge struct {
 	a, b  *node
 	pair  *Pair
 	state state
+}
+
+// refusal is a link that rule 4 did not follow.
+type refusal struct {
+	pair  *Pair
+	state state
+	why   Why
 }
 
 type sharing uint8
@@ -303,6 +310,9 @@ func (w *walk) expand(n *node) {
 	}
 	for i := range n.links {
 		l := &n.links[i]
+		if w.feud(n, l) {
+			continue
+		}
 		o := w.node(l.other)
 		if o == nil {
 			continue
@@ -325,4 +335,22 @@ func (w *walk) expand(n *node) {
 			w.edges = append(w.edges, edge{n, o, l.pair, l.state})
 		}
 	}
+}
+
+// feud says that l links two user_ids that no operator joined. Rule 4 is sure
+// to refuse it, so the walk notes that at once and never reads the other: who
+// floods a user_id with false aliases makes its clusters no dearer.
+func (w *walk) feud(n *node, l *link) bool {
+	if n.x.Type != id.UserID || l.other.Type != id.UserID || l.state.admin {
+		return false
+	}
+	g := w.groupOf(n.x)
+	if g == nil {
+		return true // something is missing, so this walk gives no answer
+	}
+	if o := w.nodes[l.other]; o != nil && o.group == g {
+		return false
+	}
+	w.refused = append(w.refused, refusal{l.pair, l.state, TwoUsers})
+	return true
 }
