@@ -15,9 +15,9 @@ func drawBear(c *canvas) {
 	c.ellipse(100, 114, 12, 8, 0, c.ink)
 	c.stroke(c.ink, 3, "M100 122v10q-8 10-17 4M100 132q8 10 17 4")
 	c.stroke(c.ink, 4, "M62 96q8 8 16 0M122 96q8 8 16 0") // asleep already
-	c.circle(100, 188, 26, c.c)
-	c.circle(100, 188, 20, c.b)
-	c.stroke(c.ink, 3, "M100 176v-1M100 188V172")
+	c.circle(166, 142, 27, c.c)
+	c.circle(166, 142, 20, c.b)
+	c.stroke(c.ink, 3, "M166 142V129M166 142l9 6")
 }
 
 func drawBoat(c *canvas) {
@@ -36,16 +36,16 @@ func drawBoat(c *canvas) {
 }
 
 func drawPuddles(c *canvas) {
-	c.ellipse(100, 168, 92, 30, 0, c.a)
-	c.ellipse(100, 166, 62, 19, 0, "#6bb9e4")
-	c.ellipse(100, 164, 34, 10, 0, "#a8dbf5")
+	c.ellipse(100, 154, 92, 28, 0, c.a)
+	c.ellipse(100, 152, 62, 18, 0, "#6bb9e4")
+	c.ellipse(100, 150, 34, 10, 0, "#a8dbf5")
 	for i, x := range []float64{64, 104} {
-		c.printf(`<path d="M%s 60h30v74h18a12 12 0 0 1 12 12v10H%[1]sz" fill="%s"/>`, n(x), []string{c.b, "#ffc93c"}[i])
-		c.rectOn(x-2, 58, 34, 9, c.c)
+		c.printf(`<path d="M%s 46h30v74h18a12 12 0 0 1 12 12v10H%[1]sz" fill="%s"/>`, n(x), []string{c.b, "#ffc93c"}[i])
+		c.rectOn(x-2, 44, 34, 9, c.c)
 	}
 	for i := range 12 {
 		x, y := 12+c.dice.Float64()*176, 6+c.dice.Float64()*110
-		if x > 54 && x < 150 && y > 40 {
+		if x > 54 && x < 170 && y > 22 {
 			continue
 		}
 		c.path([]string{c.a, c.c}[i%2], "M"+n(x)+" "+n(y)+"q-7 11 0 14q7-3 0-14z")
@@ -53,8 +53,8 @@ func drawPuddles(c *canvas) {
 }
 
 func drawMouse(c *canvas) {
-	for i := range 5 {
-		c.ring(100, 128, 92+float64(i)*20, 4, c.c)
+	for i := range 3 {
+		c.ring(100, 128, 92+float64(i)*15, 4, c.c)
 	}
 	c.circle(44, 66, 38, c.a)
 	c.circle(156, 66, 38, c.a)
@@ -87,8 +87,9 @@ func drawBowl(c *canvas) {
 	}
 	c.stroke(c.c, 5, "M78 58q-10-10 0-20t0-20M122 58q-10-10 0-20t0-20")
 	c.ellipse(100, 84, 82, 20, 0, c.c)
-	c.circle(100, 84, 14, c.a)
-	c.ellipse(100, 84, 30, 7, 0, c.a)
+	c.ellipse(100, 85, 26, 9, 0, c.a)
+	c.ellipse(92, 83, 5, 1.8, 0, "#ffe27a")
+	c.ellipse(107, 87, 7, 2, 0, "#ffe27a")
 	c.path(c.b, "M18 84A82 20 0 0 0 182 84Q176 160 128 166H72Q24 160 18 84z")
 	for i := range 6 {
 		c.circle(46+float64(i)*22, 122+8*math.Sin(float64(i)), 6, "#fff3c9")

@@ -80,15 +80,15 @@ func drawWindows(c *canvas) {
 }
 
 func drawTarget(c *canvas) {
-	x, y := c.w/2, c.h/2+4
-	for i, r := range []float64{104, 84, 64, 44, 24} {
+	x, y := c.w/2, c.h/2+3
+	for i, r := range []float64{88, 72, 55, 38, 21} {
 		c.circle(x, y, r, []string{c.c, c.b}[i%2])
 	}
 	for i := range 8 {
 		turn := float64(i) * math.Pi / 4
-		c.circle(x+54*math.Cos(turn), y+54*math.Sin(turn), 7, c.a)
+		c.circle(x+63.5*math.Cos(turn), y+63.5*math.Sin(turn), 6.5, c.a)
 	}
-	c.ring(x, y, 7, 2.5, c.a)
+	c.circle(x, y, 6.5, c.a)
 }
 
 func drawSignal(c *canvas) {

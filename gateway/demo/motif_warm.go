@@ -36,16 +36,16 @@ func drawPetals(c *canvas) {
 func drawDoors(c *canvas) {
 	c.rectOn(0, 150, c.w, 34, c.b)
 	for i := range 2 {
-		x, fill := 26+float64(i)*80, c.a
+		x, fill := 24+float64(i)*84, c.a
 		if i == 1 {
 			fill = c.c
 		}
 		c.printf(`<path d="M%s 150V66a34 34 0 0 1 68 0V150z" fill="%s"/>`, n(x), fill)
-		c.printf(`<path d="M%s 92V68a24 24 0 0 1 48 0V92z" fill="%s"/>`, n(x+10), c.ground)
-		c.rectOn(x+10, 102, 48, 40, c.ground)
-		c.circle(x+34+[]float64{28, -28}[i], 112, 3.4, c.b)
+		c.printf(`<path d="M%s 92V68a24 24 0 0 1 48 0V92z" fill="%s"/>`, n(x+10), c.b)
+		c.rectOn(x+10, 102, 20, 40, c.b)
+		c.rectOn(x+38, 102, 20, 40, c.b)
+		c.circle(x+34+[]float64{29, -29}[i], 97, 3.4, c.b)
 	}
-	c.rectOn(98, 30, 4, 120, c.b)
 }
 
 func drawTiles(c *canvas) {
@@ -138,7 +138,7 @@ func drawLoaf(c *canvas) {
 }
 
 func drawCitrus(c *canvas) {
-	for i, at := range []struct{ x, y, r float64 }{{58, 58, 48}, {152, 104, 46}, {50, 158, 34}, {160, 20, 26}, {104, 180, 20}} {
+	for i, at := range []struct{ x, y, r float64 }{{58, 58, 48}, {152, 104, 46}, {46, 148, 32}, {160, 20, 26}, {98, 164, 15}} {
 		c.circle(at.x, at.y, at.r, c.b)
 		c.circle(at.x, at.y, at.r*.9, c.ground)
 		for k := range 8 {

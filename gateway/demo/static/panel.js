@@ -1,9 +1,14 @@
-// The side panel: what the gateway answered, shown as it stands. It only reads.
+// The side panel: what the gateway answered, shown as it stands. It only reads:
+// that the hero is decided on every page is the doing of an empty slot in it.
 
 const root = document.documentElement;
 const panel = document.getElementById("panel");
 const field = (name) => panel.querySelector(`[data-f="${name}"]`);
-const put = (name, text) => (field(name).textContent = text || "–");
+const put = (name, text) => {
+	const place = field(name);
+	place.textContent = text || "–";
+	if (place.tagName === "DD") place.title = text; // it may be cut
+};
 const item = (text, className) => {
 	const li = document.createElement("li");
 	li.textContent = text;
@@ -68,13 +73,14 @@ function profile(p) {
 	interests(p.affinity ?? []);
 	const segments = p.segments ?? [];
 	field("segments").replaceChildren(...(segments.length ? segments.map((s) => item(s)) : [item("none yet", "none")]));
-	put("brief", words(p.known ? "known" : "anonymous", p.affinity?.[0]?.[0]));
+	const [favourite] = p.affinity?.[0] ?? [];
+	put("brief", words(p.known ? "known" : "anonymous", NAMES.get(favourite) ?? favourite));
 }
 
 function interests(list) {
 	if (!list.length) return;
 	const most = Math.max(NEEDED * 1.6, ...list.map(([, score]) => score));
-	field("interests").replaceChildren(...list.slice(0, 6).map(([name, score]) => {
+	field("interests").replaceChildren(...list.slice(0, 4).map(([name, score]) => {
 		const li = item("", score >= NEEDED ? "enough" : "");
 		const label = document.createElement("span");
 		const value = document.createElement("span");
@@ -106,7 +112,9 @@ function trip(ms) {
 	} catch {
 		// The line will begin again on the next page.
 	}
-	put("ms", ms < 100 ? ms.toFixed(1) : ms.toFixed(0));
+	const text = ms < 100 ? ms.toFixed(1) : ms.toFixed(0);
+	put("ms", text);
+	put("brief-ms", text + " ms");
 	put("trip", "sent, stored on disk, joined and answered");
 	const most = Math.max(...trips);
 	field("line").setAttribute("points", trips.map((t, i) => `${(120 * i) / Math.max(1, trips.length - 1)},${26 - (24 * t) / most}`).join(" "));
@@ -122,7 +130,7 @@ function hero(decision) {
 const sent = [];
 function event(message) {
 	const name = message.event ?? message.name ?? message.userId ?? "";
-	sent.push([message.type, name, message.properties?.category ?? ""]);
+	sent.push([message.type, name, message.properties?.category ?? message.properties?.text ?? ""]);
 	field("events").replaceChildren(...sent.slice(-8).map(([type, what, more]) => {
 		const li = item("");
 		const kind = document.createElement("b");
@@ -151,6 +159,4 @@ if (!reuna) put("trip", "The tag’s snippet did not run on this page.");
 else {
 	// The page's own answer may have come before anybody listened.
 	reuna.push(["onProfile", [profile], Date.now()]);
-	// Asks for the hero on pages that have none, so that the turn is seen at once.
-	reuna.push(["decide", ["hero", ""], Date.now()]);
 }

@@ -223,6 +223,9 @@ const pages = {
 
 showCount();
 showAccount();
+// On a phone the shelves are wider than the window: bring this one into it.
+const here = find(".shelves [aria-current]");
+if (here) here.closest("ul").scrollLeft = here.offsetLeft - 60;
 pages[body.dataset.page]?.();
 // A page that comes back from the browser's own memory may be behind the basket.
 addEventListener("pageshow", (event) => {
