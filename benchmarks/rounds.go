@@ -207,7 +207,8 @@ func (b *bench) pairs(ctx context.Context, name string, ours, bare side, plan, b
 
 // measure runs a plan and counts the processor time that the server spent on
 // it, up to the moment when the server rests again: work that a server puts off
-// until after its answers is part of their cost.
+// until after its answers is part of their cost. Less than the clock can tell
+// counts as its smallest step.
 func (b *bench) measure(ctx context.Context, s side, p drive.Plan) (sample, error) {
 	p.Strict = true
 	before, err := measure.CPU(s.server.pid)
@@ -228,7 +229,7 @@ func (b *bench) measure(ctx context.Context, s side, p drive.Plan) (sample, erro
 	if err != nil {
 		return sample{}, errors.Join(err, s.server.alive())
 	}
-	return sample{Result: result, cpu: after - before}, nil
+	return sample{Result: result, cpu: max(after-before, measure.Tick)}, nil
 }
 
 // A server rests when it uses no more than restCPU in restTime. One that never

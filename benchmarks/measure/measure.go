@@ -35,12 +35,12 @@ func Of(values []float64) Spread {
 	return s
 }
 
-// tick is the unit of times in /proc/<pid>/stat: USER_HZ, 100 on every Linux
+// Tick is the smallest step of CPU: the unit of times in /proc/<pid>/stat: USER_HZ, 100 on every Linux
 // that Go runs on (proc(5), sysconf(_SC_CLK_TCK)).
-const tick = 10 * time.Millisecond
+const Tick = 10 * time.Millisecond
 
 // CPU is the processor time that a process and its threads have used, in user
-// and kernel mode, in steps of 10 ms.
+// and kernel mode, in steps of Tick.
 func CPU(pid int) (time.Duration, error) {
 	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {
@@ -66,7 +66,7 @@ func parseStat(data []byte) (time.Duration, error) {
 		if err != nil {
 			return 0, fmt.Errorf("stat's times are %q: expected numbers", fields[11:13])
 		}
-		total += time.Duration(n) * tick
+		total += time.Duration(n) * Tick
 	}
 	return total, nil
 }

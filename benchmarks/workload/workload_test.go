@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/reuna/reuna/identity/event"
 )
 
 func fixedClock() func() time.Time {
@@ -38,7 +40,7 @@ func TestBodiesAreTheContracts(t *testing.T) {
 			s := newWorkload(t, func(o *Options) { o.Placements = []string{"hero"} }).Streams()[1]
 			seen := map[string]bool{}
 			names := map[string]int{}
-			for range 2000 {
+			for range max(300, 2000/shape.Batch) {
 				r := s.Next(shape)
 				var body struct {
 					WriteKey   string                     `json:"writeKey"`
@@ -89,6 +91,24 @@ func TestBodiesAreTheContracts(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// The gateway's own parser takes every message.
+func TestTheGatewaysParserTakesEveryBody(t *testing.T) {
+	limits := event.Limits{EventBytes: 32 << 10, BatchEvents: 2500, Depth: 20}
+	for _, shape := range []Shape{{Interact, 1}, {Interact, 20}, {Segment, 1}, {Segment, 20}} {
+		s := newWorkload(t, nil).Streams()[0]
+		for range 1000 / shape.Batch {
+			r := s.Next(shape)
+			var b event.Batch
+			if err := event.Parse(&b, string(r.Body), event.ParseOptions{Limits: limits, ReceivedAt: s.now().UnixMilli()}); err != nil {
+				t.Fatalf("%v\n%s", err, r.Body)
+			}
+			if len(b.Rejected) > 0 || len(b.Events) != shape.Batch {
+				t.Fatalf("%d events and %d rejected, first %v\n%s", len(b.Events), len(b.Rejected), b.Rejected, r.Body)
+			}
+		}
 	}
 }
 
