@@ -264,6 +264,7 @@ func (w *walk) keep(u *node) {
 	}
 	u.pruned = true
 	w.open(u)
+	w.groupOf(u.x) // reads the links, so before they are moved about
 	slices.SortFunc(u.links, func(a, b link) int {
 		if c := strings.Compare(a.other.Type, b.other.Type); c != 0 {
 			return c
