@@ -94,6 +94,7 @@ type Log struct {
 	spare  []*segment // empty ones for use again
 
 	wake chan struct{} // capacity 1: there is something in segs
+	once sync.Once     // of closing stop
 	stop chan struct{} // closed by Close
 	done chan struct{} // closed by the committer at its end
 
@@ -323,17 +324,13 @@ func (l *Log) Barrier() Ticket {
 // engine stays open. Reads go on until it is closed.
 func (l *Log) Close() error {
 	l.mu.Lock()
-	first := l.refuseLocked(ErrClosed)
+	closed := ErrClosed
+	l.refuse.CompareAndSwap(nil, &closed) // a failure stays what is told
 	l.mu.Unlock()
-	if first {
-		close(l.stop)
-	}
+	l.once.Do(func() { close(l.stop) })
 	<-l.done
 	if err := l.refuse.Load(); errors.Is(*err, ErrFailed) {
 		return *err
 	}
 	return nil
 }
-
-// refuseLocked makes every further Append fail with err, unless one does already.
-func (l *Log) refuseLocked(err error) bool { return l.refuse.CompareAndSwap(nil, &err) }
