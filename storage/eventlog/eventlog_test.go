@@ -251,7 +251,7 @@ func TestGetMany(t *testing.T) {
 	if err := s.log.GetMany([]uint64{3, 1}, fail); err == nil || errors.Is(err, own) {
 		t.Errorf("descending: %v", err)
 	}
-	if err := s.log.GetMany([]uint64{3, 31}, stop); !errors.Is(err, ErrNoEntry) {
+	if err := s.log.GetMany([]uint64{3, 31}, func(uint64, int64, []byte) (bool, error) { return true, nil }); !errors.Is(err, ErrNoEntry) {
 		t.Errorf("past the end: %v", err)
 	}
 }
