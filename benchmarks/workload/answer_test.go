@@ -81,6 +81,26 @@ func TestCheckMissesNoPlacement(t *testing.T) {
 	}
 }
 
+func TestCheckAllocatesNothing(t *testing.T) {
+	s := newWorkload(t, func(o *Options) { o.Visitors, o.Streams = 1, 1 }).Streams()[0]
+	for s.Next(Shape{Interact, 1}); s.people[0].cookie == ""; s.Next(Shape{Interact, 1}) {
+		if err := s.Check(answer(s.people[0].pages + s.pages)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	a := answer(s.people[0].pages)
+	n := testing.AllocsPerRun(60, func() {
+		s.pages = 0   // as if the request had been a click
+		s.checked = 1 // not one of those that are decoded whole
+		if err := s.Check(a); err != nil {
+			t.Fatal(err)
+		}
+	})
+	if n > 0 {
+		t.Errorf("%v allocations an answer: expected 0", n)
+	}
+}
+
 func TestLostAnswers(t *testing.T) {
 	one := func(o *Options) { o.Visitors, o.Streams = 1, 1 }
 	t.Run("sent again, counted once", func(t *testing.T) {

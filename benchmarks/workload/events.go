@@ -46,7 +46,7 @@ func (s *Stream) move(v *visitor, t *traitsOf) kind {
 	}
 	switch k {
 	case viewPage:
-		v.page = 0 // a page view may begin a visit; pageContext says which
+		v.page = 0 // a page view may begin a visit; look says which
 		if v.seq > 0 && s.random.Uint64N(5) > 0 {
 			v.page = s.place(t)
 		}
@@ -86,9 +86,9 @@ func (s *Stream) book(t *traitsOf) uint16 {
 	return uint16(2 + int((n>>8)%uint64(len(s.products))))
 }
 
-// pageContext writes `"page":{…}`. A visitor on no page (0) lands on one now,
-// from outside.
-func (s *Stream) pageContext(b []byte, v *visitor, k kind) []byte {
+// look writes the page on which v does k into s.page, as context.page says it.
+// A visitor on no page (0) lands on one now, from outside.
+func (s *Stream) look(v *visitor, k kind) {
 	var referrer, query string
 	inside := v.page != 0
 	if !inside {
@@ -107,7 +107,7 @@ func (s *Stream) pageContext(b []byte, v *visitor, k kind) []byte {
 	if k == search {
 		path, title, query = "/search", "Search", "?q=books"
 	}
-	b = append(b, `"page":{"url":"`...)
+	b := append(s.page[:0], `{"url":"`...)
 	b = append(b, s.origin...)
 	b = append(b, path...)
 	b = append(b, query...)
@@ -124,7 +124,7 @@ func (s *Stream) pageContext(b []byte, v *visitor, k kind) []byte {
 	} else {
 		b = append(b, referrer...)
 	}
-	return append(b, `"}`...)
+	s.page = append(b, `"}`...)
 }
 
 // event writes one message without its context and closing brace, and its id
@@ -141,23 +141,19 @@ func (s *Stream) event(b []byte, v *visitor, t *traitsOf, k kind, now time.Time)
 	switch k {
 	case viewPage:
 		s.pages++
-		b = append(b, `page","properties":{"category":"`...)
-		if v.page > frontPage {
-			b = append(b, p.category...)
-		} else {
-			b = append(b, `home`...)
-		}
-		b = append(b, `"}`...)
+		b = append(b, `page","properties":`...)
+		b = append(b, s.page...)
 	case viewProduct:
 		b = append(b, `track","event":"Product Viewed","properties":{`...)
 		b = append(b, p.props...)
 		b = append(b, '}')
 	case click:
-		b = append(b, `track","event":"Element Clicked","properties":{"tag":"a","text":"`...)
+		b = append(b, `track","event":"Element Clicked","properties":{"text":"`...)
 		b = append(b, p.title...)
-		b = append(b, `","href":"`...)
+		b = append(b, `","element":"a.card < li < ul.grid < main","href":"`...)
+		b = append(b, s.origin...)
 		b = append(b, p.path...)
-		b = append(b, `","chain":"a.card>li>ul.grid>main>body"}`...)
+		b = append(b, `"}`...)
 	case search:
 		b = append(b, `track","event":"Products Searched","properties":{"query":"`...)
 		b = append(b, queries[n%uint64(len(queries))]...)

@@ -41,6 +41,7 @@ type Stream struct {
 	body    []byte
 	header  []byte // backing of the header values
 	id      []byte // backing of request.IDs
+	page    []byte // the page that the event under way is on, JSON
 
 	shape   Shape
 	who     int    // index of the visitor whose request is under way
@@ -150,7 +151,9 @@ func (s *Stream) interactBody(v *visitor, t *traitsOf) {
 	b = appendTime(b, now)
 	b = append(b, `","context":{"library":{"name":"reuna.js","version":"0.1.0"},`...)
 	kind := s.move(v, t)
-	b = s.pageContext(b, v, kind)
+	s.look(v, kind)
+	b = append(b, `"page":`...)
+	b = append(b, s.page...)
 	b = append(b, `,"pageViewId":"`...)
 	b = s.appendUUID(b, now)
 	b = append(b, `","locale":"`...)
@@ -193,6 +196,7 @@ func (s *Stream) segmentBody(v *visitor, t *traitsOf) {
 			b = append(b, ',')
 		}
 		kind := s.move(v, t)
+		s.look(v, kind)
 		b = s.event(b, v, t, kind, now)
 		b = append(b, `,"anonymousId":"`...)
 		b = appendUUID(b, t.hash, mix(t.hash), 4)
@@ -202,8 +206,8 @@ func (s *Stream) segmentBody(v *visitor, t *traitsOf) {
 		b = append(b, t.agent.ua...)
 		b = append(b, `","locale":"`...)
 		b = append(b, t.locale.tag...)
-		b = append(b, `",`...)
-		b = s.pageContext(b, v, kind)
+		b = append(b, `","page":`...)
+		b = append(b, s.page...)
 		b = append(b, t.agent.uaData...)
 		b = append(b, `},"integrations":{}}`...)
 		v.seq++
