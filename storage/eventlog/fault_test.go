@@ -276,14 +276,23 @@ func TestTooLarge(t *testing.T) {
 	}
 }
 
-// fillBlocks writes n blocks of five entries.
+// fillBlocks writes n blocks of five entries. They are handed over whole: with
+// Append the committer might take the first before the fifth is there.
 func fillBlocks(t *testing.T, s store, n int) {
 	t.Helper()
+	l := s.log
 	for range n {
+		l.mu.Lock()
+		seg := &segment{first: l.last + 1}
 		for range 5 {
-			s.log.Append([]byte("entry"), 1)
+			seg.build.Add([]byte("entry"), 1)
 		}
-		if err := s.log.Barrier().Wait(); err != nil {
+		l.last += 5
+		l.queued.Add(int64(seg.build.Len()))
+		l.segs, l.next = append(l.segs, seg), newGroup()
+		l.mu.Unlock()
+		l.kick()
+		if err := l.Barrier().Wait(); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -3,6 +3,7 @@ package eventlog
 import (
 	"errors"
 	"fmt"
+	"math"
 	"sort"
 
 	"github.com/reuna/reuna/storage/keyspace"
@@ -31,6 +32,7 @@ func (e *DamageError) Unwrap() error { return e.Err }
 // openTail finds the end of the log and checks it.
 func (l *Log) openTail() error {
 	lower, upper := keyspace.Bounds(keyspace.AppendLogPrefix(nil, l.origin))
+	l.high = math.MinInt64
 	seen, next := 0, uint64(0) // the first entry of the block above
 	err := l.db.IterReverse(lower, upper, func(k, v []byte) (bool, error) {
 		first, h, err := blockAt(k, v)
@@ -247,7 +249,8 @@ func (l *Log) GetMany(seqs []uint64, fn func(seq uint64, receivedAt int64, entry
 // ms (since 1970) or later; one past the newest when there is none. It halves
 // over the blocks' High, so it is right whatever the clock did.
 func (l *Log) SeekTime(ms int64) (seq uint64, err error) {
-	lo, hi := uint64(1), l.durable.Load()+1 // lo begins a block, or is past the end
+	end := l.durable.Load()
+	lo, hi := uint64(1), end+1 // lo begins a block, or is past the end
 	for lo < hi {
 		mid := lo + (hi-lo)/2
 		err := l.find(mid, func(first uint64, h record.Header, _ []byte) error {
@@ -263,9 +266,12 @@ func (l *Log) SeekTime(ms int64) (seq uint64, err error) {
 		}
 	}
 	// Block lo is the first whose High reaches ms: one of its own entries does.
+	seq = end + 1
 	err = l.Read(lo, func(s uint64, at int64, _ []byte) (bool, error) {
-		lo = s
+		if at >= ms {
+			seq = s
+		}
 		return at < ms, nil
 	})
-	return lo, err
+	return seq, err
 }
