@@ -50,7 +50,7 @@ func (c *call) sendCookie(v token.Visitor) {
 	name, tail := c.site.plainName, c.site.plainTail
 	if c.https {
 		name, tail = c.site.secureName, c.site.secureTail
-	} else if !isLoopbackHost(view(c.head.host)) && c.s.warned.CompareAndSwap(false, true) {
+	} else if !c.s.warned.Load() && !isLoopbackHost(view(c.head.host)) && c.s.warned.CompareAndSwap(false, true) {
 		c.s.log.Warn("visitor cookies are being sent over plain http, where anyone on the way can read them; serve the site over https, and when a proxy does so, name it in trusted_proxies and let it send X-Forwarded-Proto")
 	}
 	b := append(append(c.cookie[:0], name...), '=')

@@ -86,6 +86,9 @@ func isLoopbackHost(host string) bool {
 	if host == "localhost" || strings.HasSuffix(host, ".localhost") {
 		return true
 	}
+	if host == "" || host[0] != '[' && (host[0] < '0' || host[0] > '9') {
+		return false // a name; parsing it would cost an error
+	}
 	a, err := netip.ParseAddr(strings.Trim(host, "[]"))
 	return err == nil && a.IsLoopback()
 }

@@ -2,7 +2,6 @@ package collect
 
 import (
 	"hash/maphash"
-	"math"
 	"net/netip"
 	"sync"
 	"sync/atomic"
@@ -17,11 +16,9 @@ type pace struct {
 }
 
 func newPace(r Rate) pace {
-	interval := int64(min(float64(time.Second)/r.PerSecond, math.MaxInt64/4))
-	burst := int64(max(r.Burst, 1))
-	if burst > math.MaxInt64/4/max(interval, 1) {
-		burst = math.MaxInt64 / 4 / max(interval, 1)
-	}
+	const most = 1 << 60 // 36 years: sums of three stay within an int64
+	interval := int64(min(float64(time.Second)/r.PerSecond, most))
+	burst := min(int64(max(r.Burst, 1)), most/max(interval, 1))
 	return pace{interval: interval, tolerance: (burst - 1) * interval}
 }
 

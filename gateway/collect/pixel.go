@@ -4,8 +4,8 @@ import (
 	"github.com/reuna/reuna/identity/event"
 )
 
-// gif is a transparent picture of one pixel, 43 bytes.
-const gif = "GIF89a\x01\x00\x01\x00\x80\x00\x00\x00\x00\x00\x00\x00\x00!\xf9\x04\x01\x00\x00\x00\x00,\x00\x00\x00\x00\x01\x00\x01\x00\x00\x02\x02D\x01\x00;"
+// gifText is a transparent picture of one pixel, 43 bytes.
+const gifText = "GIF89a\x01\x00\x01\x00\x80\x00\x00\x00\x00\x00\x00\x00\x00!\xf9\x04\x01\x00\x00\x00\x00,\x00\x00\x00\x00\x01\x00\x01\x00\x00\x02\x02D\x01\x00;"
 
 // pixel counts a page view, or the event that its query names, for pages
 // without scripts and for mails. A URL can be put into anybody's page, so it
@@ -55,7 +55,7 @@ func (c *call) pixel() *failure {
 	if c.req.HasVisitor && c.refresh() {
 		c.sendCookie(c.req.Visitor)
 	}
-	c.answer([]byte(gif))
+	c.answer([]byte(gifText))
 	c.ctx.SetContentType("image/gif")
 	return nil
 }

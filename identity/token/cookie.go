@@ -36,7 +36,7 @@ const (
 // each visitor has exactly one such text. Anonymous ids are made under another
 // subkey than the MAC, so that neither says anything about the other.
 type Cookies struct {
-	sign, name mac
+	sign, name *mac
 }
 
 // NewCookies takes the install's cookie key of at least 16 bytes (32 random
@@ -45,10 +45,10 @@ func NewCookies(key []byte) (*Cookies, error) {
 	if len(key) < minCookieKey {
 		return nil, fmt.Errorf("token: the cookie key has %d bytes; expected at least %d", len(key), minCookieKey)
 	}
-	root := newMAC(key)
-	sign := root.sum([]byte("reuna visitor cookie mac 1"))
-	name := root.sum([]byte("reuna anonymous id 1"))
-	return &Cookies{sign: newMAC(sign[:]), name: newMAC(name[:])}, nil
+	return &Cookies{
+		sign: newMAC(subkey(key, "reuna visitor cookie mac 1")),
+		name: newMAC(subkey(key, "reuna anonymous id 1")),
+	}, nil
 }
 
 // Mint makes a new visitor.
@@ -67,8 +67,8 @@ func (c *Cookies) Encode(v Visitor) string {
 func (c *Cookies) AppendCookie(dst []byte, v Visitor) []byte {
 	var b [payload]byte
 	copy(b[:], v[:])
-	sum := c.sign.sum(v[:])
-	copy(b[16:], sum[:macBytes])
+	sum := c.sign.sum(v)
+	copy(b[16:], sum[:])
 	return base64.RawURLEncoding.AppendEncode(append(dst, cookieVersion), b[:])
 }
 
@@ -86,11 +86,12 @@ func (c *Cookies) Parse(text string) (Visitor, bool) {
 	if n, err := strictBase64.Decode(b[:], src[:]); err != nil || n != payload {
 		return Visitor{}, false
 	}
-	sum := c.sign.sum(b[:16])
-	if subtle.ConstantTimeCompare(sum[:macBytes], b[16:]) != 1 {
+	v := Visitor(b[:16])
+	sum := c.sign.sum(v)
+	if subtle.ConstantTimeCompare(sum[:], b[16:]) != 1 {
 		return Visitor{}, false
 	}
-	return Visitor(b[:16]), true
+	return v, true
 }
 
 // AnonymousID is the visitor's public id: "v_" and 26 characters of base32 in
@@ -102,8 +103,8 @@ func (c *Cookies) AnonymousID(v Visitor) string {
 
 // AppendAnonymousID appends what AnonymousID gives.
 func (c *Cookies) AppendAnonymousID(dst []byte, v Visitor) []byte {
-	sum := c.name.sum(v[:])
-	return lowerBase32.AppendEncode(append(dst, 'v', '_'), sum[:16])
+	sum := c.name.sum(v)
+	return lowerBase32.AppendEncode(append(dst, 'v', '_'), sum[:])
 }
 
 // The two encodings are values of the standard library that nobody changes.

@@ -1,45 +1,48 @@
 package token
 
-import "crypto/sha256"
+import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"hash"
+	"sync"
+)
 
-// mac is HMAC-SHA-256 (RFC 2104) under one key, with the padded key blocks made
-// once. crypto/hmac allocates its state for every sum; a visitor's id is
-// derived on every request, so this one lives on the stack. Tests hold it
-// against crypto/hmac.
+// mac is HMAC-SHA-256 (RFC 2104) under one key, for one visitor at a time.
+//
+// A visitor's id is derived on every request, so the keyed states are pooled:
+// one that is reset skips the key's two blocks and allocates nothing, and the
+// buffers live beside it because what goes through an interface escapes.
 type mac struct {
-	inner, outer [sha256.BlockSize]byte
+	states sync.Pool
 }
 
-// maxMessage is the longest message that sum takes, in bytes.
-const maxMessage = 64
+type macState struct {
+	hash hash.Hash
+	in   [16]byte
+	out  [sha256.Size]byte
+}
 
-// newMAC takes keys of any length.
-func newMAC(key []byte) (m mac) {
-	if len(key) > sha256.BlockSize {
-		sum := sha256.Sum256(key)
-		key = sum[:]
-	}
-	copy(m.inner[:], key)
-	copy(m.outer[:], key)
-	for i := range m.inner {
-		m.inner[i] ^= 0x36
-		m.outer[i] ^= 0x5c
-	}
+func newMAC(key []byte) *mac {
+	m := new(mac)
+	m.states.New = func() any { return &macState{hash: hmac.New(sha256.New, key)} }
 	return m
 }
 
-// sum is the MAC of a message of at most maxMessage bytes; a longer one is the
-// caller's mistake and panics.
-func (m *mac) sum(message []byte) [sha256.Size]byte {
-	var b [sha256.BlockSize + maxMessage]byte
-	copy(b[:], m.inner[:])
-	n := copy(b[sha256.BlockSize:sha256.BlockSize+maxMessage], message)
-	if n != len(message) {
-		panic("token: message longer than maxMessage")
-	}
-	first := sha256.Sum256(b[:sha256.BlockSize+n])
-	var c [sha256.BlockSize + sha256.Size]byte
-	copy(c[:], m.outer[:])
-	copy(c[sha256.BlockSize:], first[:])
-	return sha256.Sum256(c[:])
+// sum is the first 16 bytes of the MAC of a visitor.
+func (m *mac) sum(v Visitor) (sum [macBytes]byte) {
+	s := m.states.Get().(*macState)
+	s.hash.Reset()
+	s.in = v
+	s.hash.Write(s.in[:])
+	copy(sum[:], s.hash.Sum(s.out[:0]))
+	clear(s.in[:])
+	m.states.Put(s)
+	return sum
+}
+
+// subkey derives a key for one use from the install's key.
+func subkey(key []byte, use string) []byte {
+	h := hmac.New(sha256.New, key)
+	h.Write([]byte(use))
+	return h.Sum(nil)
 }
