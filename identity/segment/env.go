@@ -1,0 +1,184 @@
+package segment
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/google/cel-go/cel"
+	"github.com/google/cel-go/common/types"
+
+	"github.com/reuna/reuna/identity/event"
+	"github.com/reuna/reuna/identity/facet"
+	"github.com/reuna/reuna/identity/trait"
+	"github.com/reuna/reuna/identity/trait/rule"
+)
+
+// Env is the language of segments and placements over one set of computed
+// traits. It is made at its first rule, so that an installation without rules
+// pays nothing. It is safe for concurrent use.
+type Env struct {
+	traits *trait.Set
+	make   func() (*rule.Env, error)
+}
+
+// NewEnv gives the language in which computed.… are the traits of t; t may be
+// nil.
+func NewEnv(t *trait.Set) *Env {
+	return &Env{traits: t, make: sync.OnceValues(func() (*rule.Env, error) { return newEnv(t) })}
+}
+
+// Rule compiles one condition. path names it in faults; known are the segments
+// that it may ask for.
+func (e *Env) Rule(path, text string, known []string) (*rule.Rule, rule.Faults) {
+	env, err := e.make()
+	if err != nil {
+		return nil, rule.Faults{{Path: path, Message: err.Error()}}
+	}
+	return env.Compile(path, text, func(r *rule.Reader) {
+		r.MembersOf("segments", func(id int64, name string) {
+			if slices.Contains(known, name) {
+				return
+			}
+			have := "no segment is declared before this rule"
+			if len(known) > 0 {
+				have = "it may ask for those declared before it: " + strings.Join(known, ", ")
+			}
+			r.Fault(id, "there is no segment %q here; %s", name, have)
+		})
+	})
+}
+
+// The most that a person can have of what rules walk over.
+const (
+	maxKeys        = 64   // of an affinity
+	maxSegments    = 1000 // that one could sensibly define
+	maxIdentifiers = 1000 // of a cluster (identity.md, rule 3)
+)
+
+func newEnv(t *trait.Set) (*rule.Env, error) {
+	object := func(o *rule.Object) *cel.Type { return cel.ObjectType(o.Name) }
+	computed := t.Object()
+	o := rule.Options{
+		Objects: []*rule.Object{computed, counts(), geo(), device(), traffic()},
+		Size: func(path []string) uint64 {
+			if len(path) == 1 {
+				switch path[0] {
+				case "traits":
+					return facet.MaxTraits
+				case "affinity":
+					return maxKeys
+				case "segments":
+					return maxSegments
+				case "identifiers":
+					return maxIdentifiers
+				}
+			}
+			if len(path) == 2 && (path[1] == "@keys" || path[1] == "@items") {
+				return 64 // bytes of a name
+			}
+			return 0
+		},
+	}
+	o.Vars = []rule.Var{
+		{Name: "traits", Type: cel.MapType(cel.StringType, cel.DynType)},
+		{Name: "computed", Type: object(computed)},
+		{Name: "counts", Type: object(o.Objects[1])},
+		{Name: "segments", Type: cel.ListType(cel.StringType)},
+		{Name: "identifiers", Type: cel.ListType(cel.StringType)},
+		{Name: "geo", Type: object(o.Objects[2])},
+		{Name: "device", Type: object(o.Objects[3])},
+		{Name: "traffic", Type: object(o.Objects[4])},
+		{Name: "consent", Type: cel.MapType(cel.StringType, cel.BoolType)},
+		{Name: "affinity", Type: cel.MapType(cel.StringType, cel.DoubleType)},
+		{Name: "now", Type: cel.TimestampType},
+	}
+	env, err := rule.NewEnv(o)
+	if err != nil {
+		return nil, fmt.Errorf("segment: %w", err)
+	}
+	return env, nil
+}
+
+// textField is a text of a T, absent where it is empty.
+func textField[T any](name string, read func(*T) string) rule.Field {
+	return rule.Field{Name: name, Type: types.StringType, Get: func(of any) (any, bool) {
+		t, ok := of.(*T)
+		if !ok {
+			return types.String(""), false
+		}
+		s := read(t)
+		return types.String(s), s != ""
+	}}
+}
+
+func intField[T any](name string, read func(*T) int64) rule.Field {
+	return rule.Field{Name: name, Type: types.IntType, Get: func(of any) (any, bool) {
+		t, ok := of.(*T)
+		if !ok {
+			return types.IntZero, false
+		}
+		n := read(t)
+		return types.Int(n), n != 0
+	}}
+}
+
+func counts() *rule.Object {
+	type p = facet.Profile
+	return &rule.Object{Name: "reuna.counts", Fields: []rule.Field{
+		intField("events", func(p *p) int64 { return p.Events }),
+		intField("pageviews", func(p *p) int64 { return p.Pageviews }),
+		intField("sessions", func(p *p) int64 { return p.Sessions }),
+		intField("orders", func(p *p) int64 { return p.Orders }),
+		// Of the currency with the most of it: sums of several mean nothing.
+		{Name: "revenue", Type: types.DoubleType, Get: func(of any) (any, bool) {
+			p, ok := of.(*p)
+			if !ok || len(p.Revenue) == 0 {
+				return types.Double(0), false
+			}
+			return types.Double(float64(p.Revenue[0].Micros) / 1e6), true
+		}},
+	}}
+}
+
+func geo() *rule.Object {
+	type g = event.Geo
+	return &rule.Object{Name: "reuna.geo", Fields: []rule.Field{
+		textField("country", func(g *g) string { return g.Country }),
+		textField("region", func(g *g) string { return g.Region }),
+		textField("city", func(g *g) string { return g.City }),
+		textField("postcode", func(g *g) string { return g.Postcode }),
+		textField("timezone", func(g *g) string { return g.Timezone }),
+		intField("asn", func(g *g) int64 { return int64(g.ASN) }),
+		textField("asOrg", func(g *g) string { return g.ASOrg }),
+	}}
+}
+
+func device() *rule.Object {
+	type d = event.Device
+	return &rule.Object{Name: "reuna.device", Fields: []rule.Field{
+		textField("type", func(d *d) string { return d.Type }),
+		textField("os", func(d *d) string { return d.OS }),
+		textField("osVersion", func(d *d) string { return d.OSVersion }),
+		textField("browser", func(d *d) string { return d.Browser }),
+		textField("browserVersion", func(d *d) string { return d.BrowserVersion }),
+		textField("vendor", func(d *d) string { return d.Vendor }),
+		textField("model", func(d *d) string { return d.Model }),
+	}}
+}
+
+func traffic() *rule.Object {
+	type t = event.Traffic
+	return &rule.Object{Name: "reuna.traffic", Fields: []rule.Field{
+		textField("channel", func(t *t) string { return t.Channel }),
+		textField("source", func(t *t) string { return t.Source }),
+		textField("medium", func(t *t) string { return t.Medium }),
+		textField("campaign", func(t *t) string { return t.Campaign }),
+		textField("term", func(t *t) string { return t.Term }),
+		textField("content", func(t *t) string { return t.Content }),
+		textField("clickId", func(t *t) string { return t.ClickID }),
+		textField("clickType", func(t *t) string { return t.ClickType }),
+		textField("referrer", func(t *t) string { return t.Referrer }),
+	}}
+}

@@ -1,0 +1,232 @@
+// Package rule compiles the conditions that definitions are written in: CEL
+// expressions over a fixed set of names, of bounded cost, that say yes or no.
+// (https://github.com/google/cel-spec)
+package rule
+
+import (
+	"fmt"
+	"strings"
+	"sync/atomic"
+
+	"github.com/google/cel-go/cel"
+	"github.com/google/cel-go/checker"
+	"github.com/google/cel-go/common/ast"
+	"github.com/google/cel-go/common/types"
+)
+
+// Bounds of one rule. CEL counts about one for each step of the evaluation and
+// a tenth for each byte that is looked at.
+const (
+	maxText  = 4096 // bytes
+	maxDepth = 40   // levels of nesting
+
+	// MaxCost is the worst case above which a rule is refused: around a
+	// millisecond of one core.
+	MaxCost = 100_000
+
+	// freeCost is the worst case up to which a rule runs without the meter,
+	// which would cost more than the rule itself.
+	freeCost = 2_000
+)
+
+// Var is a name that rules may use.
+type Var struct {
+	Name string
+	Type *cel.Type
+}
+
+// Options say what rules may be about.
+type Options struct {
+	Vars    []Var
+	Objects []*Object
+	// Size bounds what stands at a path ("traits", "@values"): its entries if it
+	// is a map or a list, its bytes if it is a text. 0 means the default.
+	Size func(path []string) uint64
+}
+
+// Env is a set of names with their types. Making one is slow (milliseconds):
+// one serves all the rules that speak of the same names. It is safe for
+// concurrent use.
+type Env struct {
+	cel   *cel.Env
+	names []string
+	size  func(path []string) uint64
+}
+
+// NewEnv makes an environment. An error is a mistake of the caller.
+func NewEnv(o Options) (*Env, error) {
+	p, err := newProvider(o.Objects)
+	if err != nil {
+		return nil, err
+	}
+	opts := []cel.EnvOption{
+		cel.CustomTypeProvider(p),
+		cel.CustomTypeAdapter(p),
+		cel.OptionalTypes(),
+		cel.DefaultUTCTimeZone(true),
+		cel.CrossTypeNumericComparisons(true),
+		cel.ParserExpressionSizeLimit(maxText),
+		cel.ParserRecursionLimit(maxDepth),
+		cel.RegexProgramSizeLimit(1000),
+		cel.ASTValidators(cel.ValidateRegexLiterals(), cel.ValidateDurationLiterals(), cel.ValidateTimestampLiterals(), cel.ValidateComprehensionNestingLimit(2)),
+	}
+	e := &Env{size: o.Size}
+	for _, v := range o.Vars {
+		opts = append(opts, cel.Variable(v.Name, v.Type))
+		e.names = append(e.names, v.Name)
+	}
+	if e.cel, err = cel.NewEnv(opts...); err != nil {
+		return nil, fmt.Errorf("rule: make the environment: %w", err)
+	}
+	return e, nil
+}
+
+// Check looks at a rule that is well-typed and gives what is wrong with it
+// beyond that.
+type Check func(r *Reader)
+
+// Compile makes a rule of its text. path names the text in faults. A rule must
+// be of type bool and its worst case must cost no more than MaxCost.
+func (e *Env) Compile(path, text string, checks ...Check) (*Rule, Faults) {
+	if strings.TrimSpace(text) == "" {
+		return nil, Faults{{Path: path, Message: "saw no rule, expected one such as counts.orders > 0"}}
+	}
+	if len(text) > maxText {
+		return nil, Faults{{Path: path, Message: fmt.Sprintf("the rule has %d bytes; the limit is %d", len(text), maxText)}}
+	}
+	tree, issues := e.cel.Compile(text)
+	if issues != nil && issues.Err() != nil {
+		return nil, e.faults(path, text, issues)
+	}
+	r := &Reader{path: path, tree: tree.NativeRep()}
+	if got := tree.OutputType(); !got.IsExactType(types.BoolType) {
+		r.whole("the rule gives %s, expected a bool; compare it with something, as in %s == 'x'", typeName(got), excerpt(text))
+		return nil, r.faults
+	}
+	r.patterns()
+	for _, check := range checks {
+		check(r)
+	}
+	cost, err := e.cel.EstimateCost(tree, &estimator{size: e.size}, checker.PresenceTestHasCost(true))
+	if err != nil {
+		return nil, Faults{{Path: path, Message: fmt.Sprintf("its cost cannot be told: %v", err)}}
+	}
+	if cost.Max > MaxCost {
+		r.whole("the rule may cost up to %s steps, the limit is %d; leave out loops within loops and repeated work on long texts", steps(cost.Max), MaxCost)
+	}
+	if len(r.faults) > 0 {
+		return nil, r.faults
+	}
+	opts := []cel.ProgramOption{cel.EvalOptions(cel.OptOptimize)}
+	if cost.Max > freeCost {
+		opts = append(opts, cel.CostLimit(MaxCost))
+	}
+	program, err := e.cel.Program(tree, opts...)
+	if err != nil {
+		return nil, Faults{{Path: path, Message: fmt.Sprintf("cannot be made to run: %v", err)}}
+	}
+	return &Rule{program: program}, nil
+}
+
+func steps(n uint64) string {
+	if n > 1e15 {
+		return "endless"
+	}
+	return fmt.Sprint(n)
+}
+
+func typeName(t *cel.Type) string {
+	if t.IsExactType(types.DynType) {
+		return "a value of any type"
+	}
+	return t.String()
+}
+
+func excerpt(s string) string {
+	if r := []rune(s); len(r) > 32 {
+		return string(r[:32]) + "…"
+	}
+	return s
+}
+
+// Rule is a compiled condition, safe for concurrent use.
+type Rule struct {
+	program  cel.Program
+	failures atomic.Uint64
+}
+
+// Holds says whether the condition is met. What is missing does not meet it: a
+// rule that reads a key nobody set is false, unless its outcome does not hang
+// on it ("a || b" with b true). So is a rule that fails in another way, which
+// Failures counts.
+func (r *Rule) Holds(vars cel.Activation) bool {
+	v, _, err := r.program.Eval(vars)
+	if err != nil {
+		if !isMissing(err) {
+			r.failures.Add(1)
+		}
+		return false
+	}
+	return v == types.True
+}
+
+// Failures is how often the rule failed for another reason than a missing key:
+// a trait of another type than the rule expects, or the cost limit.
+func (r *Rule) Failures() uint64 { return r.failures.Load() }
+
+// isMissing tells the errors of absent keys and items. The rule engine keeps
+// their types to itself, so their texts must do.
+func isMissing(err error) bool {
+	text := err.Error()
+	return strings.HasPrefix(text, "no such key") || strings.HasPrefix(text, "index out of bounds") || strings.HasPrefix(text, "no such attribute")
+}
+
+// Reader gives checks the parts of a rule.
+type Reader struct {
+	path   string
+	tree   *ast.AST
+	faults Faults
+}
+
+// Fault notes that the part with this id is wrong.
+func (r *Reader) Fault(id int64, format string, args ...any) {
+	at := r.tree.SourceInfo().GetStartLocation(id)
+	r.faults = append(r.faults, Fault{Path: r.path, Line: max(at.Line(), 1), Column: max(at.Column(), 0) + 1, Message: fmt.Sprintf(format, args...)})
+}
+
+// whole notes a fault of the rule as one.
+func (r *Reader) whole(format string, args ...any) {
+	r.faults = append(r.faults, Fault{Path: r.path, Line: 1, Column: 1, Message: fmt.Sprintf(format, args...)})
+}
+
+func (r *Reader) calls(function string, fn func(id int64, args []ast.Expr)) {
+	ast.PostOrderVisit(r.tree.Expr(), ast.NewExprVisitor(func(e ast.Expr) {
+		if e.Kind() == ast.CallKind && e.AsCall().FunctionName() == function {
+			fn(e.ID(), e.AsCall().Args())
+		}
+	}))
+}
+
+// patterns refuses regular expressions that are not written in the rule: one
+// that comes with a visitor's event would be compiled at each evaluation, and
+// would choose its own cost.
+func (r *Reader) patterns() {
+	r.calls("matches", func(id int64, args []ast.Expr) {
+		if len(args) == 0 || args[len(args)-1].Kind() != ast.LiteralKind {
+			r.Fault(id, "the pattern of matches must be written in the rule, as in matches('^a+$')")
+		}
+	})
+}
+
+// MembersOf calls fn for each text that the rule looks for in the list name, as
+// in 'x' in name.
+func (r *Reader) MembersOf(name string, fn func(id int64, text string)) {
+	r.calls("@in", func(_ int64, args []ast.Expr) {
+		if len(args) != 2 || args[1].Kind() != ast.IdentKind || args[1].AsIdent() != name || args[0].Kind() != ast.LiteralKind {
+			return
+		}
+		if s, ok := args[0].AsLiteral().(types.String); ok {
+			fn(args[0].ID(), string(s))
+		}
+	})
+}

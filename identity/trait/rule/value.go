@@ -1,0 +1,187 @@
+package rule
+
+import (
+	"fmt"
+	"reflect"
+
+	"github.com/google/cel-go/common/types"
+	"github.com/google/cel-go/common/types/ref"
+	"github.com/google/cel-go/common/types/traits"
+
+	"github.com/reuna/reuna/identity/event"
+)
+
+// FromJSON is a JSON value as CEL sees it: numbers are doubles, objects are
+// maps whose members are read when a rule asks for them. nil when v is absent.
+func FromJSON(v event.Value) ref.Val {
+	switch v.Kind() {
+	case event.Null:
+		return types.NullValue
+	case event.Bool:
+		return types.Bool(v == "true")
+	case event.Number:
+		f, _ := v.Number()
+		return types.Double(f)
+	case event.String:
+		return types.String(v.Text())
+	case event.Array:
+		items := []ref.Val{}
+		v.Items(func(m event.Value) bool { items = append(items, FromJSON(m)); return true })
+		return types.NewRefValList(types.DefaultTypeAdapter, items)
+	case event.Object:
+		return NewMap(object(v))
+	}
+	return nil
+}
+
+type object event.Value
+
+func (o object) Find(key string) (ref.Val, bool) {
+	v := event.Value(o).Get(key)
+	return FromJSON(v), v != ""
+}
+
+func (o object) All() map[string]any { return event.Value(o).Any().(map[string]any) }
+
+// Source is where a Map finds its entries.
+type Source interface {
+	// Find gives the value of one key; false when there is none.
+	Find(key string) (ref.Val, bool)
+	// All gives every entry; a Map asks at most once, and only for a rule that
+	// walks over it.
+	All() map[string]any
+}
+
+// Map is a CEL map with text keys that looks its entries up when it is asked,
+// so that a rule pays for what it reads. It is for one goroutine.
+type Map struct {
+	source Source
+	all    traits.Mapper
+}
+
+// NewMap makes a map of what source holds.
+func NewMap(source Source) *Map { return &Map{source: source} }
+
+func (m *Map) whole() traits.Mapper {
+	if m.all == nil {
+		m.all = types.NewStringInterfaceMap(types.DefaultTypeAdapter, m.source.All())
+	}
+	return m.all
+}
+
+// Find implements traits.Mapper.
+func (m *Map) Find(key ref.Val) (ref.Val, bool) {
+	if s, ok := key.(types.String); ok {
+		return m.source.Find(string(s))
+	}
+	return nil, false // no other key can be in it
+}
+
+// Get implements traits.Indexer.
+func (m *Map) Get(key ref.Val) ref.Val {
+	if v, found := m.Find(key); found {
+		return v
+	}
+	return types.NewErr("no such key: %v", key)
+}
+
+// Contains implements traits.Container.
+func (m *Map) Contains(key ref.Val) ref.Val {
+	_, found := m.Find(key)
+	return types.Bool(found)
+}
+
+// Iterator implements traits.Iterable.
+func (m *Map) Iterator() traits.Iterator { return m.whole().Iterator() }
+
+// Size implements traits.Sizer.
+func (m *Map) Size() ref.Val { return m.whole().Size() }
+
+// Equal implements ref.Val.
+func (m *Map) Equal(other ref.Val) ref.Val {
+	if o, ok := other.(*Map); ok {
+		other = o.whole()
+	}
+	return m.whole().Equal(other)
+}
+
+// ConvertToNative implements ref.Val.
+func (m *Map) ConvertToNative(t reflect.Type) (any, error) { return m.whole().ConvertToNative(t) }
+
+// ConvertToType implements ref.Val.
+func (m *Map) ConvertToType(t ref.Type) ref.Val { return m.whole().ConvertToType(t) }
+
+// Type implements ref.Val.
+func (m *Map) Type() ref.Type { return types.MapType }
+
+// Value implements ref.Val.
+func (m *Map) Value() any { return m.whole().Value() }
+
+// Field is a member of an Object: its type, and how it is read.
+type Field struct {
+	Name string
+	Type *types.Type
+	// Get reads the field; has is false where nothing is known, and value is
+	// then the type's zero.
+	Get func(of any) (value any, has bool)
+}
+
+// Object is a type with fixed members: a rule that misspells one is refused,
+// where a key of a map would just never be there.
+type Object struct {
+	Name   string
+	Fields []Field
+}
+
+// provider adds objects to CEL's own types.
+type provider struct {
+	*types.Registry
+	fields map[string]map[string]*types.FieldType
+	names  map[string][]string
+}
+
+func newProvider(objects []*Object) (*provider, error) {
+	reg, err := types.NewRegistry()
+	if err != nil {
+		return nil, fmt.Errorf("rule: make the types: %w", err)
+	}
+	p := &provider{Registry: reg, fields: map[string]map[string]*types.FieldType{}, names: map[string][]string{}}
+	for _, o := range objects {
+		fields := make(map[string]*types.FieldType, len(o.Fields))
+		for _, f := range o.Fields {
+			fields[f.Name] = &types.FieldType{
+				Type:    f.Type,
+				IsSet:   func(of any) bool { _, has := f.Get(of); return has },
+				GetFrom: func(of any) (any, error) { v, _ := f.Get(of); return v, nil },
+			}
+			p.names[o.Name] = append(p.names[o.Name], f.Name)
+		}
+		p.fields[o.Name] = fields
+	}
+	return p, nil
+}
+
+// FindStructType implements types.Provider.
+func (p *provider) FindStructType(name string) (*types.Type, bool) {
+	if _, ok := p.fields[name]; ok {
+		return types.NewTypeTypeWithParam(types.NewObjectType(name)), true
+	}
+	return p.Registry.FindStructType(name)
+}
+
+// FindStructFieldNames implements types.Provider.
+func (p *provider) FindStructFieldNames(name string) ([]string, bool) {
+	if names, ok := p.names[name]; ok {
+		return names, true
+	}
+	return p.Registry.FindStructFieldNames(name)
+}
+
+// FindStructFieldType implements types.Provider.
+func (p *provider) FindStructFieldType(name, field string) (*types.FieldType, bool) {
+	if fields, ok := p.fields[name]; ok {
+		f, ok := fields[field]
+		return f, ok
+	}
+	return p.Registry.FindStructFieldType(name, field)
+}

@@ -1,0 +1,160 @@
+package trait
+
+import (
+	"strings"
+	"time"
+
+	"github.com/google/cel-go/cel"
+	"github.com/google/cel-go/common/types"
+	"github.com/google/cel-go/common/types/ref"
+
+	"github.com/reuna/reuna/identity/event"
+	"github.com/reuna/reuna/identity/trait/rule"
+)
+
+// newEnv gives what a `where` may speak of. (api.md, "Definitions")
+func newEnv() (*rule.Env, error) {
+	object := cel.MapType(cel.StringType, cel.DynType)
+	return rule.NewEnv(rule.Options{Vars: []rule.Var{
+		{Name: "event", Type: cel.StringType},
+		{Name: "type", Type: cel.StringType},
+		{Name: "properties", Type: object},
+		{Name: "context", Type: object},
+		{Name: "time", Type: cel.TimestampType},
+	}})
+}
+
+// eventVars are the names of a `where`, resolved from an event when asked for.
+type eventVars struct {
+	e          *event.Event
+	properties ref.Val
+	context    ref.Val
+}
+
+func (s *Set) getVars(e *event.Event) *eventVars {
+	v, ok := s.vars.Get().(*eventVars)
+	if !ok {
+		v = new(eventVars)
+	}
+	v.e = e
+	return v
+}
+
+func (s *Set) putVars(v *eventVars) {
+	*v = eventVars{}
+	s.vars.Put(v)
+}
+
+// ResolveName implements cel.Activation.
+func (v *eventVars) ResolveName(name string) (any, bool) {
+	switch name {
+	case "event":
+		return types.String(v.e.Name), true
+	case "type":
+		return types.String(v.e.Type.String()), true
+	case "time":
+		return types.Timestamp{Time: time.UnixMilli(v.e.Timestamp).UTC()}, true
+	case "properties":
+		if v.properties == nil {
+			v.properties = rule.NewMap(properties{v.e})
+		}
+		return v.properties, true
+	case "context":
+		if v.context == nil {
+			v.context = rule.NewMap(context{v.e})
+		}
+		return v.context, true
+	}
+	return nil, false
+}
+
+// Parent implements cel.Activation.
+func (v *eventVars) Parent() cel.Activation { return nil }
+
+type properties struct{ e *event.Event }
+
+func (p properties) Find(key string) (ref.Val, bool) {
+	v := p.e.Properties.Get(key)
+	return rule.FromJSON(v), v != ""
+}
+
+func (p properties) All() map[string]any { return asMap(p.e.Properties) }
+
+// context is the message's context with what the gateway found out, as the log
+// shows it.
+type context struct{ e *event.Event }
+
+func (c context) Find(key string) (ref.Val, bool) {
+	v := contextMember(c.e, key)
+	return rule.FromJSON(v), v != ""
+}
+
+func (c context) All() map[string]any { return asMap(whole(c.e).Get("context")) }
+
+func asMap(v event.Value) map[string]any {
+	if m, ok := v.Any().(map[string]any); ok {
+		return m
+	}
+	return map[string]any{}
+}
+
+func whole(e *event.Event) event.Value { return event.Value(e.AppendJSON(nil)) }
+
+// contextMember is context.key. The gateway's own members are written out for
+// it; what a sender put there under the same name never counts.
+func contextMember(e *event.Event, key string) event.Value {
+	switch key {
+	case "site":
+		return text(e.Site)
+	case "ip":
+		return text(e.IP)
+	case "device", "os", "browser", "geo", "traffic", "bot":
+		return whole(e).Get("context", key)
+	}
+	return e.Context.Get(key)
+}
+
+func text(s string) event.Value {
+	if s == "" {
+		return ""
+	}
+	return event.Quote(s)
+}
+
+// path is where a value stands in an event.
+type path struct {
+	root string // properties, traits or context
+	key  string
+	rest string // dotted, below key
+}
+
+func parsePath(s string) (path, bool) {
+	root, below, _ := strings.Cut(s, ".")
+	key, rest, more := strings.Cut(below, ".")
+	for _, part := range strings.Split(below, ".") {
+		if part == "" {
+			return path{}, false
+		}
+	}
+	switch root {
+	case "properties", "traits", "context":
+		return path{root, key, rest}, key != "" && (!more || rest != "")
+	}
+	return path{}, false
+}
+
+func (p *path) of(e *event.Event) event.Value {
+	var v event.Value
+	switch p.root {
+	case "properties":
+		v = e.Properties.Get(p.key)
+	case "traits":
+		v = e.Traits.Get(p.key)
+	case "context":
+		v = contextMember(e, p.key)
+	}
+	if p.rest == "" {
+		return v
+	}
+	return v.Path(p.rest)
+}
