@@ -28,6 +28,7 @@ type Subject struct {
 	Event *event.Event
 
 	traits, affinity, consent *rule.Map
+	nobody                    facet.Profile // what Profile says when it is nil
 }
 
 // Reset empties the subject and keeps its memory.
@@ -62,7 +63,7 @@ func (s *Subject) Traffic() *event.Traffic {
 
 func (s *Subject) profile() *facet.Profile {
 	if s.Profile == nil {
-		s.Profile = &facet.Profile{}
+		return &s.nobody
 	}
 	return s.Profile
 }

@@ -1,0 +1,64 @@
+package decide
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+
+	"github.com/reuna/reuna/identity/segment"
+)
+
+// decision is what a placement shows.
+type decision struct {
+	variant    string
+	experience string
+	holdout    bool
+}
+
+// find gives a placement of a site; nil when there is none of that name.
+func (d *Decider) find(s *site, name string) *placement {
+	if s != nil {
+		if p := s.placements[name]; p != nil {
+			return p
+		}
+	}
+	return d.every[name]
+}
+
+// choose takes the first variant whose rule holds; where none does, the
+// default. ok is false when the placement has none: the page's own content
+// stays.
+func (d *Decider) choose(p *placement, sub *segment.Subject, unit string) (x decision, ok bool) {
+	for i := range p.variants {
+		v := &p.variants[i]
+		if v.when != nil && !v.when.Holds(sub) {
+			continue
+		}
+		if v.Holdout > 0 && v != p.fallback && d.share(unit, p.name, v.Name) < v.Holdout {
+			x = decision{variant: Default, experience: v.Experience, holdout: true}
+			if p.fallback != nil {
+				x.variant = p.fallback.Name
+			}
+			return x, true
+		}
+		return decision{variant: v.Name, experience: v.Experience}, true
+	}
+	if v := p.fallback; v != nil {
+		return decision{variant: v.Name, experience: v.Experience}, true
+	}
+	return decision{}, false
+}
+
+// share places a person on [0, 1) for one variant: evenly over persons,
+// independently of other variants, and always the same. Raising a hold-out
+// keeps everyone who was in it.
+func (d *Decider) share(unit, placement, variant string) float64 {
+	var room [256]byte
+	b := append(room[:0], d.salt...)
+	for _, s := range [...]string{unit, placement, variant} {
+		// The length keeps ("ab", "c") from ("a", "bc").
+		b = binary.BigEndian.AppendUint32(b, uint32(len(s)))
+		b = append(b, s...)
+	}
+	sum := sha256.Sum256(b)
+	return float64(binary.BigEndian.Uint64(sum[:8])>>11) / (1 << 53)
+}
