@@ -1,0 +1,88 @@
+package admin
+
+import (
+	"encoding/base32"
+	"strings"
+
+	"github.com/valyala/fasthttp"
+
+	"github.com/reuna/reuna/identity/event"
+	"github.com/reuna/reuna/identity/graph"
+	"github.com/reuna/reuna/identity/id"
+)
+
+func (c *call) serveIdentities() *failure {
+	p, f := c.person()
+	if f != nil {
+		return f
+	}
+	reasons, err := c.s.o.People.Explain(p.Cluster.Representative, p.Cluster.View)
+	if err != nil {
+		return c.internal(err)
+	}
+	o := event.NewWriter(nil)
+	o.Open()
+	c.appendHead(o, p)
+	o.Flag("ambiguous", p.Cluster.Ambiguous)
+	appendMembers(o, "members", p.Cluster)
+	appendIDs(o, "shared", p.Cluster.Shared)
+	o.Key("conflicts")
+	o.OpenList()
+	for _, x := range p.Cluster.Conflicts {
+		o.Open()
+		appendEnds(o, x.A, x.B)
+		appendWhy(o, x.Why)
+		o.Time("since", x.Since.Time)
+		o.Close()
+	}
+	o.CloseList()
+	o.Key("pairs")
+	o.OpenList()
+	for i := range reasons {
+		appendReason(o, &reasons[i])
+	}
+	o.CloseList()
+	o.Close()
+	c.json(fasthttp.StatusOK, o.Bytes())
+	return nil
+}
+
+func appendReason(o *event.Writer, r *graph.Reason) {
+	o.Open()
+	appendEnds(o, r.A, r.B)
+	o.Flag("holds", r.Holds)
+	appendWhy(o, r.Why)
+	o.String("trust", r.Trust.String())
+	o.Time("since", r.Earliest.Time)
+	o.Time("newest", r.Newest.Time)
+	if len(r.Cuts) > 0 {
+		o.Key("cuts")
+		o.OpenList()
+		for _, x := range r.Cuts {
+			o.Item(evidenceName(x))
+		}
+		o.CloseList()
+	}
+	o.Close()
+}
+
+func appendEnds(o *event.Writer, a, b id.ID) {
+	for _, end := range [...]struct {
+		key string
+		id  id.ID
+	}{{"a", a}, {"b", b}} {
+		o.Key(end.key)
+		appendIDItem(o, end.id)
+	}
+}
+
+func appendWhy(o *event.Writer, y graph.Why) {
+	o.String("why", y.String())
+	o.String("text", y.Text())
+}
+
+// evidenceName is a piece of evidence's id as callers see it: "e_" and its 128
+// bits in lower-case base32, like a person id.
+func evidenceName(x graph.EvidenceID) string {
+	return "e_" + strings.ToLower(base32.StdEncoding.WithPadding(base32.NoPadding).EncodeToString(x[:]))
+}
