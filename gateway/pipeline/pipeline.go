@@ -5,7 +5,6 @@ package pipeline
 
 import (
 	"errors"
-	"log/slog"
 	"net/netip"
 	"sync"
 	"sync/atomic"
@@ -48,7 +47,8 @@ type Hints struct {
 // View is what an answer may tell, before the site's allow-list.
 type View struct {
 	Visitor string         // public id, "v_…"; "" without a cookie
-	Known   bool           // a verified session is live
+	Known   bool           // a verified session is live,
+	Person  string         // of this user; "" otherwise
 	Profile *facet.Profile // never nil
 	Now     int64
 	Event   *event.Event // the request's newest event, nil when it brought none
@@ -85,14 +85,14 @@ type Options struct {
 	Enricher Enricher
 	Decider  Decider
 	Sites    map[string]Site
-	Logger   *slog.Logger
+	Stats    *Stats // counted into; nil: nobody reads them
 }
 
 // Pipeline takes events in. It is safe for concurrent use.
 type Pipeline struct {
 	o     Options
 	jobs  sync.Pool
-	Stats Stats
+	stats *Stats
 }
 
 // Stats count what came through, since the start.
@@ -104,7 +104,10 @@ type Stats struct {
 
 // New makes a pipeline.
 func New(o Options) *Pipeline {
-	p := &Pipeline{o: o}
+	p := &Pipeline{o: o, stats: o.Stats}
+	if p.stats == nil {
+		p.stats = new(Stats)
+	}
 	p.jobs.New = func() any { return &job{} }
 	return p
 }
@@ -124,7 +127,7 @@ type job struct {
 func (p *Pipeline) get(r *Request) *job {
 	j := p.jobs.Get().(*job)
 	*j = job{r: r, site: p.o.Sites[r.Site], items: j.items[:0]}
-	p.Stats.Requests.Add(1)
+	p.stats.Requests.Add(1)
 	return j
 }
 
@@ -199,16 +202,16 @@ func (p *Pipeline) take(j *job) (durable ticket, err error) {
 	for i := range j.items {
 		it := &j.items[i]
 		if tx.Duplicate(it) {
-			p.Stats.Duplicates.Add(1)
+			p.stats.Duplicates.Add(1)
 			continue
 		}
 		tx.Resolve(it)
 		tx.Fold(it, tx.Append(it))
-		p.Stats.Events.Add(1)
+		p.stats.Events.Add(1)
 	}
 	for i := range j.r.Batch.Rejected {
 		tx.Refuse(refused(j.r, &j.r.Batch.Rejected[i]))
-		p.Stats.Refused.Add(1)
+		p.stats.Refused.Add(1)
 	}
 	return tx.End(), nil
 }
@@ -218,7 +221,7 @@ type ticket interface{ Wait() error }
 // view is what the visitor may see: the verified person in a live session, else
 // their own device. A cookie that was reset sees nothing.
 func (p *Pipeline) view(j *job) (v View, err error) {
-	v = View{Visitor: j.r.AnonymousID, Known: j.live != "", Now: j.r.ReceivedAt}
+	v = View{Visitor: j.r.AnonymousID, Known: j.live != "", Person: j.live, Now: j.r.ReceivedAt}
 	if n := len(j.items); n > 0 {
 		v.Event = j.items[n-1].Event
 	}

@@ -58,14 +58,14 @@ func (p *Pipeline) recognise(j *job) error {
 	}
 	j.grant = &people.Session{User: claims.Subject, Until: now.Add(j.site.Session).UnixMilli(), Token: hash}
 	j.live = claims.Subject
-	p.Stats.Sessions.Add(1)
+	p.stats.Sessions.Add(1)
 	return nil
 }
 
 // refuse notes why a token was turned away.
 func (p *Pipeline) refuse(j *job, code, message string) error {
 	j.refusal = &token.Error{Code: token.Code(code), Message: message}
-	p.Stats.TokensRefused.Add(1)
+	p.stats.TokensRefused.Add(1)
 	return nil
 }
 

@@ -20,7 +20,7 @@ func (p *Pipeline) settle(j *job) {
 		e := &events[i]
 		e.Site, e.Source, e.Trust = j.r.Site, j.r.Source, j.r.Trust
 		if e.Bot.Is {
-			p.Stats.Bots.Add(1)
+			p.stats.Bots.Add(1)
 		}
 		blocked := p.identify(e, j)
 		if e.MessageID == "" { // nothing to tell a repetition by
@@ -28,7 +28,7 @@ func (p *Pipeline) settle(j *job) {
 		}
 		blocked += p.o.People.Prepare(&j.items[i], e, j.site.NoClaimedLinks)
 		if blocked > 0 {
-			p.Stats.Blocked.Add(int64(blocked))
+			p.stats.Blocked.Add(int64(blocked))
 		}
 	}
 }

@@ -1,0 +1,81 @@
+package app
+
+import (
+	"errors"
+	"log/slog"
+
+	"github.com/reuna/reuna/gateway/collect"
+	"github.com/reuna/reuna/gateway/enrich"
+	"github.com/reuna/reuna/gateway/pipeline"
+	"github.com/reuna/reuna/identity/event"
+)
+
+// The gateway's subjects do not know each other. What stands between them is
+// here, and does nothing but hand over.
+
+// intake gives collect's requests to the pipeline.
+type intake struct {
+	p   *pipeline.Pipeline
+	log *slog.Logger
+}
+
+func (x intake) Interact(r *collect.Request, dst []byte) ([]byte, error) {
+	q := handOver(r)
+	dst, err := x.p.Interact(&q, dst)
+	return dst, x.translate(err)
+}
+
+func (x intake) Profile(r *collect.Request, dst []byte) ([]byte, error) {
+	q := handOver(r)
+	dst, err := x.p.Profile(&q, dst)
+	return dst, x.translate(err)
+}
+
+func (x intake) Collect(r *collect.Request) error {
+	q := handOver(r)
+	return x.translate(x.p.Collect(&q))
+}
+
+func (x intake) Reset(r *collect.Request) error {
+	q := handOver(r)
+	return x.translate(x.p.Reset(&q))
+}
+
+func handOver(r *collect.Request) pipeline.Request {
+	return pipeline.Request{
+		Site: r.Site, Source: r.Source, Trust: r.Trust, ReceivedAt: r.ReceivedAt,
+		AnonymousID: r.AnonymousID, Fresh: r.Fresh,
+		Client: r.Client, UserAgent: r.UserAgent, Referer: r.Referer, Origin: r.Origin, Host: r.Host,
+		Hints: pipeline.Hints(r.Hints), Batch: &r.Batch,
+	}
+}
+
+// translate says it in collect's words; what a sender may not hear is logged.
+func (x intake) translate(err error) error {
+	var u *pipeline.Unavailable
+	if errors.As(err, &u) {
+		x.log.Warn("request not taken", "code", u.Code, "err", u.Err)
+		return &collect.Unavailable{Status: 503, Code: u.Code, Message: u.Message, RetryAfter: u.RetryAfter}
+	}
+	return err
+}
+
+// enricher gives the pipeline's events to enrich.
+type enricher struct {
+	e        *enrich.Enricher
+	internal map[string][]string // hosts that are the site, by site
+}
+
+func (x enricher) Enrich(e *event.Event, r *pipeline.Request) {
+	// The source decides whose address and agent the request's own are.
+	e.Source = r.Source
+	x.e.Enrich(e, &enrich.Input{
+		UserAgent: r.UserAgent,
+		Hints: enrich.Hints{
+			UA: r.Hints.Brands, Mobile: r.Hints.Mobile, Platform: r.Hints.Platform, PlatformVersion: r.Hints.PlatformVersion,
+			Model: r.Hints.Model, FullVersionList: r.Hints.FullVersions, Arch: r.Hints.Arch,
+		},
+		Client: r.Client, Referer: r.Referer, Origin: r.Origin, Host: r.Host,
+		InternalHosts: x.internal[r.Site],
+	})
+}

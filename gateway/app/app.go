@@ -1,0 +1,302 @@
+// Package app is the running program: it opens the store, wires the gateway's
+// subjects together, serves both listeners, and drains in the reverse order.
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/valyala/fasthttp"
+
+	"github.com/reuna/reuna/gateway/config"
+	"github.com/reuna/reuna/gateway/enrich"
+	"github.com/reuna/reuna/identity/id"
+	"github.com/reuna/reuna/storage/engine"
+	"github.com/reuna/reuna/storage/eventlog"
+	"github.com/reuna/reuna/storage/people"
+	"github.com/reuna/reuna/storage/vault"
+)
+
+// Options say what to run.
+type Options struct {
+	Config *config.Config
+	// Reread reads the configuration anew, with the flags that were given; it is
+	// what Reload uses. Nil: Reload re-reads the geo files alone.
+	Reread func() (*config.Config, error)
+	// AdminKey is the first admin key, from REUNA_ADMIN_KEY; "" makes one.
+	AdminKey string
+	Version  string
+	Logger   *slog.Logger
+	Stdout   io.Writer      // for the first start's greeting; nil: none
+	Exit     func(code int) // when the store can no longer be trusted; nil: os.Exit
+}
+
+// App is one gateway: one data folder, two listeners.
+type App struct {
+	o   Options
+	cfg *config.Config
+	log *slog.Logger
+
+	keys     keys
+	db       *engine.DB
+	vault    *vault.Vault
+	events   *eventlog.Log
+	people   *people.Store
+	types    *id.Types
+	enricher *enrich.Enricher
+	meters   *meters
+
+	defs     atomic.Pointer[definitions] // replaced by Reload,
+	front    atomic.Pointer[front]       // and so is this, whole
+	reload   sync.Mutex
+	draining atomic.Bool
+
+	site, desk     net.Listener
+	siteSrv        fasthttp.Server
+	deskSrv        fasthttp.Server
+	served         chan error
+	open           []step // what was opened, to be closed in reverse
+	fatal          sync.Once
+	created, first bool // the master key was made now; so was the folder
+}
+
+// step is one thing that was opened and how to close it.
+type step struct {
+	name  string
+	close func() error
+}
+
+// Start opens everything and serves. On an error nothing is left open.
+func Start(o Options) (a *App, err error) {
+	if o.Logger == nil {
+		o.Logger = slog.Default()
+	}
+	if o.Exit == nil {
+		o.Exit = os.Exit
+	}
+	a = &App{o: o, cfg: o.Config, log: o.Logger, served: make(chan error, 2)}
+	a.meters = newMeters(a)
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, a.closeAll())
+		}
+	}()
+	for _, open := range []struct {
+		name string
+		do   func() error
+	}{
+		{"data folder", a.openFolder},
+		{"keys", a.openKeys},
+		{"store", a.openStore},
+		{"definitions", a.openDefinitions},
+		{"people", a.openPeople},
+		{"enrichment", a.openEnricher},
+		{"sites", a.openFront},
+		{"listeners", a.listen},
+		{"run file", a.writeRunFile},
+	} {
+		if err := open.do(); err != nil {
+			return nil, fmt.Errorf("%s: %w", open.name, err)
+		}
+	}
+	a.log.Info("ready", "site", a.SiteURL(), "desk", a.DeskURL(), "pid", os.Getpid())
+	a.greet()
+	return a, nil
+}
+
+func (a *App) opened(name string, close func() error) { a.open = append(a.open, step{name, close}) }
+
+func (a *App) openFolder() error {
+	if _, err := os.Stat(a.cfg.DataDir); errors.Is(err, os.ErrNotExist) {
+		a.first = true
+	}
+	if err := os.MkdirAll(a.cfg.DataDir, 0o700); err != nil {
+		return fmt.Errorf("%w; data_dir must be a folder that this user may write to", err)
+	}
+	return nil
+}
+
+func (a *App) openStore() (err error) {
+	a.db, err = engine.Open(engine.Options{
+		Dir: a.cfg.DataDir, CacheBytes: int64(a.cfg.CacheBytes), Logger: a.log, Exit: a.o.Exit,
+	})
+	if err != nil {
+		return err
+	}
+	a.opened("store", a.db.Close)
+	if a.vault, err = vault.Open(a.db, a.keys.master); err != nil {
+		return err
+	}
+	a.events, err = eventlog.Open(a.db, a.vault, eventlog.Options{
+		QueueBytes: int64(a.cfg.Limits.QueueBytes), Logger: a.log, OnFatal: a.lost,
+	})
+	if err != nil {
+		return err
+	}
+	a.opened("event log", a.events.Close)
+	return a.setAdminKey()
+}
+
+// lost ends the program when the log can no longer keep its promise: after a
+// failed fsync nothing may be acknowledged, and a restart knows what was kept.
+func (a *App) lost(err error) {
+	a.fatal.Do(func() {
+		a.log.Error("the event log failed; stopping, so that a restart can recover what is on disk", "err", err)
+		go a.o.Exit(exitLost)
+	})
+}
+
+const exitLost = 70 // EX_SOFTWARE in sysexits.h
+
+func (a *App) openDefinitions() error {
+	d, err := a.define(a.cfg)
+	if err == nil {
+		a.defs.Store(d)
+	}
+	return err
+}
+
+// define compiles the definitions. The salt makes hold-outs this install's own.
+func (a *App) define(cfg *config.Config) (*definitions, error) {
+	return define(cfg, a.vault.Subkey("hold-outs"))
+}
+
+func (a *App) openPeople() (err error) {
+	if a.types, err = identifierTypes(a.cfg); err != nil {
+		return err
+	}
+	shown := time.Now()
+	a.people, err = people.Open(people.Options{
+		DB: a.db, Vault: a.vault, Log: a.events, Types: a.types,
+		Rules:        a.foldRules(),
+		DedupeWindow: a.cfg.DedupeWindow, Logger: a.log,
+	}, func(done, total uint64) {
+		if time.Since(shown) > time.Second {
+			shown = time.Now()
+			a.log.Info("replaying the log's tail", "done", done, "of", total)
+		}
+	})
+	if err != nil {
+		return err
+	}
+	a.opened("people", a.people.Close)
+	if st := a.people.Stats(); st.Replayed > 0 {
+		a.log.Info("replayed the log's tail", "entries", st.Replayed, "took", st.ReplayTime.Round(time.Millisecond))
+	}
+	return nil
+}
+
+func (a *App) openEnricher() (err error) {
+	a.enricher, err = enrich.New(enrich.Options{
+		City: a.cfg.Geo.City, Country: a.cfg.Geo.Country, ASN: a.cfg.Geo.ASN, IP: a.cfg.Retention.IP, Logger: a.log,
+	})
+	if err == nil {
+		a.opened("enrichment", a.enricher.Close)
+	}
+	return err
+}
+
+// Ready says why the gateway cannot take events now; nil when it can.
+func (a *App) Ready() error {
+	if a.draining.Load() {
+		return errors.New("the gateway is stopping")
+	}
+	if err := a.db.Healthy(); err != nil {
+		return err
+	}
+	if err := a.people.Healthy(); err != nil {
+		return err
+	}
+	return a.events.Admit()
+}
+
+// SiteURL is where browsers and SDKs reach the gateway.
+func (a *App) SiteURL() string { return "http://" + a.site.Addr().String() }
+
+// DeskURL is where operators do.
+func (a *App) DeskURL() string { return "http://" + a.desk.Addr().String() }
+
+// AdminKey is the key that the desk was started with.
+func (a *App) AdminKey() string { return a.keys.admin }
+
+// Snippet is what the first site pastes into its pages.
+func (a *App) Snippet() string { return a.pasted(a.front.Load()) }
+
+// WriteKey is the public key of the first site.
+func (a *App) WriteKey() string { return a.front.Load().main.WriteKey }
+
+// Checkpoint writes everything that is only in memory and the log to its place,
+// so that sizes can be measured and a start has nothing to replay.
+func (a *App) Checkpoint() error { return a.people.Checkpoint() }
+
+// Reload takes a changed configuration and changed geo files in. What is faulty
+// changes nothing. Addresses and folders keep until the next start.
+func (a *App) Reload() error {
+	a.reload.Lock()
+	defer a.reload.Unlock()
+	err := a.enricher.Reload()
+	if a.o.Reread == nil {
+		return err
+	}
+	cfg, cerr := a.o.Reread()
+	if cerr != nil {
+		return errors.Join(err, cerr)
+	}
+	for _, fixed := range []struct {
+		name     string
+		old, new string
+	}{
+		{"data_dir", a.cfg.DataDir, cfg.DataDir}, {"site_addr", a.cfg.SiteAddr, cfg.SiteAddr}, {"desk_addr", a.cfg.DeskAddr, cfg.DeskAddr},
+		{"geo", fmt.Sprint(a.cfg.Geo), fmt.Sprint(cfg.Geo)}, {"identifiers", fmt.Sprint(a.cfg.Identifiers), fmt.Sprint(cfg.Identifiers)},
+	} {
+		if fixed.old != fixed.new {
+			a.log.Warn("this setting changes at the next start", "setting", fixed.name)
+		}
+	}
+	defs, cerr := a.define(cfg)
+	if cerr != nil {
+		return errors.Join(err, cerr)
+	}
+	f, cerr := a.newFront(cfg, defs)
+	if cerr == nil {
+		a.defs.Store(defs)
+		a.front.Store(f)
+		a.log.Info("configuration reloaded", "sites", len(f.sites))
+	}
+	return errors.Join(err, cerr)
+}
+
+// Wait returns when a listener fails.
+func (a *App) Wait(ctx context.Context) error {
+	select {
+	case err := <-a.served:
+		return err
+	case <-ctx.Done():
+		return nil
+	}
+}
+
+// Close drains: readiness off, requests in flight answered, the store written.
+func (a *App) Close() error {
+	a.draining.Store(true)
+	return a.closeAll()
+}
+
+func (a *App) closeAll() error {
+	var errs []error
+	for i := len(a.open) - 1; i >= 0; i-- {
+		if err := a.open[i].close(); err != nil {
+			errs = append(errs, fmt.Errorf("closing %s: %w", a.open[i].name, err))
+		}
+	}
+	a.open = nil
+	return errors.Join(errs...)
+}
