@@ -10,7 +10,7 @@ import (
 // decision is what a placement shows.
 type decision struct {
 	variant    string
-	experience string
+	experience string // of the variant that matched, held out or not
 	holdout    bool
 }
 
@@ -24,25 +24,21 @@ func (d *Decider) find(s *site, name string) *placement {
 	return d.every[name]
 }
 
-// choose takes the first variant whose rule holds; where none does, the
-// default. ok is false when the placement has none: the page's own content
-// stays.
+// choose takes the first variant whose rule holds. ok is false when none does:
+// the page's own content stays.
 func (d *Decider) choose(p *placement, sub *segment.Subject, unit string) (x decision, ok bool) {
 	for i := range p.variants {
 		v := &p.variants[i]
 		if v.when != nil && !v.when.Holds(sub) {
 			continue
 		}
-		if v.Holdout > 0 && v != p.fallback && d.share(unit, p.name, v.Name) < v.Holdout {
+		if v.Holdout > 0 && d.share(unit, p.name, v.Name) < v.Holdout {
 			x = decision{variant: Default, experience: v.Experience, holdout: true}
 			if p.fallback != nil {
 				x.variant = p.fallback.Name
 			}
 			return x, true
 		}
-		return decision{variant: v.Name, experience: v.Experience}, true
-	}
-	if v := p.fallback; v != nil {
 		return decision{variant: v.Name, experience: v.Experience}, true
 	}
 	return decision{}, false

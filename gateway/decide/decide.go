@@ -179,6 +179,15 @@ func (c *compiler) placement(at string, from *Placement) *placement {
 		case v.Holdout > 0 && !c.salted:
 			c.fault(at+".holdout", "hold-outs need a salt of at least %d bytes", minSalt)
 		}
+		if v.When == "" && j < len(from.Variants)-1 {
+			c.fault(at+".when", "the variant has no rule, so it always matches and those after it never show; move it to the end")
+		}
+		if v.Name == Default && v.When != "" {
+			c.fault(at+".when", "the default is for everyone whom no other rule fits; leave its rule out, or name the variant otherwise")
+		}
+		if v.Name == Default && v.Holdout > 0 {
+			c.fault(at+".holdout", "the default is what hold-outs are shown; it has none itself")
+		}
 		p.variants[j].Variant = v
 		if v.When != "" {
 			r, bad := c.env.Rule(at+".when", v.When, c.known)
@@ -190,16 +199,11 @@ func (c *compiler) placement(at string, from *Placement) *placement {
 	return p
 }
 
-// fallbackOf is the variant that is called the default; without one, a last
-// variant that has no rule. A variant with a rule is never shown to somebody
+// fallbackOf is the variant for whom no rule fits or who is held out: the last
+// one, if it takes everybody. A variant with a rule is never shown to somebody
 // whom its rule does not fit.
 func fallbackOf(list []variant) *variant {
-	for i := range list {
-		if list[i].Name == Default {
-			return &list[i]
-		}
-	}
-	if n := len(list); n > 0 && list[n-1].When == "" {
+	if n := len(list); n > 0 && list[n-1].When == "" && list[n-1].Holdout == 0 {
 		return &list[n-1]
 	}
 	return nil

@@ -1,0 +1,267 @@
+package rule
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/cel-go/cel"
+	"github.com/google/cel-go/common/types"
+	"github.com/google/cel-go/common/types/ref"
+
+	"github.com/reuna/reuna/identity/event"
+)
+
+// vars are names with values, for tests.
+type vars map[string]any
+
+func (v vars) ResolveName(name string) (any, bool) { x, ok := v[name]; return x, ok }
+func (v vars) Parent() cel.Activation              { return nil }
+
+type shop struct {
+	name  string
+	stock int64
+}
+
+func testEnv(t testing.TB) *Env {
+	t.Helper()
+	env, err := NewEnv(Options{
+		Vars: []Var{
+			{"o", cel.MapType(cel.StringType, cel.DynType)},
+			{"list", cel.ListType(cel.StringType)},
+			{"text", cel.StringType},
+			{"at", cel.TimestampType},
+			{"shop", cel.ObjectType("test.shop")},
+		},
+		Objects: []*Object{{Name: "test.shop", Fields: []Field{
+			{"name", types.StringType, func(of any) (any, bool) { s, _ := of.(*shop); return types.String(s.name), s.name != "" }},
+			{"stock", types.IntType, func(of any) (any, bool) { s, _ := of.(*shop); return types.Int(s.stock), s.stock != 0 }},
+		}}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return env
+}
+
+func TestRulesOverJSON(t *testing.T) {
+	env := testEnv(t)
+	in := vars{
+		"o":    FromJSON(`{"plan":"pro","age":30,"big":9007199254740993,"vip":true,"none":null,"tags":["a","b\n"],"deep":{"er":{"x":1.5}},"ke\u0079":"esc","":"empty"}`),
+		"list": []string{"x", "y"}, "text": "hello", "shop": &shop{name: "north"},
+		"at": types.Timestamp{Time: time.Date(2026, 3, 4, 12, 0, 0, 0, time.UTC)},
+	}
+	for _, c := range []struct {
+		rule string
+		want bool
+	}{
+		{"o.plan == 'pro'", true},
+		{"o['plan'] == 'pro'", true},
+		{"o.plan in ['free', 'pro']", true},
+		{"o.age == 30", true},
+		{"o.age == 30.0", true},
+		{"o.age >= 18 && o.age < 31", true},
+		{"o.age in [29, 30]", true},
+		{"30 == o.age", true},
+		{"o.vip == true", true},
+		{"o.none == null", true},
+		{"has(o.none)", true},
+		{"o.tags[1] == 'b\\n'", true},
+		{"'a' in o.tags", true},
+		{"size(o.tags) == 2", true},
+		{"o.tags.exists(t, t.startsWith('b'))", true},
+		{"o.deep.er.x > 1", true},
+		{"o.key == 'esc'", true},
+		{"o[''] == 'empty'", true},
+		{"'plan' in o", true},
+		{"o.exists(k, k == 'vip')", true},
+		{"size(o) == 9", true},
+		{"o.deep == {'er': {'x': 1.5}}", true},
+		{"o.deep == o.deep && o == o", true},
+		{"type(o.deep) == map", true},
+		{"at.getHours() == 12", true},
+		{"at - duration('1h') < at", true},
+		{"shop.name == 'north' && has(shop.name)", true},
+		{"!has(shop.stock) && shop.stock == 0", true},
+		{"text.matches('^h.*o$')", true},
+
+		// What is missing does not match, whichever way it is asked…
+		{"o.nothing == 'pro'", false},
+		{"o.nothing != 'pro'", false},
+		{"!(o.nothing == 'pro')", false},
+		{"o.deep.no.x == 1", false},
+		{"o.tags[2] == 'c'", false},
+		{"has(o.nothing)", false},
+		{"has(o.deep.no)", false},
+		// …unless the outcome does not hang on it, or the rule says what then.
+		{"o.nothing == 'pro' || o.vip == true", true},
+		{"o.?nothing.orValue('free') == 'free'", true},
+		{"o.?plan.orValue('free') == 'pro'", true},
+		{"o.?deep.?er.?x.orValue(0.0) == 1.5", true},
+		{"!has(o.nothing)", true},
+	} {
+		r, bad := env.Compile("rule", c.rule)
+		if bad != nil {
+			t.Errorf("%s: %v", c.rule, bad)
+			continue
+		}
+		if got := r.Holds(in); got != c.want {
+			t.Errorf("%s: got %v, want %v", c.rule, got, c.want)
+		}
+		if n := r.Failures(); n != 0 {
+			t.Errorf("%s: %d failures besides missing keys", c.rule, n)
+		}
+	}
+}
+
+func TestFailuresAreCounted(t *testing.T) {
+	env := testEnv(t)
+	for _, text := range []string{"o.plan > 3", "o.plan - 1 == 2", "shop == shop", "[shop].size() == 1 && test.shop{name: 'x'}.name == 'x'"} {
+		r, bad := env.Compile("rule", text)
+		if bad != nil {
+			t.Fatalf("%s: %v", text, bad)
+		}
+		in := vars{"o": FromJSON(`{"plan":"pro"}`), "shop": &shop{}}
+		for range 3 {
+			if r.Holds(in) {
+				t.Errorf("%s holds", text)
+			}
+		}
+		if n := r.Failures(); n != 3 {
+			t.Errorf("%s: %d failures counted, want 3", text, n)
+		}
+	}
+}
+
+func TestFaultsNameThePlace(t *testing.T) {
+	env := testEnv(t)
+	for _, c := range []struct {
+		rule         string
+		line, column int
+		says         string
+	}{
+		{"", 0, 0, "saw no rule"},
+		{" \n", 0, 0, "saw no rule"},
+		{"o.plan == ", 1, 11, "the end of the rule"},
+		{"o.plan = 'x'", 1, 8, "token recognition error"},
+		{"o.plan == 'x", 1, 11, "token recognition error"},
+		{"plan == 'x'", 1, 1, "there is no plan; a rule here may use o, list, text, at, shop"},
+		{"text == 'a' &&\n  foo == 'x'", 2, 3, "there is no foo"},
+		{"shop.nam == 'x'", 1, 5, "undefined field 'nam'"},
+		{"shop.stock == 'x'", 1, 12, "no matching overload"},
+		{"text.lower() == 'x'", 1, 11, "there is no function lower"},
+		{"text", 1, 1, "the rule gives string, expected a bool"},
+		{"o.plan", 1, 1, "the rule gives a value of any type, expected a bool"},
+		{"1 + 2", 1, 1, "the rule gives int"},
+		{"text.matches('(')", 1, 14, "invalid"},
+		{"text.matches(text)", 1, 13, "must be written in the rule"},
+		{"text.matches(o.pattern)", 1, 13, "must be written in the rule"},
+		{"at > timestamp('yesterday')", 1, 16, "invalid"},
+		{"at - duration('2 days') > at", 1, 15, "invalid"},
+		{"o.exists(a, o.exists(b, a == b))", 1, 1, "steps, the limit is 100000"},
+		{"list.all(a, list.all(b, list.all(c, a == b)))", 1, 0, ""},
+		{strings.Repeat("(", 100) + "true" + strings.Repeat(")", 100), 0, 0, ""},
+		{strings.Repeat("a", 5000), 0, 0, "the rule has 5000 bytes; the limit is 4096"},
+		{"ü.é", 1, 1, ""},
+		{"text == 'ä' && x", 1, 16, "there is no x"},
+	} {
+		_, bad := env.Compile("segments[0].when", c.rule)
+		if len(bad) == 0 {
+			t.Errorf("%q is taken", c.rule)
+			continue
+		}
+		f := bad[0]
+		if f.Path != "segments[0].when" || c.line > 0 && f.Line != c.line || c.column > 0 && f.Column != c.column || !strings.Contains(f.Message, c.says) {
+			t.Errorf("%q: %+v, want line %d, column %d, %q", c.rule, f, c.line, c.column, c.says)
+		}
+	}
+}
+
+func TestFaultText(t *testing.T) {
+	for _, c := range []struct {
+		f    Fault
+		want string
+	}{
+		{Fault{Path: "traits[0].name", Message: "m"}, "traits[0].name: m"},
+		{Fault{Path: "p", Line: 1, Column: 4, Message: "m"}, "p: column 4: m"},
+		{Fault{Line: 2, Column: 4, Message: "m"}, "line 2, column 4: m"},
+	} {
+		if got := c.f.Error(); got != c.want {
+			t.Errorf("got %q, want %q", got, c.want)
+		}
+	}
+	if got := (Faults{{Path: "a", Message: "b"}, {Path: "c", Message: "d"}}).Error(); got != "a: b\nc: d" {
+		t.Errorf("got %q", got)
+	}
+	if (Faults)(nil).Err() != nil {
+		t.Error("no faults are an error")
+	}
+}
+
+// endless is a map that is larger than any estimate.
+type endless struct{}
+
+func (endless) Find(string) (ref.Val, bool) { return nil, false }
+func (endless) All() map[string]any {
+	m := map[string]any{}
+	for i := range 100_000 {
+		m[strings.Repeat("k", 1+i%50)+string(event.Quote(string(rune(i))))] = "v"
+	}
+	return m
+}
+
+func TestTheMeterStopsWhatTheEstimateMissed(t *testing.T) {
+	r, bad := testEnv(t).Compile("rule", "o.exists(k, o[k] == 'nobody' || k.contains('zzz'))")
+	if bad != nil {
+		t.Fatal(bad)
+	}
+	if r.Holds(vars{"o": NewMap(endless{})}) {
+		t.Error("the rule holds")
+	}
+	if r.Failures() != 1 {
+		t.Errorf("%d failures, want the cost limit's", r.Failures())
+	}
+}
+
+func FuzzCompile(f *testing.F) {
+	for _, s := range []string{"o.plan == 'pro'", "has(o.a) && o.a in list", "o.?a.orValue(1) > 2", "list.exists(x, x == text)", "text.matches('a+')", "at > timestamp('2026-01-01T00:00:00Z')", "((", "'\\u{110000}' == text", "shop.stock > 9223372036854775807", "{1: 2}[1] == 2", "b'a' == b'b'", "[1,2].map(x, x*2).size() == 1", "duration('1h') == at - at"} {
+		f.Add(s, `{"a":1,"plan":["x"]}`)
+	}
+	env := testEnv(f)
+	f.Fuzz(func(t *testing.T, text, data string) {
+		v, err := event.Check(data)
+		if err != nil || v.Kind() != event.Object {
+			v = "{}"
+		}
+		r, bad := env.Compile("p", text)
+		if (r == nil) == (len(bad) == 0) {
+			t.Fatalf("%q: rule %v, faults %v", text, r, bad)
+		}
+		for _, x := range bad {
+			if x.Path != "p" || x.Message == "" || x.Line < 0 || x.Column < 0 {
+				t.Fatalf("%q: fault %+v", text, x)
+			}
+		}
+		if r != nil {
+			r.Holds(vars{"o": FromJSON(v), "list": []string{"x"}, "text": text, "shop": &shop{}, "at": types.Timestamp{Time: time.Unix(0, 0)}})
+		}
+	})
+}
+
+func BenchmarkHolds(b *testing.B) {
+	env := testEnv(b)
+	o := FromJSON(`{"plan":"pro","age":30}`)
+	for _, text := range []string{"shop.stock >= 5", "o.plan == 'pro'", "o.nothing == 'pro'", "o.plan == 'pro' && shop.stock > 1 && has(o.age)", "o.exists(k, k.startsWith('x'))"} {
+		r, bad := env.Compile("rule", text)
+		if bad != nil {
+			b.Fatal(bad)
+		}
+		var in cel.Activation = vars{"o": o, "shop": &shop{stock: 7}}
+		b.Run(text, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				r.Holds(in)
+			}
+		})
+	}
+}
