@@ -80,7 +80,7 @@ function profile(p) {
 function interests(list) {
 	if (!list.length) return;
 	const most = Math.max(NEEDED * 1.6, ...list.map(([, score]) => score));
-	field("interests").replaceChildren(...list.slice(0, 4).map(([name, score]) => {
+	field("interests").replaceChildren(...list.slice(0, 3).map(([name, score]) => {
 		const li = item("", score >= NEEDED ? "enough" : "");
 		const label = document.createElement("span");
 		const value = document.createElement("span");
@@ -112,9 +112,9 @@ function trip(ms) {
 	} catch {
 		// The line will begin again on the next page.
 	}
-	const text = ms < 100 ? ms.toFixed(1) : ms.toFixed(0);
+	const text = (ms < 100 ? ms.toFixed(1) : ms.toFixed(0)) + " ms";
 	put("ms", text);
-	put("brief-ms", text + " ms");
+	put("brief-ms", text);
 	put("trip", "sent, stored on disk, joined and answered");
 	const most = Math.max(...trips);
 	field("line").setAttribute("points", trips.map((t, i) => `${(120 * i) / Math.max(1, trips.length - 1)},${26 - (24 * t) / most}`).join(" "));
