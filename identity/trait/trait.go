@@ -41,9 +41,9 @@ type Definition struct {
 }
 
 const (
-	// slices is into how many buckets a window or a horizon is cut; a facet
+	// cuts is into how many buckets a window or a horizon is cut; a facet
 	// keeps at most 100. A count is exact to a 96th of its window.
-	slices = 96
+	cuts = 96
 
 	// halfLives is how far back an affinity looks; what lies further has less
 	// than a 256th of its weight.
@@ -183,7 +183,7 @@ func (d *definition) prepare() {
 		d.series.Width, d.series.Buckets = allTime, 1
 		return
 	}
-	d.series.Width = max(minWidth, (span+slices-1)/slices)
+	d.series.Width = max(minWidth, (span+cuts-1)/cuts)
 	d.series.Buckets = (span+d.series.Width-1)/d.series.Width + 1
 }
 
