@@ -1,0 +1,358 @@
+package tag_test
+
+import (
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/chromedp/cdproto/network"
+	"github.com/chromedp/chromedp"
+
+	"github.com/reuna/reuna/tag"
+)
+
+func TestStubQueueIsReplayedWithItsOwnTimes(t *testing.T) {
+	c := newCollector(t, tag.Standard(""))
+	arrive := c.hold("/tag.js")
+	c.page("/", `%s<script>
+		reuna.identify("u1", {plan: "pro"}, {token: "signed"});
+		reuna.track("First", {n: 1});
+		setTimeout(() => { reuna.track("Second", {n: 2}); reuna.push(["track", ["Third"]]); window.called = true }, 120);
+	</script>`)
+	ctx := tab(t)
+	visit(t, ctx, c.URL+"/")
+	until(t, ctx, "window.called")
+	released := time.Now()
+	arrive()
+	all := c.requests(t, 1)
+	if got := kinds(all); got != "page /, identify, track First, track Second, track Third" {
+		t.Fatalf("messages: %s", got)
+	}
+	b := all[0]
+	if b.WriteKey != "wk_test" || b.Token != "signed" || b.Context.Library.Name != "reuna.js" || b.Context.PageViewID == "" || b.Context.Page.Path != "/" {
+		t.Errorf("batch: %s", b.Raw)
+	}
+	if !strings.HasPrefix(b.ContentType, "text/plain") {
+		t.Errorf("content type %q needs a preflight", b.ContentType)
+	}
+	if gap := b.Batch[3].Timestamp.Sub(b.Batch[2].Timestamp); gap < 110*time.Millisecond {
+		t.Errorf("First and Second are %v apart; they were called 120 ms apart", gap)
+	}
+	if late := b.Batch[3].Timestamp.Sub(released); late > 0 {
+		t.Errorf("Second is dated %v after the tag arrived", late)
+	}
+	ids := map[string]bool{}
+	for i, m := range b.Batch {
+		ids[m.MessageID] = true
+		if m.Context.Seq != i+1 {
+			t.Errorf("message %d has sequence number %d", i, m.Context.Seq)
+		}
+		if i > 0 && m.UserID != "u1" {
+			t.Errorf("message %d has user %q", i, m.UserID)
+		}
+	}
+	if len(ids) != len(b.Batch) {
+		t.Errorf("%d ids for %d messages", len(ids), len(b.Batch))
+	}
+}
+
+func TestProfileComesInTheSameRoundTrip(t *testing.T) {
+	c := newCollector(t, tag.Standard(""))
+	c.page("/", `%s<script>
+		reuna.onProfile(p => window.seen = p);
+		reuna.on("answer", a => window.answer = a);
+		reuna.decide("banner", "plain").then(v => window.banner = v);
+		reuna.decide("hero", "plain").then(v => window.hero = v);
+	</script>`)
+	// The page is of another origin than the gateway.
+	shop := httptest.NewServer(c)
+	t.Cleanup(shop.Close)
+	ctx := tab(t)
+	open(t, ctx, shop.URL+"/")
+	until(t, ctx, "window.seen && window.answer && window.banner && window.hero")
+	if got := value[string](t, ctx, `[seen.id, answer.ms > 0, answer.decisions.hero.variant, hero, banner, reuna.user().anonymousId, reuna.profile().traits.firstName].join()`); got != "v_1,true,thrillers,thrillers,plain,v_1,Anna" {
+		t.Errorf("the page learned %s", got)
+	}
+	all := c.requests(t, 1)
+	if len(all) != 1 || !slices.Contains(all[0].Placements, "banner") || !slices.Contains(all[0].Placements, "hero") {
+		t.Errorf("%d requests for one page view; placements %v", len(all), all[0].Placements)
+	}
+}
+
+func TestRoutesOfASinglePageSite(t *testing.T) {
+	c := newCollector(t, tag.Standard(""))
+	c.page("/", `%s<a id="top">x</a>`)
+	ctx := tab(t)
+	open(t, ctx, c.URL+"/")
+	c.requests(t, 1)
+	// A burst comes to rest on /b; the title is set after it.
+	do(t, ctx, `history.pushState({}, "", "/a"); history.pushState({}, "", "/a2"); history.replaceState({}, "", "/b?x=1"); setTimeout(() => document.title = "B")`)
+	all := c.requests(t, 2)
+	if p := all[1].Context.Page; p.Title != "B" || p.Referrer != c.URL+"/" || all[1].Context.PageViewID == all[0].Context.PageViewID {
+		t.Errorf("the second view's page is %+v", p)
+	}
+	// Neither a hash nor the same address is another page.
+	do(t, ctx, `location.hash = "top"; history.replaceState({}, "", location.href)`)
+	do(t, ctx, `history.pushState({}, "", "/c")`)
+	c.requests(t, 3)
+	do(t, ctx, `history.go(-1)`)
+	all = c.requests(t, 4)
+	if got := kinds(all); got != "page /, page /b?x=1, page /c, page /b?x=1" {
+		t.Errorf("messages: %s", got)
+	}
+}
+
+func TestClickThenNavigateAtOnce(t *testing.T) {
+	c := newCollector(t, tag.Standard(""))
+	c.page("/", `%s<div class="card" data-reuna-prop-shelf="left"><a id="go" class="big" href="/next?secret=1#x">Read <b>more</b> anna@shop.example</a></div>`)
+	c.page("/next", `%s`)
+	ctx := tab(t)
+	open(t, ctx, c.URL+"/")
+	c.requests(t, 1)
+	do(t, ctx, `document.getElementById("go").click()`)
+	all := c.wait(t, "the next page's view", func(all []batch) bool {
+		return strings.Contains(kinds(all), "page /next") && named("Element Clicked")(all)
+	})
+	seen := map[string]bool{}
+	for _, m := range messages(all) {
+		if m.Event != "Element Clicked" {
+			continue
+		}
+		seen[m.MessageID] = true
+		if got := fmt.Sprintf("%v, %v, %v, %v", m.Properties["text"], m.Properties["href"], m.Properties["element"], m.Properties["shelf"]); got != "Read more [email], "+c.URL+"/next, [a#go.big div.card], left" {
+			t.Errorf("the click says %s", got)
+		}
+	}
+	if len(seen) != 1 {
+		t.Errorf("one click has %d ids", len(seen))
+	}
+	for _, b := range all {
+		if strings.Contains(b.Raw, "Element Clicked") && b.Context.Page.Path != "/" {
+			t.Errorf("the click was on page %s", b.Context.Page.Path)
+		}
+	}
+}
+
+func TestNothingTypedIsSent(t *testing.T) {
+	c := newCollector(t, tag.Standard(""))
+	c.page("/", `%s<form id="f" action="/search?q=1"><input name="q"><input type="password" name="pw"><textarea name="note">hunter2</textarea>
+		<label id="l">Name <textarea>hunter2</textarea></label><div contenteditable id="e" role="button">hunter2</div>
+		<button id="m" type="button"><span data-reuna-mask>hunter2</span> Pay</button>
+		<div data-reuna-ignore><button id="i" type="button">hunter2</button></div>
+		<button id="k" type="button" data-reuna-track="Kept" data-reuna-prop-size="xl">ok</button></form>
+		<script>addEventListener("submit", e => e.preventDefault())</script>`)
+	ctx := tab(t)
+	open(t, ctx, c.URL+"/")
+	c.requests(t, 1)
+	do(t, ctx, `document.querySelectorAll("[name]").forEach(i => { i.value = "hunter2"; i.click() });
+		for (const id of ["l", "e", "m", "i", "k"]) document.getElementById(id).click();
+		document.getElementById("f").requestSubmit(); reuna.flush()`)
+	all := c.wait(t, "the form", func(all []batch) bool { return named("Form Submitted")(all) && named("Kept")(all) })
+	for _, b := range all {
+		if strings.Contains(b.Raw, "hunter2") {
+			t.Errorf("what was typed left the page: %s", b.Raw)
+		}
+	}
+	for _, m := range messages(all) {
+		switch m.Event {
+		case "Form Submitted":
+			if got := fmt.Sprintf("%v, %v", m.Properties["fields"], m.Properties["action"]); got != "[q pw note], "+c.URL+"/search" {
+				t.Errorf("the form says %s", got)
+			}
+		case "Kept":
+			if m.Properties["size"] != "xl" {
+				t.Errorf("properties %v", m.Properties)
+			}
+		}
+	}
+}
+
+func TestOfflineThenOnline(t *testing.T) {
+	c := newCollector(t, tag.Standard(""))
+	c.page("/", `%s<script>reuna.on("error", e => { throw e })</script>`)
+	ctx := tab(t)
+	open(t, ctx, c.URL+"/")
+	c.requests(t, 1)
+	until(t, ctx, "reuna.profile && reuna.profile()")
+	offline := func(yes bool) {
+		t.Helper()
+		state := []*network.Conditions{{Offline: yes, DownloadThroughput: -1, UploadThroughput: -1}}
+		if _, err := chromedp.Call(ctx, network.EmulateNetworkConditionsByRule, network.EmulateNetworkConditionsByRuleParams{MatchedNetworkConditions: state}); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := chromedp.Call(ctx, network.OverrideNetworkState, network.OverrideNetworkStateParams{Offline: yes, DownloadThroughput: -1, UploadThroughput: -1}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	offline(true)
+	do(t, ctx, `reuna.on("event", m => (window.ids ??= []).push(m.messageId)); reuna.track("Read", {n: 1}); reuna.identify("u1"); reuna.flush()`)
+	until(t, ctx, `Object.keys(localStorage).some(k => k.includes(".o."))`) // it failed, and is kept
+	offline(false)
+	all := c.wait(t, "the kept messages", named("Read"))
+	want := value[[]string](t, ctx, "window.ids")
+	for _, m := range messages(all)[1:] {
+		if !slices.Contains(want, m.MessageID) {
+			t.Errorf("message %s %s has another id than it was made with: %v", m.MessageID, m.Event, want)
+		}
+	}
+	until(t, ctx, `!Object.keys(localStorage).some(k => k.includes(".o."))`) // acknowledged, and gone
+}
+
+func TestRefusedForAWhileIsRepeatedWithTheSameIds(t *testing.T) {
+	c := newCollector(t, tag.Standard(""))
+	c.page("/", `%s`)
+	c.page("/next", `%s`)
+	c.reply(func(_ batch, w http.ResponseWriter) {
+		w.Header().Set("Retry-After", "3600")
+		w.WriteHeader(http.StatusServiceUnavailable)
+	})
+	ctx := tab(t)
+	open(t, ctx, c.URL+"/")
+	first := c.requests(t, 1)[0]
+	until(t, ctx, `Object.keys(localStorage).some(k => k.includes(".o."))`)
+	// Retry-After is honoured: more is not sent, but kept when the page closes.
+	do(t, ctx, `reuna.track("Waits"); reuna.flush()`)
+	c.reply(nil)
+	open(t, ctx, c.URL+"/next")
+	all := c.wait(t, "what the first page kept", func(all []batch) bool {
+		return named("Waits")(all) && strings.Count(kinds(all), "page /,") == 2 && strings.Contains(kinds(all), "page /next")
+	})
+	repeated := 0
+	for _, b := range all[1:] {
+		for _, m := range b.Batch {
+			if m.MessageID == first.Batch[0].MessageID {
+				repeated++
+				if !b.SentAt.After(first.SentAt) {
+					t.Errorf("the repeat has the first try's sentAt")
+				}
+			}
+		}
+	}
+	if repeated != 1 {
+		t.Errorf("the first batch was repeated %d times", repeated)
+	}
+	until(t, ctx, `!Object.keys(localStorage).some(k => k.includes(".o."))`)
+}
+
+func TestCloseInsideTheBatchWindow(t *testing.T) {
+	c := newCollector(t, tag.Standard(""))
+	c.page("/", `%s`)
+	ctx := tab(t)
+	open(t, ctx, c.URL+"/")
+	c.requests(t, 1)
+	until(t, ctx, "reuna.profile && reuna.profile()")
+	do(t, ctx, `reuna.track("Last words")`)
+	open(t, ctx, "about:blank")
+	c.wait(t, "the last event", named("Last words"))
+}
+
+// Two requests of a browser without a cookie would be given two visitors.
+func TestFirstRequestsGoOneAtATime(t *testing.T) {
+	c := newCollector(t, tag.Standard(""))
+	c.page("/", `%s`)
+	answer := c.hold("/v1/interact")
+	ctx := tab(t)
+	open(t, ctx, c.URL+"/")
+	c.requests(t, 1)
+	do(t, ctx, `reuna.track("Second"); reuna.flush(); reuna.track("Third"); reuna.flush()`)
+	// A page that the collector serves after these flushes is the proof that they sent nothing.
+	if got := value[int](t, ctx, `fetch("/").then(r => r.status)`); got != 200 {
+		t.Fatal(got)
+	}
+	if all := c.requests(t, 1); len(all) != 1 {
+		t.Errorf("%d requests before the first answer", len(all))
+	}
+	answer()
+	all := c.wait(t, "the rest", named("Third"))
+	for _, b := range all[1:] {
+		if b.Cookie != "vid=1" {
+			t.Errorf("a later request has cookie %q", b.Cookie)
+		}
+	}
+}
+
+func TestResetThenASecondUser(t *testing.T) {
+	c := newCollector(t, tag.Standard(""))
+	c.page("/", `%s<div data-reuna-slot="hero">default<template data-reuna-variant="thrillers">T</template></div>`)
+	ctx := tab(t)
+	open(t, ctx, c.URL+"/")
+	c.requests(t, 1)
+	until(t, ctx, `document.querySelector("[data-reuna-shown]")`)
+	do(t, ctx, `reuna.identify("u1"); reuna.track("Mine"); reuna.reset(); reuna.track("Nobody's"); reuna.identify("u2"); reuna.track("Theirs"); reuna.flush()`)
+	if got := value[string](t, ctx, `document.querySelector("[data-reuna-slot]").textContent + reuna.profile() + reuna.user().anonymousId`); got != "defaultundefinednull" {
+		t.Errorf("after reset the page still shows %s", got)
+	}
+	all := c.wait(t, "the second user", named("Theirs"))
+	var order []string
+	for _, b := range all {
+		if b.Path == "/v1/reset" {
+			order = append(order, "reset")
+		}
+		for _, m := range b.Batch {
+			order = append(order, m.Type+m.Event+"/"+m.UserID)
+		}
+	}
+	if got := strings.Join(order, " "); got != "page/ identify/u1 trackMine/u1 reset trackNobody's/ identify/u2 trackTheirs/u2" {
+		t.Errorf("order: %s", got)
+	}
+	if got := value[string](t, ctx, `localStorage["reuna.wk_test.user"]`); got != "u2" {
+		t.Errorf("the remembered user is %q", got)
+	}
+}
+
+func TestStorageBlockedOrFull(t *testing.T) {
+	for name, script := range map[string]string{
+		"blocked": `for (const s of ["localStorage", "sessionStorage"]) Object.defineProperty(window, s, {get() { throw new DOMException("denied", "SecurityError") }})`,
+		"full":    `Storage.prototype.setItem = () => { throw new DOMException("full", "QuotaExceededError") }`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := newCollector(t, tag.Standard(""))
+			c.page("/", `<script>onerror = onunhandledrejection = e => window.thrown = String(e.reason || e);`+script+`</script>%s
+				<div data-reuna-slot="hero">default<template data-reuna-variant="thrillers">T</template></div>`)
+			ctx := tab(t)
+			open(t, ctx, c.URL+"/")
+			c.requests(t, 1)
+			do(t, ctx, `reuna.identify("u1"); reuna.track("Still here"); reuna.consent("granted"); reuna.flush()`)
+			all := c.wait(t, "the event", named("Still here"))
+			for _, m := range messages(all) {
+				if m.Event == "Still here" && m.UserID != "u1" {
+					t.Errorf("the user is %q", m.UserID)
+				}
+			}
+			until(t, ctx, `document.querySelector("[data-reuna-slot]").textContent == "T"`)
+			do(t, ctx, `reuna.reset(); reuna.track("After"); reuna.flush()`)
+			c.wait(t, "the event after reset", named("After"))
+			if thrown := value[string](t, ctx, `String(window.thrown)`); thrown != "undefined" {
+				t.Errorf("the tag threw into the page: %s", thrown)
+			}
+		})
+	}
+}
+
+func TestStrictPolicyIsNotViolated(t *testing.T) {
+	c := newCollector(t, tag.Standard(""))
+	c.page("/", `<body>%s<p data-reuna-text="traits.firstName">reader</p><div data-reuna-slot="hero">default<template data-reuna-variant="thrillers"><b>T</b></template></div>
+		<script nonce="n0nce">reuna.track("Early")</script></body>`)
+	p := c.pages["/"]
+	p.html = strings.ReplaceAll(strings.ReplaceAll(p.html, "<script>", `<script nonce="n0nce">`), "<script async", `<script nonce="n0nce" async`)
+	p.header = http.Header{"Content-Security-Policy": {"default-src 'none'; script-src 'nonce-n0nce'; connect-src 'self'; require-trusted-types-for 'script'; trusted-types 'none'; report-uri /report"}}
+	c.pages["/"] = p
+	ctx := tab(t)
+	for range 2 { // the second time the inline stub shows the variant
+		open(t, ctx, c.URL+"/")
+		until(t, ctx, `document.querySelector("[data-reuna-slot]").textContent == "T" && document.querySelector("p").textContent == "Anna"`)
+		do(t, ctx, `document.querySelector("p").click(); history.pushState({}, "", "/other"); reuna.identify("u1"); reuna.reset()`)
+	}
+	c.wait(t, "reset", func(all []batch) bool {
+		return slices.ContainsFunc(all, func(b batch) bool { return b.Path == "/v1/reset" })
+	})
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, r := range c.reports {
+		t.Errorf("violation: %s", r)
+	}
+}

@@ -1,0 +1,123 @@
+package tag_test
+
+import (
+	"io"
+	"net/http"
+	"testing"
+	"time"
+
+	"github.com/reuna/reuna/tag"
+)
+
+const slotPage = `%s<main><div data-reuna-slot="hero"><p>default</p><template data-reuna-variant="thrillers"><h2>Thrillers for <span data-reuna-text="traits.firstName">you</span></h2></template></div>
+	<p id="name" data-reuna-text="traits.firstName">reader</p></main>`
+
+func TestSlotShowsTheVariant(t *testing.T) {
+	c := newCollector(t, tag.Standard(""))
+	c.page("/", slotPage)
+	ctx := tab(t)
+	open(t, ctx, c.URL+"/")
+	until(t, ctx, `document.querySelector("[data-reuna-slot] h2")?.textContent == "Thrillers for Anna"`)
+	if got := value[string](t, ctx, `document.documentElement.dataset.reunaSegments + "|" + document.getElementById("name").textContent`); got != "thriller-fans buyers|Anna" {
+		t.Errorf("segments and name: %s", got)
+	}
+	if b := c.requests(t, 1)[0]; len(b.Placements) != 1 || b.Placements[0] != "hero" {
+		t.Errorf("placements %v", b.Placements)
+	}
+}
+
+func TestSlotKeepsItsDefault(t *testing.T) {
+	for name, answer := range map[string]string{
+		"no decision":     `{"success":true,"profile":{"id":"v_1"},"decisions":{}}`,
+		"default":         `{"success":true,"profile":{"id":"v_1"},"decisions":{"hero":{"variant":"default"}}}`,
+		"holdout":         `{"success":true,"profile":{"id":"v_1"},"decisions":{"hero":{"variant":"thrillers","holdout":true}}}`,
+		"unknown variant": `{"success":true,"profile":{"id":"v_1"},"decisions":{"hero":{"variant":"gardening"}}}`,
+		"no answer":       `not JSON`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := newCollector(t, tag.Standard(""))
+			c.page("/", slotPage+`<script>reuna.on("answer", () => window.answered = true)</script>`)
+			c.reply(func(_ batch, w http.ResponseWriter) { _, _ = io.WriteString(w, answer) })
+			ctx := tab(t)
+			open(t, ctx, c.URL+"/")
+			until(t, ctx, "window.answered")
+			if got := value[string](t, ctx, `document.querySelector("[data-reuna-slot] p").textContent`); got != "default" {
+				t.Errorf("the slot shows %q", got)
+			}
+		})
+	}
+}
+
+// A late answer does not move what the visitor has begun to read; it is for the
+// next page, where the inline stub shows it before the tag has arrived.
+func TestSlotTimesOutAndIsCachedForTheNextPage(t *testing.T) {
+	c := newCollector(t, tag.Standard(""))
+	c.page("/", slotPage+`<script>reuna.decide("hero", "plain").then(v => window.decided = v); reuna.on("answer", () => window.answered = true)</script>`)
+	answer := c.hold("/v1/interact")
+	ctx := tab(t)
+	open(t, ctx, c.URL+"/")
+	until(t, ctx, `window.decided == "plain"`) // 300 ms have passed
+	answer()
+	until(t, ctx, "window.answered")
+	if got := value[string](t, ctx, `document.querySelector("[data-reuna-slot]").textContent`); got == "Thrillers for Anna" || value[bool](t, ctx, `!!document.querySelector("[data-reuna-slot] h2")`) {
+		t.Errorf("the slot changed after its time: %q", got)
+	}
+
+	arrive := c.hold("/tag.js")
+	began := time.Now()
+	visit(t, ctx, c.URL+"/?again") // its tag is not there yet
+	until(t, ctx, `document.querySelector("[data-reuna-slot] h2")`)
+	if value[bool](t, ctx, `Array.isArray(reuna)`) != true {
+		t.Errorf("the tag was there after %v: the stub was not tested", time.Since(began))
+	}
+	arrive()
+	until(t, ctx, "window.answered")
+	until(t, ctx, `document.querySelector("[data-reuna-slot] h2").textContent == "Thrillers for Anna"`)
+
+	// The default's own elements come back, not copies.
+	do(t, ctx, `reuna.reset()`)
+	until(t, ctx, `document.querySelector("[data-reuna-slot] p")?.textContent == "default" && document.getElementById("name").textContent == "reader"`)
+	if got := value[string](t, ctx, `document.documentElement.dataset.reunaSegments + (sessionStorage["reuna.wk_test"] || "")`); got != "" {
+		t.Errorf("after reset the page keeps %q", got)
+	}
+}
+
+func TestConsentPendingGrantedDenied(t *testing.T) {
+	o := tag.Standard("")
+	o.Consent = tag.ConsentPending
+	c := newCollector(t, o)
+	c.page("/", slotPage)
+	ctx := tab(t)
+	open(t, ctx, c.URL+"/")
+	until(t, ctx, "reuna.version && !Array.isArray(reuna)")
+	do(t, ctx, `reuna.identify("u1"); reuna.track("Before"); reuna.flush(); dispatchEvent(new Event("pagehide"))`)
+	if got := value[string](t, ctx, `JSON.stringify({...localStorage, ...sessionStorage}) + document.cookie`); got != "{}" {
+		t.Errorf("before consent the browser keeps %s", got)
+	}
+	asked := time.Now()
+	do(t, ctx, `new Promise(done => setTimeout(() => done(reuna.consent("granted")), 50))`)
+	all := c.wait(t, "what was kept", named("Before"))
+	if got := kinds(all); got != "page /, identify, track Before" {
+		t.Errorf("messages: %s", got)
+	}
+	if b := all[0]; b.Batch[2].Timestamp.After(asked) || !b.Context.Consent.CategoryPreferences["analytics"] {
+		t.Errorf("the batch does not tell when, or what was consented to: %s", b.Raw)
+	}
+	until(t, ctx, `localStorage["reuna.wk_test.user"] == "u1" && document.querySelector("[data-reuna-slot] h2")`)
+
+	do(t, ctx, `reuna.consent("denied"); reuna.track("After"); reuna.flush()`)
+	if got := value[string](t, ctx, `Object.keys({...localStorage, ...sessionStorage}).filter(k => localStorage[k] || sessionStorage[k] != "{}" && sessionStorage[k]).join() + document.querySelector("[data-reuna-slot] p").textContent`); got != "reuna-consent.wk_testdefault" {
+		t.Errorf("after a refusal the page keeps %s", got)
+	}
+	open(t, ctx, c.URL+"/?refused")
+	until(t, ctx, "reuna.version && !Array.isArray(reuna)")
+	do(t, ctx, `reuna.consent({analytics: true}); reuna.track("Again"); reuna.flush()`)
+	all = c.wait(t, "the second grant", named("Again"))
+	if got := kinds(all); got != "page /, identify, track Before, track Again" {
+		t.Errorf("messages: %s", got)
+	}
+	last := all[len(all)-1]
+	if p := last.Context.Consent.CategoryPreferences; !p["analytics"] || p["personalisation"] || len(last.Placements) != 0 {
+		t.Errorf("consent for analytics alone: %s", last.Raw)
+	}
+}
