@@ -231,10 +231,17 @@ func TestReportIsKeptAndCompared(t *testing.T) {
 	if strings.Contains(out.String(), "other conditions") {
 		t.Error("the conditions are the same")
 	}
+	if strings.Contains(out.String(), "Other programs") {
+		t.Error("nobody else was at work")
+	}
 	before.Settings.Visitors++
+	r.Foreign = 31
 	out.Reset()
 	if r.table(&out, before); !strings.Contains(out.String(), "other conditions") {
 		t.Error("other conditions went unmentioned")
+	}
+	if !strings.Contains(out.String(), "Other programs took 31 %") {
+		t.Error("a busy machine went unmentioned")
 	}
 	if err := os.WriteFile(filepath.Join(dir, resultFile), []byte("no"), 0o600); err != nil {
 		t.Fatal(err)

@@ -15,7 +15,8 @@ import (
 type Report struct {
 	Environment measure.Environment `json:"environment"`
 	Settings    Settings            `json:"settings"`
-	AnswerBytes int                 `json:"answerBytes"` // body of an interact answer, on average
+	AnswerBytes int                 `json:"answerBytes"`    // body of an interact answer, on average
+	Foreign     float64             `json:"foreignPercent"` // of the machine's processor time, taken by others during the rounds
 	Cost        []Cost              `json:"cost"`
 	Latency     Latency             `json:"latency"`
 	Disk        DiskUse             `json:"disk"`

@@ -123,6 +123,10 @@ func (b *bench) run(ctx context.Context) (report *Report, err error) {
 	if report.Environment.Disk, err = measure.Filesystem(gateway.data); err != nil {
 		return nil, err
 	}
+	load := foreign{pids: []int{gateway.pid, bare.pid, os.Getpid()}}
+	if err := load.begin(); err != nil {
+		return nil, err
+	}
 	var saturation float64
 	for _, c := range []struct {
 		name        string
@@ -152,6 +156,9 @@ func (b *bench) run(ctx context.Context) (report *Report, err error) {
 	}
 	u.add(pairs)
 	report.Latency = newLatency(plan.Rate, pairs)
+	if report.Foreign, err = load.end(); err != nil {
+		return nil, err
+	}
 
 	if b.pprof != "" {
 		n, err := b.profile(ctx, ours, adminKey)
@@ -260,10 +267,13 @@ func settled(ctx context.Context, pid int) (time.Duration, error) {
 	return last, err
 }
 
+// profileSeconds is the least that gives a profile enough samples (100 a second and core).
+const profileSeconds = 5
+
 // profile takes a CPU profile of the gateway from its desk while it is under
 // load, in a round of its own that is not measured. It gives the events sent.
 func (b *bench) profile(ctx context.Context, s side, adminKey string) (int64, error) {
-	seconds := max(int(b.round.Seconds()), 1)
+	seconds := max(int(b.round.Seconds()), profileSeconds)
 	fmt.Fprintf(b.log, "taking a CPU profile of %d s\n", seconds)
 	type loaded struct {
 		result drive.Result
@@ -305,6 +315,39 @@ func fetchProfile(ctx context.Context, url, adminKey, file string) (err error) {
 		return fmt.Errorf("CPU profile: %w", err)
 	}
 	return nil
+}
+
+// foreign follows what the machine does besides the benchmark's own processes.
+type foreign struct {
+	pids                   []int
+	busy, total, processes time.Duration
+}
+
+func (f *foreign) begin() (err error) {
+	f.busy, f.total, f.processes, err = f.read()
+	return err
+}
+
+// end is the part of the machine's processor time, in percent, that others took
+// since begin.
+func (f *foreign) end() (float64, error) {
+	busy, total, processes, err := f.read()
+	others := (busy - f.busy) - (processes - f.processes)
+	return max(100*float64(others)/float64(max(total-f.total, 1)), 0), err
+}
+
+func (f *foreign) read() (busy, total, processes time.Duration, err error) {
+	if busy, total, err = measure.Machine(); err != nil {
+		return 0, 0, 0, err
+	}
+	for _, pid := range f.pids {
+		cpu, err := measure.CPU(pid)
+		if err != nil {
+			return 0, 0, 0, err
+		}
+		processes += cpu
+	}
+	return busy, total, processes, nil
 }
 
 // usage follows what the gateway's events cost on disk and in memory.

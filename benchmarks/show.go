@@ -28,6 +28,9 @@ func (r *Report) table(out io.Writer, before *Report) {
 	if e.Disk == "tmpfs" {
 		fmt.Fprintln(out, "The data folder is on tmpfs, where fsync costs nothing: set TMPDIR to a folder on a disk for true figures.")
 	}
+	if r.Foreign > foreignMost {
+		fmt.Fprintf(out, "Other programs took %.0f %% of the machine's processor time during the rounds: rates and latencies are worse than they would be. Run again when it is quiet.\n", r.Foreign)
+	}
 	fmt.Fprintln(out)
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintln(w, "\tmin\tmedian\tmax\tgoal\tchange\t")
@@ -50,6 +53,9 @@ func (r *Report) table(out io.Writer, before *Report) {
 	}
 	w.Flush()
 }
+
+// foreignMost is the load by others, in percent, that a run may have unremarked.
+const foreignMost = 5
 
 // conditions are the lines that say how and where the figures were taken.
 func (r *Report) conditions() []string {

@@ -71,6 +71,37 @@ func parseStat(data []byte) (time.Duration, error) {
 	return total, nil
 }
 
+// Machine is the processor time of the whole machine since its start, over all
+// cores: spent on anything (or stolen by the hypervisor), and in all.
+func Machine() (busy, total time.Duration, err error) {
+	data, err := os.ReadFile("/proc/stat")
+	if err != nil {
+		return 0, 0, fmt.Errorf("processor time of the machine: %w", err)
+	}
+	return parseMachine(data)
+}
+
+// parseMachine reads the first line of /proc/stat (proc(5)): user, nice, system,
+// idle, iowait, irq, softirq, steal; what follows is contained in user and nice.
+func parseMachine(data []byte) (busy, total time.Duration, err error) {
+	line, _, _ := strings.Cut(string(data), "\n")
+	fields := strings.Fields(line)
+	if len(fields) < 9 || fields[0] != "cpu" {
+		return 0, 0, fmt.Errorf("the first line of /proc/stat is %.100q: expected cpu and eight numbers or more", line)
+	}
+	for i, f := range fields[1:9] {
+		n, err := strconv.ParseUint(f, 10, 36) // eight of them fit a Duration
+		if err != nil {
+			return 0, 0, fmt.Errorf("the first line of /proc/stat is %.100q: expected numbers", line)
+		}
+		total += time.Duration(n) * Tick
+		if i != 3 && i != 4 {
+			busy += time.Duration(n) * Tick
+		}
+	}
+	return busy, total, nil
+}
+
 // Memory is what a process holds in RAM, in bytes: now, and at its highest.
 type Memory struct {
 	Resident uint64 `json:"resident"`

@@ -75,6 +75,18 @@ func TestParseStat(t *testing.T) {
 	}
 }
 
+func TestParseMachine(t *testing.T) {
+	busy, total, err := parseMachine([]byte("cpu  100 20 30 4000 500 6 7 8 90 10\ncpu0 1 2 3 4 5 6 7 8 9 10\n"))
+	if err != nil || busy != (100+20+30+6+7+8)*Tick || total != (100+20+30+4000+500+6+7+8)*Tick {
+		t.Errorf("busy %v, total %v, %v", busy, total, err)
+	}
+	for _, bad := range []string{"", "cpu 1 2 3", "cpu0 1 2 3 4 5 6 7 8", "cpu 1 2 3 x 5 6 7 8"} {
+		if _, _, err := parseMachine([]byte(bad)); err == nil {
+			t.Errorf("%q was read", bad)
+		}
+	}
+}
+
 func TestParseField(t *testing.T) {
 	status := []byte("Name:\tgateway\nVmHWM:\t  123456 kB\nVmRSS:\t   2048 kB\nThreads:\t9\nVmOdd:\t1 pages\nVmNone:\n")
 	for name, want := range map[string]uint64{"VmHWM": 123456 * 1024, "VmRSS": 2 << 20, "Threads": 9} {
@@ -105,6 +117,9 @@ func TestThisProcess(t *testing.T) {
 	after, err := CPU(pid)
 	if err != nil || after <= before {
 		t.Errorf("%v before and %v after 120 ms of work, error %v", before, after, err)
+	}
+	if busy, total, err := Machine(); err != nil || busy < after || total < busy {
+		t.Errorf("machine busy %v of %v, this process %v, %v", busy, total, after, err)
 	}
 	m, err := MemoryOf(pid)
 	if err != nil || m.Resident < 1<<20 || m.Peak < m.Resident {
@@ -152,6 +167,7 @@ func TestModel(t *testing.T) {
 func FuzzParsers(f *testing.F) {
 	f.Add([]byte(stat))
 	f.Add([]byte(")00 00 0 00 0000000 0000 0 0 0 0000 00 12000000000000 0"))
+	f.Add([]byte("cpu  100 20 30 4000 500 6 7 8 90 10\n"))
 	f.Add([]byte("VmRSS:\t 12 kB\n"))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		if d, err := parseStat(data); err == nil && d < 0 {
@@ -159,6 +175,9 @@ func FuzzParsers(f *testing.F) {
 		}
 		if n, err := parseField(data, "VmRSS"); err != nil && n != 0 {
 			t.Errorf("%d beside %v", n, err)
+		}
+		if busy, total, err := parseMachine(data); err == nil && (busy < 0 || total < busy) {
+			t.Errorf("busy %v of %v from %q", busy, total, data)
 		}
 		model(data)
 	})
