@@ -52,7 +52,7 @@ func (e *Env) Rule(path, text string, known []string) (*rule.Rule, rule.Faults) 
 
 // The most that a person can have of what rules walk over.
 const (
-	maxKeys        = 64   // of an affinity
+	maxKeys        = 64   // of an affinity, and purposes
 	maxSegments    = 1000 // that one could sensibly define
 	maxIdentifiers = 1000 // of a cluster (identity.md, rule 3)
 )
@@ -67,7 +67,7 @@ func newEnv(t *trait.Set) (*rule.Env, error) {
 				switch path[0] {
 				case "traits":
 					return facet.MaxTraits
-				case "affinity":
+				case "affinity", "consent":
 					return maxKeys
 				case "segments":
 					return maxSegments

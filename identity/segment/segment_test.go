@@ -1,21 +1,30 @@
 package segment
 
 import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/reuna/reuna/identity/event"
 	"github.com/reuna/reuna/identity/facet"
+	"github.com/reuna/reuna/identity/id"
 	"github.com/reuna/reuna/identity/trait"
+	"github.com/reuna/reuna/identity/trait/rule"
 )
+
+const day = 24 * time.Hour
 
 var now = time.Date(2026, 3, 4, 12, 0, 0, 0, time.UTC).UnixMilli()
 
 func traitSet(t testing.TB) *trait.Set {
 	t.Helper()
 	set, err := trait.Compile([]trait.Definition{
-		{Name: "favourite_category", Kind: "affinity", Event: "Product Viewed", By: "properties.category", HalfLife: 14 * 24 * time.Hour},
-		{Name: "orders_30d", Kind: "count", Event: "Order Completed", Window: 30 * 24 * time.Hour},
+		{Name: "orders_30d", Kind: trait.Count, Event: "Order Completed", Window: 30 * day},
+		{Name: "favourite_category", Kind: trait.Affinity, Event: "Product Viewed", By: "properties.category", HalfLife: 14 * day},
+		{Name: "favourite_author", Kind: trait.Affinity, Event: "Product Viewed", By: "properties.author", HalfLife: 14 * day},
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -23,28 +32,212 @@ func traitSet(t testing.TB) *trait.Set {
 	return set
 }
 
-func view(category string) *event.Event {
-	return &event.Event{Type: event.Track, Name: "Product Viewed", AnonymousID: "a", MessageID: category, Timestamp: now,
-		Trust: 1, Properties: event.Value(`{"category":` + string(event.Quote(category)) + `}`)}
+// reader is somebody who looked at three thrillers and ordered two.
+func reader(t testing.TB, set *trait.Set) *Subject {
+	t.Helper()
+	f := &facet.Facet{Key: facet.Key{AnonymousID: "a1"}}
+	rules := facet.Rules{Contribute: set.Contribute}
+	n := 0
+	fold := func(e event.Event, properties string) {
+		v, err := event.Check(properties)
+		if err != nil {
+			t.Fatal(err)
+		}
+		n++
+		e.AnonymousID, e.MessageID, e.Trust, e.Timestamp = "a1", fmt.Sprint(n), id.Claimed, now-int64(10-n)*1000
+		if e.Type == event.Identify {
+			e.Traits = v
+		} else {
+			e.Properties = v
+		}
+		f.Fold(&e, &rules)
+	}
+	for range 3 {
+		fold(event.Event{Type: event.Track, Name: "Product Viewed"}, `{"category":"thrillers"}`)
+	}
+	fold(event.Event{Type: event.Track, Name: "Product Viewed"}, `{"category":"travel"}`)
+	fold(event.Event{Type: event.Page, Geo: event.Geo{Country: "FI"}, Device: event.Device{Type: "desktop", OS: "Linux"},
+		Traffic: event.Traffic{Channel: "Organic Search", Source: "google"}}, `{}`)
+	fold(event.Event{Type: event.Identify}, `{"plan":"pro","age":41,"gone":null,"tags":["a","b"],"address":{"city":"Oulu"}}`)
+	for i := range 2 {
+		fold(event.Event{Type: event.Track, Name: "Order Completed"}, fmt.Sprintf(`{"order_id":"o%d","revenue":24.95,"currency":"EUR"}`, i))
+	}
+	p := facet.Join([]*facet.Facet{f})
+	return &Subject{Profile: p, Computed: set.Compute(p, now), Identifiers: []string{"anonymous_id", "email"}, Consent: map[string]bool{"analytics": true, "ads": false}, Now: now}
 }
 
-func TestSmoke(t *testing.T) {
+func TestRules(t *testing.T) {
 	set := traitSet(t)
 	env := NewEnv(set)
-	for _, text := range []string{
-		"computed.favourite_category == 'crime'", "computed.nothing > 1", "counts.pageviews >= 5", "counts.pagevews >= 5", "traits.plan == 'pro'",
-		"has(traits.plan)", "traits.?plan.orValue('') == 'pro'", "affinity['crime'] >= 2.5", "affinity.crime >= 2", "traits.exists(k, k.startsWith('x'))",
-		"traits.exists(k, traits.exists(j, j == k))", "traits.name.matches(traits.other)", "traits.name.matches('a+b')", "traits.name.contains('x')", "geo.country in ['FI', 'SE']",
-		"'x' in segments", "traits.x", "1", "true &&", "foo", "now - duration('1h') > timestamp('2026-01-01T00:00:00Z')", "now.getHours() > 8", "has(geo.city)", "consent.marketing",
-		"'email' in identifiers", "counts.revenue > 40", "traits.a[0] == 2", "traits.tags.exists(t, t == 'x')", "geo == geo", "traits == {}", "size(segments) > 2", "has(computed.favourite_category) && computed.favourite_category == 'crime' && affinity['crime'] >= 2.5",
-		"segments.exists(s, s in identifiers)", "traits.a.b.c.d == 1", "traits.email.lowerAscii() == 'x'", "reuna.geo{country: 'x'}.country == 'x'", "[geo].size() > 0", "string(traits.a + traits.b).contains('x')",
+	mobile := &event.Event{Type: event.Page, Device: event.Device{Type: "mobile"}, Geo: event.Geo{Country: "SE"}, Traffic: event.Traffic{Channel: "Email", Campaign: "spring"}}
+	internal := &event.Event{Type: event.Page, Device: event.Device{Type: "mobile"}}
+	for _, c := range []struct {
+		rule            string
+		reader, unknown bool
+	}{
+		{"traits.plan == 'pro'", true, false},
+		{"traits.age > 40 && traits.address.city == 'Oulu' && 'b' in traits.tags", true, false},
+		{"has(traits.gone)", false, false},
+		{"!has(traits.gone)", true, true},
+		{"traits.?plan.orValue('free') == 'free'", false, true},
+		{"size(traits) == 4", true, false},
+		{"traits.exists(k, k == 'gone')", false, false},
+		{"computed.orders_30d >= 2", true, false},
+		{"computed.orders_30d == 0", false, true},
+		{"computed.favourite_category == 'thrillers'", true, false},
+		{"has(computed.favourite_category) && computed.favourite_category == 'thrillers' && affinity['thrillers'] >= 2.5", true, false},
+		{"has(computed.favourite_author) || computed.favourite_author != ''", false, false},
+		{"affinity.thrillers > affinity.travel", true, false},
+		{"affinity.exists(k, affinity[k] > 2.0)", true, false},
+		{"affinity['crime'] < 1.0", false, false},
+		{"counts.events == 8 && counts.pageviews == 1 && counts.sessions == 1 && counts.orders == 2", true, false},
+		{"counts.revenue > 49.8 && counts.revenue < 50", true, false},
+		{"counts.orders == 0 && !has(counts.revenue)", false, true},
+		{"'email' in identifiers", true, false},
+		{"size(identifiers) == 0", false, true},
+		{"geo.country in ['FI', 'SE']", true, false},
+		{"geo.country == '' && !has(geo.city)", false, true},
+		{"device.type == 'desktop' && device.os == 'Linux'", true, false},
+		{"traffic.channel == 'Organic Search' && traffic.source == 'google'", true, false},
+		{"consent.analytics && !consent.ads", true, false},
+		{"consent.none", false, false},
+		{"!consent.none", false, false},
+		{"now > timestamp('2026-03-01T00:00:00Z') && now.getDayOfWeek() == 3", true, true},
+		{"size(segments) == 0", true, true},
+		{"true", true, true},
 	} {
-		r, bad := env.Rule("x", text, nil)
+		r, bad := env.Rule("when", c.rule, nil)
 		if bad != nil {
-			t.Logf("%-40s %v", text, bad)
+			t.Errorf("%s: %v", c.rule, bad)
 			continue
 		}
-		sub := &Subject{Now: now, Profile: &facet.Profile{Traits: map[string]facet.Trait{"a": {Value: "[2]"}}}}
-		t.Logf("%-40s ok %v %d", text, r.Holds(sub), r.Failures())
+		if got := r.Holds(reader(t, set)); got != c.reader {
+			t.Errorf("%s: %v for the reader", c.rule, got)
+		}
+		if got := r.Holds(&Subject{Now: now}); got != c.unknown {
+			t.Errorf("%s: %v for somebody unknown", c.rule, got)
+		}
+		if n := r.Failures(); n > 0 {
+			t.Errorf("%s: %d failures", c.rule, n)
+		}
+	}
+	for _, c := range []struct {
+		rule  string
+		event *event.Event
+		want  bool
+	}{
+		{"device.type == 'mobile' && geo.country == 'SE' && traffic.campaign == 'spring'", mobile, true},
+		{"device.type == 'mobile' && geo.country == 'FI' && traffic.source == 'google'", internal, true},
+		{"device.type == 'desktop'", nil, true},
+	} {
+		r, bad := env.Rule("when", c.rule, nil)
+		if bad != nil {
+			t.Fatal(bad)
+		}
+		sub := reader(t, set)
+		sub.Event = c.event
+		if got := r.Holds(sub); got != c.want {
+			t.Errorf("%s: %v", c.rule, got)
+		}
+	}
+}
+
+func TestMembers(t *testing.T) {
+	set := traitSet(t)
+	s, err := Compile(NewEnv(set), []Definition{
+		{"pro", "traits.plan == 'pro'"},
+		{"lost", "counts.orders == 0"},
+		{"loyal", "'pro' in segments && computed.orders_30d >= 2"},
+		{"both", "'pro' in segments && !('lost' in segments)"},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	sub := reader(t, set)
+	s.Members(sub)
+	if want := []string{"pro", "loyal", "both"}; !slices.Equal(sub.Segments, want) {
+		t.Errorf("got %v, want %v", sub.Segments, want)
+	}
+	sub.Reset()
+	sub.Now = now
+	if s.Members(sub); !slices.Equal(sub.Segments, []string{"lost"}) {
+		t.Errorf("somebody unknown: %v", sub.Segments)
+	}
+	var none *Set
+	if none.Members(sub); none.Names() != nil || none.Failures() != 0 {
+		t.Error("no set is an empty one")
+	}
+	if s.Failures() != 0 {
+		t.Errorf("%d failures", s.Failures())
+	}
+}
+
+func TestFaults(t *testing.T) {
+	env := NewEnv(traitSet(t))
+	for _, c := range []struct {
+		list   []Definition
+		path   string
+		column int
+		says   string
+	}{
+		{[]Definition{{"", "true"}}, "segments[0].name", 0, "expected a name"},
+		{[]Definition{{"a", ""}}, "segments[0].when", 0, "saw no rule"},
+		{[]Definition{{"a", "true"}, {"a", "true"}}, "segments[1].name", 0, "segments[0]"},
+		{[]Definition{{"a", "'b' in segments"}, {"b", "true"}}, "segments[0].when", 1, `no segment "b"`},
+		{[]Definition{{"a", "true"}, {"b", "true && 'c' in segments"}}, "segments[1].when", 9, "declared before it: a"},
+		{[]Definition{{"a", "computed.orders_3d > 1"}}, "segments[0].when", 9, "undefined field 'orders_3d'"},
+		{[]Definition{{"a", "computed.orders_30d == 'x'"}}, "segments[0].when", 21, "no matching overload"},
+		{[]Definition{{"a", "counts.pageveiws > 1"}}, "segments[0].when", 7, "undefined field"},
+		{[]Definition{{"a", "geo.land == 'FI'"}}, "segments[0].when", 4, "undefined field"},
+		{[]Definition{{"a", "properties.x == 1"}}, "segments[0].when", 1, "a rule here may use traits, computed"},
+		{[]Definition{{"a", "traits.plan"}}, "segments[0].when", 1, "expected a bool"},
+		{[]Definition{{"a", "segments.exists(s, s in identifiers)"}}, "segments[0].when", 1, "may cost up to"},
+		{[]Definition{{"a", "traits.exists(k, traits.exists(j, traits[j] == k))"}}, "segments[0].when", 1, "may cost up to"},
+	} {
+		_, err := Compile(env, c.list)
+		var faults rule.Faults
+		if !errors.As(err, &faults) || len(faults) != 1 || faults[0].Path != c.path || faults[0].Column != c.column || !strings.Contains(faults[0].Message, c.says) {
+			t.Errorf("%v: got %v, want %s, column %d: %s", c.list, err, c.path, c.column, c.says)
+		}
+	}
+}
+
+func FuzzRule(f *testing.F) {
+	for _, s := range []string{"computed.orders_30d >= 2 && 'pro' in segments", "has(traits.plan) || geo.country == 'FI'", "affinity['x'] > 1.0", "now.getHours() > 3 && consent.a",
+		"traits.map(k, traits[k]).size() > 1", "counts == counts", "dyn(geo) == geo", "[computed, computed].size() == 2", "device in [device]", "type(traffic) == type(geo)", "counts.?revenue.hasValue()", "'a' in segments && 'a' in identifiers"} {
+		f.Add(s)
+	}
+	set := traitSet(f)
+	env := NewEnv(set)
+	f.Fuzz(func(t *testing.T, text string) {
+		r, bad := env.Rule("p", text, []string{"pro"})
+		if (r == nil) == (len(bad) == 0) {
+			t.Fatalf("%q: rule %v, faults %v", text, r, bad)
+		}
+		if r == nil {
+			return
+		}
+		sub := reader(t, set)
+		if first := r.Holds(sub); r.Holds(sub) != first {
+			t.Fatalf("%q: two answers about one person", text)
+		}
+		r.Holds(&Subject{})
+	})
+}
+
+// BenchmarkWorst runs a rule that is as dear as may be over a person with as
+// many traits as may be.
+func BenchmarkWorst(b *testing.B) {
+	r, bad := NewEnv(nil).Rule("p", "traits.exists(k, k.startsWith('zz') || k.contains('yy'))", nil)
+	if bad != nil {
+		b.Fatal(bad)
+	}
+	p := &facet.Profile{Traits: map[string]facet.Trait{}}
+	for i := range facet.MaxTraits {
+		p.Traits[fmt.Sprintf("trait number %d", i)] = facet.Trait{Value: `"value"`}
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		r.Holds(&Subject{Profile: p})
 	}
 }

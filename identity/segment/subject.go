@@ -73,7 +73,7 @@ func (s *Subject) ResolveName(name string) (any, bool) {
 	switch name {
 	case "traits":
 		if s.traits == nil {
-			s.traits = rule.NewMap((*traits)(s))
+			s.traits = rule.NewMap((*traits)(s), facet.MaxTraits)
 		}
 		return s.traits, true
 	case "computed":
@@ -92,12 +92,12 @@ func (s *Subject) ResolveName(name string) (any, bool) {
 		return s.Traffic(), true
 	case "affinity":
 		if s.affinity == nil {
-			s.affinity = rule.NewMap((*affinity)(s))
+			s.affinity = rule.NewMap((*affinity)(s), maxKeys)
 		}
 		return s.affinity, true
 	case "consent":
 		if s.consent == nil {
-			s.consent = rule.NewMap((*consent)(s))
+			s.consent = rule.NewMap((*consent)(s), maxKeys)
 		}
 		return s.consent, true
 	case "now":

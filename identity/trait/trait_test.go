@@ -337,3 +337,31 @@ func BenchmarkContribute(b *testing.B) {
 		})
 	}
 }
+
+func FuzzContribute(f *testing.F) {
+	f.Add("properties.a.b", `{"a":{"b":"c"}}`)
+	f.Add("context.geo.country", `{}`)
+	f.Add("context.device", `{"geo":1}`)
+	f.Add("traits.x", `{"x":["a",1,true,null]}`)
+	f.Add("traits..", `[]`)
+	f.Fuzz(func(t *testing.T, by, text string) {
+		s, err := Compile([]Definition{{Name: "x", Kind: Affinity, By: by, HalfLife: day}})
+		if err != nil {
+			return
+		}
+		v, err := event.Check(text)
+		if err != nil {
+			return
+		}
+		e := event.Event{Type: event.Track, Timestamp: now, Properties: v, Context: v, Traits: v, Geo: event.Geo{Country: "FI"}}
+		n := 0
+		s.Contribute(&e, func(spec facet.SeriesSpec, key string, by int64) {
+			if n++; key == "" || len(key) > maxKeyBytes || by != 1 || spec != s.defs[0].series {
+				t.Fatalf("%q, %d in %+v", key, by, spec)
+			}
+		})
+		if n > maxKeys {
+			t.Fatalf("%d keys of one event", n)
+		}
+	})
+}

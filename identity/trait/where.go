@@ -24,6 +24,9 @@ func newEnv() (*rule.Env, error) {
 	}})
 }
 
+// maxMembers is how many properties of an event a rule can walk over.
+const maxMembers = 1000
+
 // eventVars are the names of a `where`, resolved from an event when asked for.
 type eventVars struct {
 	e          *event.Event
@@ -56,12 +59,12 @@ func (v *eventVars) ResolveName(name string) (any, bool) {
 		return types.Timestamp{Time: time.UnixMilli(v.e.Timestamp).UTC()}, true
 	case "properties":
 		if v.properties == nil {
-			v.properties = rule.NewMap(properties{v.e})
+			v.properties = rule.NewMap(properties{v.e}, maxMembers)
 		}
 		return v.properties, true
 	case "context":
 		if v.context == nil {
-			v.context = rule.NewMap(context{v.e})
+			v.context = rule.NewMap(context{v.e}, maxMembers)
 		}
 		return v.context, true
 	}

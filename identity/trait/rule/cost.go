@@ -5,12 +5,13 @@ import (
 	"github.com/google/cel-go/common/types"
 )
 
-// Sizes of what a rule meets, as upper bounds for telling its cost beforehand.
-// Texts longer than this are rare (an event has 32 KiB by default), and the
-// meter stops the rule that meets one.
+// Sizes that a rule's cost is told from. Lists and maps that are longer are an
+// error to the rule that walks over one; texts may be longer (an event has 32
+// KiB by default), since no rule can do worse with them than read them.
 const (
 	textSize = 2048
-	listSize = 256
+	maxItems = 1000 // of a list or an object in JSON
+	madeSize = 8192 // of a list that the rule itself makes of others
 )
 
 type estimator struct {
@@ -19,16 +20,19 @@ type estimator struct {
 
 // EstimateSize implements checker.CostEstimator.
 func (e *estimator) EstimateSize(n checker.AstNode) *checker.SizeEstimate {
-	if e.size != nil {
-		if most := e.size(n.Path()); most > 0 {
+	path := n.Path()
+	if e.size != nil && len(path) > 0 {
+		if most := e.size(path); most > 0 {
 			return &checker.SizeEstimate{Max: most}
 		}
 	}
-	switch n.Type().Kind() {
-	case types.ListKind, types.MapKind:
-		return &checker.SizeEstimate{Max: listSize}
+	switch kind := n.Type().Kind(); {
+	case kind != types.ListKind && kind != types.MapKind: // of any kind, if it is of any type
+		return &checker.SizeEstimate{Max: textSize}
+	case len(path) == 0:
+		return &checker.SizeEstimate{Max: madeSize}
 	}
-	return &checker.SizeEstimate{Max: textSize}
+	return &checker.SizeEstimate{Max: maxItems}
 }
 
 // EstimateCallCost implements checker.CostEstimator: CEL's own figures.

@@ -20,13 +20,14 @@ const (
 	maxText  = 4096 // bytes
 	maxDepth = 40   // levels of nesting
 
-	// MaxCost is the worst case above which a rule is refused: around a
-	// millisecond of one core.
+	// MaxCost is the worst case above which a rule is refused: a few
+	// milliseconds of one core, for somebody with everything that limits allow.
+	//
+	// It is told before the first evaluation, from the sizes in cost.go, and
+	// those sizes are held when a rule runs (Map, FromJSON). CEL's own meter is
+	// not used: its bookkeeping grows with the square of a loop's length, so it
+	// would cost a hundred times what it guards.
 	MaxCost = 100_000
-
-	// freeCost is the worst case up to which a rule runs without the meter,
-	// which would cost more than the rule itself.
-	freeCost = 2_000
 )
 
 // Var is a name that rules may use.
@@ -117,11 +118,7 @@ func (e *Env) Compile(path, text string, checks ...Check) (*Rule, Faults) {
 	if len(r.faults) > 0 {
 		return nil, r.faults
 	}
-	opts := []cel.ProgramOption{cel.EvalOptions(cel.OptOptimize)}
-	if cost.Max > freeCost {
-		opts = append(opts, cel.CostLimit(MaxCost))
-	}
-	program, err := e.cel.Program(tree, opts...)
+	program, err := e.cel.Program(tree, cel.EvalOptions(cel.OptOptimize))
 	if err != nil {
 		return nil, Faults{{Path: path, Message: fmt.Sprintf("cannot be made to run: %v", err)}}
 	}
@@ -171,7 +168,7 @@ func (r *Rule) Holds(vars cel.Activation) bool {
 }
 
 // Failures is how often the rule failed for another reason than a missing key:
-// a trait of another type than the rule expects, or the cost limit.
+// a trait of another type than the rule expects, or larger than rules read.
 func (r *Rule) Failures() uint64 { return r.failures.Load() }
 
 // isMissing tells the errors of absent keys and items. The rule engine keeps

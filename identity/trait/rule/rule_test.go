@@ -1,6 +1,7 @@
 package rule
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -199,27 +200,42 @@ func TestFaultText(t *testing.T) {
 }
 
 // endless is a map that is larger than any estimate.
-type endless struct{}
+type endless struct{ list event.Value }
 
-func (endless) Find(string) (ref.Val, bool) { return nil, false }
+func (e endless) Find(key string) (ref.Val, bool) {
+	if key == "list" {
+		return FromJSON(e.list), true
+	}
+	return types.String("v"), true
+}
+
 func (endless) All() map[string]any {
 	m := map[string]any{}
-	for i := range 100_000 {
-		m[strings.Repeat("k", 1+i%50)+string(event.Quote(string(rune(i))))] = "v"
+	for i := range maxItems + 1 {
+		m[fmt.Sprint(i)] = "v"
 	}
 	return m
 }
 
-func TestTheMeterStopsWhatTheEstimateMissed(t *testing.T) {
-	r, bad := testEnv(t).Compile("rule", "o.exists(k, o[k] == 'nobody' || k.contains('zzz'))")
+func TestWhatIsLargerThanTheEstimateFails(t *testing.T) {
+	env := testEnv(t)
+	list := "[" + strings.TrimSuffix(strings.Repeat("1,", maxItems+1), ",") + "]"
+	for _, text := range []string{"o.exists(k, k == 'x')", "o.all(k, k != 'x')", "size(o) == 0", "o == {}", "o == o", "o.list.exists(x, true)", "1 in o.list"} {
+		r, bad := env.Compile("rule", text)
+		if bad != nil {
+			t.Fatalf("%s: %v", text, bad)
+		}
+		if got := r.Holds(vars{"o": NewMap(endless{event.Value(list)}, 1000)}); got || r.Failures() != 1 {
+			t.Errorf("%s: %v with %d failures, want false with one", text, got, r.Failures())
+		}
+	}
+	// Looking keys up is no walk.
+	r, bad := env.Compile("rule", strings.TrimSuffix(strings.Repeat("o.k == 'v' && ", 3*manyFinds), "&& "))
 	if bad != nil {
 		t.Fatal(bad)
 	}
-	if r.Holds(vars{"o": NewMap(endless{})}) {
-		t.Error("the rule holds")
-	}
-	if r.Failures() != 1 {
-		t.Errorf("%d failures, want the cost limit's", r.Failures())
+	if !r.Holds(vars{"o": NewMap(endless{}, 1000)}) || r.Failures() != 0 {
+		t.Error("a key of a large map is not found")
 	}
 }
 

@@ -12,7 +12,8 @@ import (
 )
 
 // FromJSON is a JSON value as CEL sees it: numbers are doubles, objects are
-// maps whose members are read when a rule asks for them. nil when v is absent.
+// maps whose members are read when a rule asks for them. A list of more than
+// 1,000 items is an error. nil when v is absent.
 func FromJSON(v event.Value) ref.Val {
 	switch v.Kind() {
 	case event.Null:
@@ -26,10 +27,13 @@ func FromJSON(v event.Value) ref.Val {
 		return types.String(v.Text())
 	case event.Array:
 		items := []ref.Val{}
-		v.Items(func(m event.Value) bool { items = append(items, FromJSON(m)); return true })
+		v.Items(func(m event.Value) bool { items = append(items, FromJSON(m)); return len(items) <= maxItems })
+		if len(items) > maxItems {
+			return types.NewErr("a list has more than %d items", maxItems)
+		}
 		return types.NewRefValList(types.DefaultTypeAdapter, items)
 	case event.Object:
-		return NewMap(object(v))
+		return NewMap(object(v), maxItems)
 	}
 	return nil
 }
@@ -56,25 +60,45 @@ type Source interface {
 // so that a rule pays for what it reads. It is for one goroutine.
 type Map struct {
 	source Source
+	most   int
+	finds  int
 	all    traits.Mapper
+	large  bool
 }
 
-// NewMap makes a map of what source holds.
-func NewMap(source Source) *Map { return &Map{source: source} }
+// NewMap makes a map of what source holds. With more than most entries it
+// still finds them, but a rule that walks over it fails.
+func NewMap(source Source, most int) *Map { return &Map{source: source, most: most} }
 
+// whole is the map with every entry decoded, or an empty one where there are
+// too many.
 func (m *Map) whole() traits.Mapper {
 	if m.all == nil {
-		m.all = types.NewStringInterfaceMap(types.DefaultTypeAdapter, m.source.All())
+		all := m.source.All()
+		if len(all) > m.most {
+			m.large, all = true, nil
+		}
+		m.all = types.NewStringInterfaceMap(types.DefaultTypeAdapter, all)
 	}
 	return m.all
 }
 
+// manyFinds is how often entries are looked up one by one, each time reading
+// the source, before it pays to decode them all.
+const manyFinds = 16
+
 // Find implements traits.Mapper.
 func (m *Map) Find(key ref.Val) (ref.Val, bool) {
-	if s, ok := key.(types.String); ok {
-		return m.source.Find(string(s))
+	s, ok := key.(types.String)
+	if !ok {
+		return nil, false // no other key can be in it
 	}
-	return nil, false // no other key can be in it
+	if m.finds++; m.finds > manyFinds {
+		if all := m.whole(); !m.large {
+			return all.Find(key)
+		}
+	}
+	return m.source.Find(string(s))
 }
 
 // Get implements traits.Indexer.
@@ -92,17 +116,53 @@ func (m *Map) Contains(key ref.Val) ref.Val {
 }
 
 // Iterator implements traits.Iterable.
-func (m *Map) Iterator() traits.Iterator { return m.whole().Iterator() }
+func (m *Map) Iterator() traits.Iterator {
+	all := m.whole()
+	if m.large {
+		return &tooLarge{err: m.fault()}
+	}
+	return all.Iterator()
+}
+
+func (m *Map) fault() ref.Val { return types.NewErr("a map has more than %d entries", m.most) }
+
+// tooLarge is walked over once and gives an error, which fails the rule.
+type tooLarge struct {
+	traits.Iterator
+	err  ref.Val
+	done bool
+}
+
+// HasNext implements traits.Iterator.
+func (t *tooLarge) HasNext() ref.Val { return types.Bool(!t.done) }
+
+// Next implements traits.Iterator.
+func (t *tooLarge) Next() ref.Val {
+	t.done = true
+	return t.err
+}
 
 // Size implements traits.Sizer.
-func (m *Map) Size() ref.Val { return m.whole().Size() }
+func (m *Map) Size() ref.Val {
+	all := m.whole()
+	if m.large {
+		return m.fault()
+	}
+	return all.Size()
+}
 
 // Equal implements ref.Val.
 func (m *Map) Equal(other ref.Val) ref.Val {
-	if o, ok := other.(*Map); ok {
-		other = o.whole()
+	all := m.whole()
+	if m.large {
+		return m.fault()
 	}
-	return m.whole().Equal(other)
+	if o, ok := other.(*Map); ok {
+		if other = o.whole(); o.large {
+			return o.fault()
+		}
+	}
+	return all.Equal(other)
 }
 
 // ConvertToNative implements ref.Val.
