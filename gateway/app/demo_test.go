@@ -140,5 +140,9 @@ func login(t *testing.T, ctx context.Context, demo string) {
 	t.Helper()
 	open(t, ctx, demo+"login")
 	value[bool](t, ctx, `(() => { document.querySelector("#name").value = "Aino"; document.querySelector("form[data-login]").requestSubmit(); return true })()`)
-	until(t, ctx, `window.reuna && reuna.profile && reuna.profile() && reuna.profile().known === true`)
+	// The shop leads to its front page once the token was taken.
+	if err := chromedp.Do(ctx, chromedp.WaitVisible(chromedp.CSS(`[data-reuna-slot="hero"]`))); err != nil {
+		t.Fatal(err)
+	}
+	until(t, ctx, `reuna.profile && reuna.profile() && reuna.profile().known === true`)
 }

@@ -249,7 +249,7 @@ func TestServersAreBelieved(t *testing.T) {
 		t.Errorf("person %v", p)
 	}
 	_, q := g.desk("quarantine")
-	list, _ := q["quarantine"].([]any)
+	list, _ := q["refused"].([]any)
 	if len(list) != 1 || at(list[0], "code") != "missing_field" || !strings.Contains(fmt.Sprint(list[0]), "s3") {
 		t.Errorf("quarantine %v", q)
 	}
