@@ -33,6 +33,7 @@ type desk struct {
 	store *people.Store
 	base  string // http://127.0.0.1:port
 	log   *lockedBuffer
+	doc   *document
 
 	mu  sync.Mutex
 	now time.Time
@@ -87,7 +88,7 @@ func openStore(t *testing.T) *people.Store {
 // newDesk opens a desk; change may change its options.
 func newDesk(t *testing.T, change func(*admin.Options)) *desk {
 	t.Helper()
-	d := &desk{T: t, store: openStore(t), log: &lockedBuffer{}, now: time.Date(2024, 5, 1, 12, 0, 0, 0, time.UTC)}
+	d := &desk{T: t, store: openStore(t), log: &lockedBuffer{}, doc: readDocument(t), now: time.Date(2024, 5, 1, 12, 0, 0, 0, time.UTC)}
 	o := admin.Options{
 		Keys: []string{"another-admin-key-9876543210", key}, People: d.store, Version: "1.2.3", Now: d.clock,
 		Logger: slog.New(slog.NewTextHandler(d.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
@@ -145,6 +146,7 @@ type answer struct {
 	body   string
 }
 
+// do sends a request. Every answer of a route is held against the document.
 func (d *desk) do(a ask) answer {
 	d.Helper()
 	req, err := http.NewRequest(a.method, d.base, nil)
@@ -175,6 +177,9 @@ func (d *desk) do(a ask) answer {
 	body, err := io.ReadAll(res.Body)
 	if err != nil {
 		d.Fatalf("%+v: %v", a, err)
+	}
+	if a.method == "" || a.method == "GET" {
+		d.doc.check(d.T, req.URL.Opaque, res.StatusCode, res.Header.Get("Content-Type"), string(body))
 	}
 	return answer{d.T, res.StatusCode, res.Header, string(body)}
 }

@@ -12,9 +12,6 @@ type route struct {
 	serve func(*call) *failure
 }
 
-// none is the parameters of a route that takes none.
-func none() []string { return []string{} }
-
 // routes is the desk's whole table; the OpenAPI document describes the same.
 func routes() []route {
 	return []route{

@@ -1,0 +1,128 @@
+package admin
+
+import (
+	"fmt"
+	"net/netip"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/reuna/reuna/identity/id"
+	"github.com/reuna/reuna/storage/people"
+)
+
+// FuzzSubject: whatever stands in a path, the answer is a refusal or a subject
+// in its final form, which read again is itself.
+func FuzzSubject(f *testing.F) {
+	types := id.Default()
+	for _, s := range []string{"user_id:u1", "email:A%40x.fi", "person:p_aaaaaaaaaaaaaaaaaaaaaaaaaa", "user_id:%", "user_id:%00", "phone:+358401234567", "user_id:null", ":", "user_id:a%2Fb", "user_id:\xff"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, raw string) {
+		x, failed := parseSubject(raw, types)
+		if failed != nil {
+			if failed.status != 400 && failed.status != 404 || failed.code == "" || failed.message == "" || len(failed.message) > 1000 {
+				t.Errorf("%+v", failed)
+			}
+			return
+		}
+		again := "person:" + x.name
+		if x.name == "" {
+			again = x.id.Type + ":" + url.PathEscape(x.id.Value)
+		}
+		if y, failed := parseSubject(again, types); failed != nil || y != x {
+			t.Errorf("%+v, again %+v, %+v", x, y, failed)
+		}
+	})
+}
+
+// FuzzCursor: a cursor that is taken is one that was given.
+func FuzzCursor(f *testing.F) {
+	for _, p := range []people.Place{{}, {Time: 1, Seq: 1}, {Time: -1, Seq: 1 << 63}} {
+		f.Add(cursor(p))
+	}
+	f.Add("AAAA")
+	f.Fuzz(func(t *testing.T, s string) {
+		p, err := parseCursor(s)
+		if err == nil && cursor(p) != s && p != (people.Place{}) {
+			t.Errorf("%q is read as %v, which is written %q", s, p, cursor(p))
+		}
+	})
+}
+
+// FuzzHostName: a name that is taken holds nothing but a name, and is stable.
+func FuzzHostName(f *testing.F) {
+	for _, s := range []string{"", "localhost:8081", "[::1]:1", "[::1%25lo]", "EXAMPLE.", "a:b", "[", "127.0.0.1"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		name, ok := hostName(s)
+		if !ok || name == "" {
+			return
+		}
+		if strings.ContainsAny(name, " \t\r\n/\\@\"'<>$`") || name != strings.ToLower(name) {
+			t.Errorf("%q is %q", s, name)
+		}
+		again := name
+		if a, err := netip.ParseAddr(name); err == nil && a.Is6() {
+			again = "[" + name + "]"
+		}
+		if n, ok := hostName(again); strings.HasSuffix(name, ".") == false && (!ok || n != name) {
+			t.Errorf("%q is %q, again %q", s, name, n)
+		}
+	})
+}
+
+// FuzzMatch: at most one route takes a path, and a variable part never holds a
+// slash.
+func FuzzMatch(f *testing.F) {
+	table := routes()
+	for _, r := range table {
+		f.Add(r.path)
+	}
+	f.Fuzz(func(t *testing.T, path string) {
+		n := 0
+		for i := range table {
+			if _, ok := table[i].matches(path); ok {
+				n++
+			}
+		}
+		r, param := match(table, []byte(path))
+		if n > 1 || (r == nil) != (n == 0) || strings.Contains(param, "/") {
+			t.Errorf("%q: %d routes, parameter %q", path, n, param)
+		}
+	})
+}
+
+// TestThrottleIsBounded: however many addresses guess, memory does not grow, a
+// /64 counts as one host, and who was locked out last stays so the longest.
+func TestThrottleIsBounded(t *testing.T) {
+	h := newThrottle()
+	now := time.Unix(1_700_000_000, 0)
+	for i := range 3 * maxAddresses {
+		h.judge(netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)}), false, now.Add(time.Duration(i)))
+		if len(h.seen) > maxAddresses {
+			t.Fatalf("%d addresses are kept", len(h.seen))
+		}
+	}
+	now = now.Add(time.Second)
+	for i := range maxFailures {
+		h.judge(netip.MustParseAddr(fmt.Sprintf("2001:db8::%x", i+1)), false, now)
+	}
+	if left, _ := h.judge(netip.MustParseAddr("2001:db8::ffff"), true, now); left != lockOut {
+		t.Errorf("a neighbour in the /64 has %v left", left)
+	}
+	if left, _ := h.judge(netip.MustParseAddr("2001:db8:0:1::1"), true, now); left != 0 {
+		t.Errorf("the next /64 has %v left", left)
+	}
+}
+
+func TestAmounts(t *testing.T) {
+	for micros, want := range map[int64]string{0: "0", 1: "0.000001", -1: "-0.000001", 49_900_000: "49.9", 1_000_000: "1", -2_500_000: "-2.5",
+		1<<63 - 1: "9223372036854.775807", -1 << 63: "-9223372036854.775808"} {
+		if got := amount(micros); string(got) != want {
+			t.Errorf("%d is %s, want %s", micros, got, want)
+		}
+	}
+}

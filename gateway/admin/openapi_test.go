@@ -1,0 +1,221 @@
+package admin_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/goccy/go-yaml"
+
+	"github.com/reuna/reuna/gateway/admin"
+)
+
+// document is the OpenAPI document with what a check needs of it.
+type document struct {
+	root map[string]any
+}
+
+func readDocument(t *testing.T) *document {
+	t.Helper()
+	d := &document{}
+	if err := yaml.Unmarshal(admin.Document(), &d.root); err != nil {
+		t.Fatal(err)
+	}
+	return d
+}
+
+// at walks down the document; references are followed.
+func (d *document) at(v any, keys ...string) any {
+	for _, k := range keys {
+		m, _ := d.follow(v).(map[string]any)
+		v = m[k]
+	}
+	return d.follow(v)
+}
+
+func (d *document) follow(v any) any {
+	m, ok := v.(map[string]any)
+	if !ok {
+		return v
+	}
+	ref, ok := m["$ref"].(string)
+	if !ok {
+		return v
+	}
+	target := d.at(d.root, strings.Split(strings.TrimPrefix(ref, "#/"), "/")...)
+	if target == nil {
+		panic("the document refers to nothing: " + ref)
+	}
+	return target
+}
+
+// faults tells how v breaks a schema: the keywords that the document uses.
+// Members that the schema does not name are faults, so that nothing is answered
+// which is not written down.
+func (d *document) faults(schema, v any, where string) (list []string) {
+	s, _ := d.follow(schema).(map[string]any)
+	fault := func(format string, args ...any) { list = append(list, where+": "+fmt.Sprintf(format, args...)) }
+	if c, ok := s["const"]; ok && c != v {
+		fault("is %v, not %v", v, c)
+	}
+	if e, ok := s["enum"].([]any); ok && !slices.Contains(e, v) {
+		fault("is %v, none of %v", v, e)
+	}
+	all, _ := s["allOf"].([]any)
+	switch x := v.(type) {
+	case map[string]any:
+		properties := map[string]any{}
+		for _, part := range append(all, s) {
+			p, _ := d.follow(part).(map[string]any)
+			for name, q := range mapOf(p["properties"]) {
+				properties[name] = q
+			}
+			required, _ := p["required"].([]any)
+			for _, name := range required {
+				if _, ok := x[name.(string)]; !ok {
+					fault("lacks %v", name)
+				}
+			}
+		}
+		for name, member := range x {
+			q, named := properties[name]
+			switch {
+			case named:
+				list = append(list, d.faults(q, member, where+"."+name)...)
+			case s["additionalProperties"] == true || len(properties) == 0 && s["additionalProperties"] == nil:
+			case s["additionalProperties"] != nil:
+				list = append(list, d.faults(s["additionalProperties"], member, where+"."+name)...)
+			default:
+				fault("has %s, which is not written down", name)
+			}
+		}
+	case []any:
+		for i, item := range x {
+			list = append(list, d.faults(s["items"], item, fmt.Sprintf("%s[%d]", where, i))...)
+		}
+	case string:
+		if p, ok := s["pattern"].(string); ok && !regexp.MustCompile(p).MatchString(x) {
+			fault("%q does not match %s", x, p)
+		}
+		if s["format"] == "date-time" && !regexp.MustCompile(`^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$`).MatchString(x) {
+			fault("%q is no time", x)
+		}
+	}
+	if want, ok := s["type"].(string); ok {
+		if got := kindOf(v); got != want && (want != "number" || got != "integer") {
+			fault("is %s, want %s", got, want)
+		}
+	}
+	return list
+}
+
+func mapOf(v any) map[string]any {
+	m, _ := v.(map[string]any)
+	return m
+}
+
+func kindOf(v any) string {
+	switch x := v.(type) {
+	case map[string]any:
+		return "object"
+	case []any:
+		return "array"
+	case string:
+		return "string"
+	case bool:
+		return "boolean"
+	case float64:
+		if x == float64(int64(x)) {
+			return "integer"
+		}
+		return "number"
+	}
+	return "null"
+}
+
+// check holds an answer of a route against the document: its status and content
+// type must be listed for the path, and its body must be as the schema says.
+func (d *document) check(t *testing.T, sent string, status int, contentType, body string) {
+	t.Helper()
+	path := admin.Match(sent)
+	if path == "" {
+		return
+	}
+	answer := mapOf(d.at(d.root, "paths", path, "get", "responses", fmt.Sprint(status)))
+	if answer == nil {
+		t.Errorf("%s answers %d, which is not written down", path, status)
+		return
+	}
+	kind, _, _ := strings.Cut(contentType, ";")
+	media := mapOf(d.at(answer, "content", kind))
+	if media == nil {
+		t.Errorf("%s answers %d with %s, which is not written down", path, status, contentType)
+		return
+	}
+	if kind != "application/json" {
+		return
+	}
+	var v any
+	if err := json.Unmarshal([]byte(body), &v); err != nil {
+		t.Errorf("%s: %v", path, err)
+	}
+	for _, f := range d.faults(media["schema"], v, path) {
+		t.Error(f)
+	}
+}
+
+// TestDocumentAndTableAgree: every route is in the document with its parameters
+// and whether it needs a key, and nothing else is.
+func TestDocumentAndTableAgree(t *testing.T) {
+	d := readDocument(t)
+	paths := mapOf(d.root["paths"])
+	for _, r := range admin.Table() {
+		op := mapOf(d.at(paths, r.Path, "get"))
+		if op == nil {
+			t.Errorf("%s is served and not in the document", r.Path)
+			continue
+		}
+		delete(paths, r.Path)
+		if _, open := op["security"]; open != r.Open {
+			t.Errorf("%s: open is %v in the table and %v in the document", r.Path, r.Open, open)
+		}
+		var query, variable []string
+		parameters, _ := op["parameters"].([]any)
+		for _, p := range parameters {
+			m := mapOf(d.follow(p))
+			switch m["in"] {
+			case "query":
+				query = append(query, m["name"].(string))
+			case "path":
+				variable = append(variable, m["name"].(string))
+			}
+		}
+		if r.Query != nil {
+			slices.Sort(query)
+			if want := slices.Sorted(slices.Values(r.Query)); !slices.Equal(query, want) {
+				t.Errorf("%s: the table has parameters %v, the document %v", r.Path, want, query)
+			}
+		}
+		_, rest, has := strings.Cut(r.Path, "{")
+		name, _, _ := strings.Cut(rest, "}")
+		if has != (len(variable) == 1) || has && variable[0] != name {
+			t.Errorf("%s: the document has path parameters %v", r.Path, variable)
+		}
+		for _, status := range []string{"200", "403"} {
+			if d.at(op, "responses", status) == nil {
+				t.Errorf("%s: no %s in the document", r.Path, status)
+			}
+		}
+		for _, status := range []string{"401", "429"} {
+			if (d.at(op, "responses", status) == nil) != r.Open {
+				t.Errorf("%s: %s in the document", r.Path, status)
+			}
+		}
+	}
+	for path := range paths {
+		t.Errorf("%s is in the document and not served", path)
+	}
+}
