@@ -150,7 +150,13 @@ func asciiLower(b []byte) string {
 // than the limit and one step.
 func (c *call) decompress(encoding string, body []byte, most int) ([]byte, *failure) {
 	d := <-c.s.decoders
-	defer func() { c.s.decoders <- d }()
+	whole := false
+	defer func() {
+		if !whole { // after a panic, nobody knows what state it is in
+			d = new(decoder)
+		}
+		c.s.decoders <- d
+	}()
 	r, err := d.open(encoding, body)
 	if r == nil && err == nil {
 		return nil, fail(415, "content_encoding", fmt.Sprintf("the Content-Encoding is %q; expected one of gzip, br, zstd, deflate, once", encoding))
@@ -163,11 +169,11 @@ func (c *call) decompress(encoding string, body []byte, most int) ([]byte, *fail
 		var n int
 		n, err = r.Read(out[len(out):cap(out)])
 		if out = out[:len(out)+n]; len(out) > most {
-			c.scratch = out[:0]
+			c.scratch, whole = out[:0], true
 			return nil, tooLarge(-1, most)
 		}
 	}
-	c.scratch = out[:0]
+	c.scratch, whole = out[:0], true
 	if err == io.EOF && d.src.Len() > 0 {
 		err = errors.New("there is more data behind its end")
 	}

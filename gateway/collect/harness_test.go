@@ -165,6 +165,12 @@ func start(t *testing.T, change ...func(*Options)) *world {
 	})
 	w.addr = ln.Addr().String()
 	w.url = "http://" + w.addr
+	// An answer shows that Serve is under way: a Shutdown before that is lost on
+	// fasthttp, and the test would wait for ever.
+	w.send("GET", "/healthz", "")
+	w.counts.mu.Lock()
+	defer w.counts.mu.Unlock()
+	w.counts.seen = nil
 	return w
 }
 

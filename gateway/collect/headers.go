@@ -70,8 +70,8 @@ func (h *head) read(raw []byte) (fault string) {
 	return ""
 }
 
-// take keeps one header. It gives the name of one that must stand once and
-// stands twice.
+// take keeps one header. It gives the name of one that must stand once, since
+// who may do what hangs on it, and stands twice.
 func (h *head) take(name, value []byte) (twice string) {
 	is := func(s string) bool { return equalFold(name, s) }
 	var to *[]byte
@@ -158,11 +158,16 @@ func (h *head) take(name, value []byte) (twice string) {
 	if to == nil {
 		return ""
 	}
-	if *to != nil {
+	if *to == nil {
+		*to = value
+		return ""
+	}
+	switch to {
+	case &h.host, &h.origin, &h.authorization, &h.writeKey, &h.contentType, &h.contentEncoding, &h.secFetchSite:
+		// Two parties could each believe another one of them.
 		return string(name)
 	}
-	*to = value
-	return ""
+	return "" // the first one counts
 }
 
 // forward joins X-Forwarded-For lines in their order (RFC 9110, section 5.3).

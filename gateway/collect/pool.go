@@ -7,8 +7,6 @@ import (
 	"unsafe"
 
 	"github.com/valyala/fasthttp"
-
-	"github.com/reuna/reuna/identity/event"
 )
 
 // call is one request on its way through the server. It comes from a pool and
@@ -27,6 +25,8 @@ type call struct {
 	peer   netip.Addr // of the connection
 	direct bool       // nothing was forwarded
 	https  bool       // as the browser sees it
+
+	figures bool // the body is what analytics-next tells about itself, without a key
 
 	owned   []byte // what the request's strings point into; never reused
 	scratch []byte // a decoded body
@@ -133,58 +133,4 @@ func (c *call) keep(b []byte) string {
 	n := len(c.owned)
 	c.owned = append(c.owned, b...)
 	return view(c.owned[n:])
-}
-
-// read takes the body of a POST: its events, whose they are, and whether the
-// sender may speak for that site.
-func (c *call) read() *failure {
-	body, f := c.body()
-	if f != nil {
-		return f
-	}
-	inBody := ""
-	text := c.own(body)
-	if text == "" {
-		if !c.route.personal || c.route.kind == interact {
-			return badRequest("body_empty", "the body is empty; expected JSON")
-		}
-	} else if f = c.parse(text); f != nil {
-		return f
-	} else {
-		inBody = c.req.Batch.WriteKey
-	}
-	if c.route.kind == metrics && inBody == "" && len(c.head.writeKey)+len(c.head.authorization) == 0 && event.Value(text).Get("series").Kind() == event.Array {
-		return nil // analytics-next's figures about itself, which carry no key
-	}
-	if f = c.authenticate(inBody); f != nil {
-		return f
-	}
-	if f = c.checkOrigin(); f != nil {
-		return f
-	}
-	return c.admitKey()
-}
-
-func (c *call) parse(text string) *failure {
-	l := &c.s.o.Limits
-	err := event.Parse(&c.req.Batch, text, event.ParseOptions{
-		Type:       c.route.typ,
-		Limits:     event.Limits{EventBytes: l.EventBytes, BatchEvents: l.BatchEvents, Depth: l.Depth},
-		ReceivedAt: c.req.ReceivedAt,
-		Retried:    isRetry(c.head.retryCount) || isRetry(c.head.retryAttempt),
-	})
-	if err != nil {
-		return parseFailure(err)
-	}
-	return nil
-}
-
-// isRetry reads a retry counter: anything but nothing and zero.
-func isRetry(count []byte) bool {
-	for _, b := range count {
-		if b != '0' {
-			return true
-		}
-	}
-	return false
 }

@@ -356,3 +356,27 @@ func TestHeadersAreHandedOn(t *testing.T) {
 		t.Errorf("%+v", q.Batch)
 	}
 }
+
+// Headers that decide who may do what must stand once; of the others the first counts.
+func TestHeadersTwice(t *testing.T) {
+	w := start(t)
+	for _, h := range []string{"Origin: https://shop.example", "X-Write-Key: wk_shop", basic("wk_shop"), "Content-Type: text/plain", "Sec-Fetch-Site: cross-site"} {
+		w.want(w.post("/v1/track", trackBody, h, h), 400, "bad_request")
+	}
+	w.want(w.post("/v1/track", trackBody, "Sec-CH-UA: a", "Sec-CH-UA: b"), 200, "")
+	if q := w.intake.last(t, 1); q.Hints.Brands != "a" {
+		t.Errorf("%+v", q.Hints)
+	}
+}
+
+func TestPanicsWhileReadingAreContained(t *testing.T) {
+	w := start(t)
+	c := &call{s: w.server, route: &route{name: "track"}}
+	f := c.contain(func(*call) *failure { panic("in a parser") })
+	if f == nil || f.status != 500 || strings.Contains(f.message, "parser") {
+		t.Errorf("%+v", f)
+	}
+	if !strings.Contains(w.logs.String(), "in a parser") {
+		t.Error("the log does not say why")
+	}
+}

@@ -4,7 +4,7 @@
 // its Intake.
 //
 // A request goes through Handle from top to bottom: headers (headers.go), route
-// (routes.go), rate (limits.go), body (decode.go), key and origin (sites.go,
+// (routes.go), rate (limits.go), body (request.go, decode.go), key and origin (sites.go,
 // cors.go), visitor (cookie.go), Intake, answer (answer.go).
 package collect
 
