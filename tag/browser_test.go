@@ -33,7 +33,7 @@ func TestStubQueueIsReplayedWithItsOwnTimes(t *testing.T) {
 		t.Fatalf("messages: %s", got)
 	}
 	b := all[0]
-	if b.WriteKey != "wk_test" || b.Token != "signed" || b.Context.Library.Name != "reuna.js" || b.Context.PageViewID == "" || b.Context.Page.Path != "/" {
+	if b.WriteKey != "wk_test" || b.Token != "signed" || b.Context.Library.Name != "reuna.js" || b.Context.PageViewID == "" || b.Context.Page.Path != "/" || len(b.Context.UserAgentData.Brands) == 0 || b.Context.Screen["width"] == 0 || b.Context.Locale == "" {
 		t.Errorf("batch: %s", b.Raw)
 	}
 	if !strings.HasPrefix(b.ContentType, "text/plain") {
@@ -84,25 +84,78 @@ func TestProfileComesInTheSameRoundTrip(t *testing.T) {
 }
 
 func TestRoutesOfASinglePageSite(t *testing.T) {
+	for name, before := range map[string]string{
+		"Navigation API":   "",
+		"history, patched": `<script>Object.defineProperty(window, "navigation", {value: undefined})</script>`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := newCollector(t, tag.Standard(""))
+			c.page("/", before+`%s<a id="top">x</a>`)
+			ctx := tab(t)
+			open(t, ctx, c.URL+"/")
+			c.requests(t, 1)
+			// A burst comes to rest on /b; the title is set after it.
+			do(t, ctx, `history.pushState({}, "", "/a"); history.pushState({}, "", "/a2"); history.replaceState({}, "", "/b?x=1"); setTimeout(() => document.title = "B")`)
+			all := c.requests(t, 2)
+			if p := all[1].Context.Page; p.Title != "B" || p.Referrer != c.URL+"/" || all[1].Context.PageViewID == all[0].Context.PageViewID {
+				t.Errorf("the second view's page is %+v", p)
+			}
+			// Neither a hash nor the same address is another page.
+			do(t, ctx, `location.hash = "top"; history.replaceState({}, "", location.href)`)
+			do(t, ctx, `history.pushState({}, "", "/c")`)
+			c.requests(t, 3)
+			do(t, ctx, `history.go(-1)`)
+			c.requests(t, 4)
+			// Back from the back/forward cache is a view of its own.
+			do(t, ctx, `dispatchEvent(new PageTransitionEvent("pageshow", {persisted: true}))`)
+			all = c.requests(t, 5)
+			if got := kinds(all); got != "page /, page /b?x=1, page /c, page /b?x=1, page /b?x=1" {
+				t.Errorf("messages: %s", got)
+			}
+		})
+	}
+}
+
+func TestThePagesOwnCallTakesTheAutomaticViewsPlace(t *testing.T) {
 	c := newCollector(t, tag.Standard(""))
-	c.page("/", `%s<a id="top">x</a>`)
+	c.page("/", `%s<script>reuna.page("Docs", "Start", {depth: 2})</script>`)
+	ctx := tab(t)
+	open(t, ctx, c.URL+"/")
+	do(t, ctx, `reuna.track("Done"); reuna.flush()`)
+	all := c.wait(t, "the event", named("Done"))
+	if got := kinds(all); got != "page /, track Done" {
+		t.Errorf("messages: %s", got)
+	}
+	if m := all[0].Batch[0]; m.Category != "Docs" || m.Name != "Start" || m.Properties["depth"] != 2.0 {
+		t.Errorf("the page view is %+v", m)
+	}
+}
+
+func TestManySmallBatches(t *testing.T) {
+	o := tag.Standard("")
+	o.Global = "shop"
+	c := newCollector(t, o)
+	c.page("/", `%s`)
 	ctx := tab(t)
 	open(t, ctx, c.URL+"/")
 	c.requests(t, 1)
-	// A burst comes to rest on /b; the title is set after it.
-	do(t, ctx, `history.pushState({}, "", "/a"); history.pushState({}, "", "/a2"); history.replaceState({}, "", "/b?x=1"); setTimeout(() => document.title = "B")`)
-	all := c.requests(t, 2)
-	if p := all[1].Context.Page; p.Title != "B" || p.Referrer != c.URL+"/" || all[1].Context.PageViewID == all[0].Context.PageViewID {
-		t.Errorf("the second view's page is %+v", p)
-	}
-	// Neither a hash nor the same address is another page.
-	do(t, ctx, `location.hash = "top"; history.replaceState({}, "", location.href)`)
-	do(t, ctx, `history.pushState({}, "", "/c")`)
-	c.requests(t, 3)
-	do(t, ctx, `history.go(-1)`)
-	all = c.requests(t, 4)
-	if got := kinds(all); got != "page /, page /b?x=1, page /c, page /b?x=1" {
-		t.Errorf("messages: %s", got)
+	until(t, ctx, "shop.profile && shop.profile()")
+	// 180 KB at once, in events of 6 KB, as the page closes.
+	do(t, ctx, `for (let i = 0; i < 30; i++) shop.track("Big", {i, text: "x".repeat(6000)})`)
+	open(t, ctx, c.URL+"/")
+	all := c.wait(t, "all thirty", func(all []batch) bool {
+		seen := map[string]bool{}
+		for _, m := range messages(all) {
+			if m.Event == "Big" {
+				seen[m.MessageID] = true
+			}
+		}
+		return len(seen) == 30
+	})
+	for _, b := range all {
+		if len(b.Raw) > 60_000 {
+			t.Errorf("a body of %d bytes", len(b.Raw))
+		}
 	}
 }
 
@@ -281,7 +334,7 @@ func TestResetThenASecondUser(t *testing.T) {
 	ctx := tab(t)
 	open(t, ctx, c.URL+"/")
 	c.requests(t, 1)
-	until(t, ctx, `document.querySelector("[data-reuna-shown]")`)
+	until(t, ctx, `sessionStorage["reuna.wk_test"]`)
 	do(t, ctx, `reuna.identify("u1"); reuna.track("Mine"); reuna.reset(); reuna.track("Nobody's"); reuna.identify("u2"); reuna.track("Theirs"); reuna.flush()`)
 	if got := value[string](t, ctx, `document.querySelector("[data-reuna-slot]").textContent + reuna.profile() + reuna.user().anonymousId`); got != "defaultundefinednull" {
 		t.Errorf("after reset the page still shows %s", got)
@@ -304,6 +357,36 @@ func TestResetThenASecondUser(t *testing.T) {
 	}
 }
 
+// What is said after a reset must not reach the gateway before it, not even from
+// the next page.
+func TestResetThatFailedComesBeforeTheNextPage(t *testing.T) {
+	c := newCollector(t, tag.Standard(""))
+	c.page("/", `%s`)
+	c.page("/next", `%s`)
+	ctx := tab(t)
+	open(t, ctx, c.URL+"/")
+	c.requests(t, 1)
+	until(t, ctx, "reuna.profile && reuna.profile()")
+	c.reply(func(_ batch, w http.ResponseWriter) { w.WriteHeader(http.StatusBadGateway) })
+	do(t, ctx, `reuna.identify("u1"); reuna.reset(); reuna.track("Nobody's"); reuna.flush()`)
+	until(t, ctx, `Object.keys(localStorage).some(k => k.includes(".o."))`)
+	failed := len(c.requests(t, 2))
+	open(t, ctx, "about:blank") // everything is kept, and fails once more where it is tried
+	c.reply(nil)
+	open(t, ctx, c.URL+"/next")
+	all := c.wait(t, "the next page", func(all []batch) bool { return strings.Contains(kinds(all), "page /next") && named("Nobody's")(all) })
+	reset := false
+	for _, b := range all[failed:] {
+		reset = reset || b.Path == "/v1/reset"
+		if !reset && (strings.Contains(b.Raw, "Nobody's") || strings.Contains(b.Raw, `"path":"/next"`)) {
+			t.Errorf("before the reset the gateway got %s", b.Raw)
+		}
+	}
+	if !reset {
+		t.Error("the reset was lost")
+	}
+}
+
 func TestStorageBlockedOrFull(t *testing.T) {
 	for name, script := range map[string]string{
 		"blocked": `for (const s of ["localStorage", "sessionStorage"]) Object.defineProperty(window, s, {get() { throw new DOMException("denied", "SecurityError") }})`,
@@ -323,7 +406,7 @@ func TestStorageBlockedOrFull(t *testing.T) {
 					t.Errorf("the user is %q", m.UserID)
 				}
 			}
-			until(t, ctx, `document.querySelector("[data-reuna-slot]").textContent == "T"`)
+			until(t, ctx, `reuna.profile()`)
 			do(t, ctx, `reuna.reset(); reuna.track("After"); reuna.flush()`)
 			c.wait(t, "the event after reset", named("After"))
 			if thrown := value[string](t, ctx, `String(window.thrown)`); thrown != "undefined" {
@@ -342,11 +425,11 @@ func TestStrictPolicyIsNotViolated(t *testing.T) {
 	p.header = http.Header{"Content-Security-Policy": {"default-src 'none'; script-src 'nonce-n0nce'; connect-src 'self'; require-trusted-types-for 'script'; trusted-types 'none'; report-uri /report"}}
 	c.pages["/"] = p
 	ctx := tab(t)
-	for range 2 { // the second time the inline stub shows the variant
-		open(t, ctx, c.URL+"/")
-		until(t, ctx, `document.querySelector("[data-reuna-slot]").textContent == "T" && document.querySelector("p").textContent == "Anna"`)
-		do(t, ctx, `document.querySelector("p").click(); history.pushState({}, "", "/other"); reuna.identify("u1"); reuna.reset()`)
-	}
+	shown := `document.querySelector("[data-reuna-slot]").textContent == "T" && document.querySelector("p").textContent == "Anna"`
+	shows(t, ctx, c.URL+"/", shown)
+	open(t, ctx, c.URL+"/") // this time the inline stub shows the variant
+	until(t, ctx, shown)
+	do(t, ctx, `document.querySelector("p").click(); history.pushState({}, "", "/other"); reuna.identify("u1"); reuna.reset()`)
 	c.wait(t, "reset", func(all []batch) bool {
 		return slices.ContainsFunc(all, func(b batch) bool { return b.Path == "/v1/reset" })
 	})

@@ -42,7 +42,10 @@ type batch struct {
 		PageViewID string
 		Library    struct{ Name, Version string }
 		Locale     string
-		Consent    struct{ CategoryPreferences map[string]bool }
+		Screen     map[string]float64
+
+		UserAgentData struct{ Brands []map[string]string }
+		Consent       struct{ CategoryPreferences map[string]bool }
 	}
 	Batch []message
 
@@ -324,6 +327,25 @@ func value[T any](t *testing.T, ctx context.Context, script string) T {
 		t.Fatalf("%s: %v", script, err)
 	}
 	return v
+}
+
+// shows opens a page until it shows what the answer makes of it. A machine that
+// is busy with other things may take more than the tag's 300 ms for an answer,
+// and then the tag rightly keeps the page as it is; each try starts afresh.
+func shows(t *testing.T, ctx context.Context, url, script string) {
+	t.Helper()
+	for try := 1; ; try++ {
+		open(t, ctx, url)
+		until(t, ctx, `reuna.profile && reuna.profile()?.id`)
+		switch {
+		case value[bool](t, ctx, "!!("+script+")"):
+			return
+		case try == 10:
+			t.Fatalf("after %d tries the page never came to: %s", try, script)
+		}
+		t.Logf("try %d: not in time", try)
+		do(t, ctx, "sessionStorage.clear()")
+	}
 }
 
 // until waits until the script's value is true, across navigations.

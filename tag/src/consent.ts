@@ -53,12 +53,15 @@ export function consent(): void {
 		asked = true;
 	});
 	expose("consent", (choice: Consent) => {
+		const before = verdict();
 		purposes = choose(purposes, choice);
 		asked = true;
 		guard(() => localStorage.setItem(key, JSON.stringify(purposes ?? null)));
 		if (verdict() == "granted") {
-			allow();
-			restore();
+			if (before != "granted") {
+				allow();
+				restore();
+			}
 		} else {
 			drop();
 			forbid();

@@ -37,7 +37,10 @@ function keep(): void {
 function forget(): void {
 	last = undefined;
 	variants = {};
-	keep();
+	cache((s, key) => {
+		s.removeItem(key);
+		s.removeItem(key + ".d");
+	});
 }
 
 export function profile(): void {
@@ -45,7 +48,6 @@ export function profile(): void {
 	slotSources.push(() => [...wanted.keys()]);
 	on("profile", (p) => (last = p));
 	on("answer", ({ decisions }) => {
-		if (!personal()) return;
 		for (const slot in decisions) {
 			const { variant, holdout } = decisions[slot]!;
 			variants[slot] = holdout ? "default" : variant;

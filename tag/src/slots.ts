@@ -74,7 +74,6 @@ export function slots(): void {
 	});
 	on("identity", wait);
 	on("answer", ({ profile }) => {
-		if (!personal()) return;
 		if (performance.now() < until) showAll();
 		if (profile) fill(profile);
 	});

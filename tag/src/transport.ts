@@ -10,7 +10,7 @@
 //   - Bodies in flight with keepalive stay under the browsers' 64 KiB.
 
 import type { Answer, Message } from "../types/reuna";
-import { consented } from "./consent.ts";
+import { consented, personal } from "./consent.ts";
 import { context } from "./context.ts";
 import { discard, itemId, keep, KEEP, kept } from "./outbox.ts";
 import type { Item } from "./outbox.ts";
@@ -107,7 +107,10 @@ function accept(item: Item, sent: number, order: number, text: string): void {
 	known = true;
 	save("known", "1");
 	if (!SETTINGS.answers) return;
-	const { profile, decisions = {}, rejected = [] } = (guard(() => JSON.parse(text)) ?? {}) as Partial<Answer>;
+	const answer = (guard(() => JSON.parse(text)) ?? {}) as Partial<Answer>;
+	const { rejected = [] } = answer;
+	// Who refused personalisation gets a page that knows nothing.
+	const { profile, decisions = {} } = personal() ? answer : ({} as Partial<Answer>);
 	rejected.forEach((r) => fail(`event ${r.index} was refused: ${r.code} ${r.message}`));
 	// Answers may overtake each other: an elder one says nothing new, nor does one from before a reset.
 	if (order < lastAnswer || item.epoch != epoch || item.path == "/reset") return;
