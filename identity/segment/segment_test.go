@@ -104,6 +104,11 @@ func TestRules(t *testing.T) {
 		{"!consent.none", false, false},
 		{"now > timestamp('2026-03-01T00:00:00Z') && now.getDayOfWeek() == 3", true, true},
 		{"size(segments) == 0", true, true},
+		{"segments == identifiers", false, true},
+		{"identifiers == ['anonymous_id', 'email'] && identifiers[1] == 'email'", true, false},
+		{"identifiers.exists(x, x.startsWith('em')) && identifiers.filter(x, x != 'email') == ['anonymous_id']", true, false},
+		{"(identifiers + segments + identifiers).size() == 4 && type(identifiers) == list", true, false},
+		{"dyn(3) in identifiers", false, false},
 		{"true", true, true},
 	} {
 		r, bad := env.Rule("when", c.rule, nil)

@@ -27,7 +27,7 @@ type Subject struct {
 	// says a device, a place or a source, they stand before the profile's.
 	Event *event.Event
 
-	traits, affinity, consent *rule.Map
+	traits, affinity, consent rule.Map
 	nobody                    facet.Profile // what Profile says when it is nil
 }
 
@@ -72,18 +72,18 @@ func (s *Subject) profile() *facet.Profile {
 func (s *Subject) ResolveName(name string) (any, bool) {
 	switch name {
 	case "traits":
-		if s.traits == nil {
-			s.traits = rule.NewMap((*traits)(s), facet.MaxTraits)
+		if !s.traits.Ready() {
+			s.traits.Of((*traits)(s), facet.MaxTraits)
 		}
-		return s.traits, true
+		return &s.traits, true
 	case "computed":
 		return &s.Computed, true
 	case "counts":
 		return s.profile(), true
 	case "segments":
-		return s.Segments, true
+		return (*rule.Texts)(&s.Segments), true
 	case "identifiers":
-		return s.Identifiers, true
+		return (*rule.Texts)(&s.Identifiers), true
 	case "geo":
 		return s.Geo(), true
 	case "device":
@@ -91,15 +91,15 @@ func (s *Subject) ResolveName(name string) (any, bool) {
 	case "traffic":
 		return s.Traffic(), true
 	case "affinity":
-		if s.affinity == nil {
-			s.affinity = rule.NewMap((*affinity)(s), maxKeys)
+		if !s.affinity.Ready() {
+			s.affinity.Of((*affinity)(s), maxKeys)
 		}
-		return s.affinity, true
+		return &s.affinity, true
 	case "consent":
-		if s.consent == nil {
-			s.consent = rule.NewMap((*consent)(s), maxKeys)
+		if !s.consent.Ready() {
+			s.consent.Of((*consent)(s), maxKeys)
 		}
-		return s.consent, true
+		return &s.consent, true
 	case "now":
 		return types.Timestamp{Time: time.UnixMilli(s.Now).UTC()}, true
 	}

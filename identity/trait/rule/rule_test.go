@@ -49,7 +49,7 @@ func TestRulesOverJSON(t *testing.T) {
 	env := testEnv(t)
 	in := vars{
 		"o":    FromJSON(`{"plan":"pro","age":30,"big":9007199254740993,"vip":true,"none":null,"tags":["a","b\n"],"deep":{"er":{"x":1.5}},"ke\u0079":"esc","":"empty"}`),
-		"list": []string{"x", "y"}, "text": "hello", "shop": &shop{name: "north"},
+		"list": &Texts{"x", "y"}, "text": "hello", "shop": &shop{name: "north"},
 		"at": types.Timestamp{Time: time.Date(2026, 3, 4, 12, 0, 0, 0, time.UTC)},
 	}
 	for _, c := range []struct {
@@ -259,7 +259,7 @@ func FuzzCompile(f *testing.F) {
 			}
 		}
 		if r != nil {
-			r.Holds(vars{"o": FromJSON(v), "list": []string{"x"}, "text": text, "shop": &shop{}, "at": types.Timestamp{Time: time.Unix(0, 0)}})
+			r.Holds(vars{"o": FromJSON(v), "list": &Texts{"x"}, "text": text, "shop": &shop{}, "at": types.Timestamp{Time: time.Unix(0, 0)}})
 		}
 	})
 }

@@ -1,0 +1,76 @@
+package rule
+
+import (
+	"fmt"
+
+	"github.com/google/cel-go/common/types"
+)
+
+// Field is a member of an Object: its type, and how it is read.
+type Field struct {
+	Name string
+	Type *types.Type
+	// Get reads the field; has is false where nothing is known, and value is
+	// then the type's zero.
+	Get func(of any) (value any, has bool)
+}
+
+// Object is a type with fixed members: a rule that misspells one is refused,
+// where a key of a map would just never be there.
+type Object struct {
+	Name   string
+	Fields []Field
+}
+
+// provider adds objects to CEL's own types.
+type provider struct {
+	*types.Registry
+	fields map[string]map[string]*types.FieldType
+	names  map[string][]string
+}
+
+func newProvider(objects []*Object) (*provider, error) {
+	reg, err := types.NewRegistry()
+	if err != nil {
+		return nil, fmt.Errorf("rule: make the types: %w", err)
+	}
+	p := &provider{Registry: reg, fields: map[string]map[string]*types.FieldType{}, names: map[string][]string{}}
+	for _, o := range objects {
+		fields := make(map[string]*types.FieldType, len(o.Fields))
+		for _, f := range o.Fields {
+			fields[f.Name] = &types.FieldType{
+				Type:    f.Type,
+				IsSet:   func(of any) bool { _, has := f.Get(of); return has },
+				GetFrom: func(of any) (any, error) { v, _ := f.Get(of); return v, nil },
+			}
+			p.names[o.Name] = append(p.names[o.Name], f.Name)
+		}
+		p.fields[o.Name] = fields
+	}
+	return p, nil
+}
+
+// FindStructType implements types.Provider.
+func (p *provider) FindStructType(name string) (*types.Type, bool) {
+	if _, ok := p.fields[name]; ok {
+		return types.NewTypeTypeWithParam(types.NewObjectType(name)), true
+	}
+	return p.Registry.FindStructType(name)
+}
+
+// FindStructFieldNames implements types.Provider.
+func (p *provider) FindStructFieldNames(name string) ([]string, bool) {
+	if names, ok := p.names[name]; ok {
+		return names, true
+	}
+	return p.Registry.FindStructFieldNames(name)
+}
+
+// FindStructFieldType implements types.Provider.
+func (p *provider) FindStructFieldType(name, field string) (*types.FieldType, bool) {
+	if fields, ok := p.fields[name]; ok {
+		f, ok := fields[field]
+		return f, ok
+	}
+	return p.Registry.FindStructFieldType(name, field)
+}
