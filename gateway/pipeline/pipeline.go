@@ -196,6 +196,7 @@ func (p *Pipeline) take(j *job) (durable ticket, err error) {
 	if err != nil {
 		return nil, unavailable(err)
 	}
+	defer tx.Release() // should one of the following panic
 	if j.grant != nil {
 		tx.SetSession(j.r.AnonymousID, *j.grant, j.r.ReceivedAt)
 	}

@@ -160,7 +160,7 @@ func (w *writer) nodes(list []*node) {
 		for _, h := range n.newFacets {
 			edges = append(edges, edge{n.hash, h})
 		}
-		for _, p := range n.newPairs {
+		for p := range n.newPairs {
 			w.pair(n, p)
 		}
 		if n.dirtySession {

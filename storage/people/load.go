@@ -57,7 +57,7 @@ func (w *want) item(it *Item) {
 	}
 	for _, x := range owners(it.key) {
 		// A facet that none of its identifiers knows does not exist yet.
-		if n := w.node(x); n != nil && w.s.facets[it.hash] == nil && slices.Contains(n.facets, it.hash) {
+		if n := w.node(x); n != nil && w.s.facets[it.hash] == nil && n.hasFacet(it.hash) {
 			w.facet(it.hash)
 		}
 	}
@@ -202,7 +202,7 @@ func (s *Store) adopt(n *node) {
 	for i, p := range n.pairs {
 		if other := s.nodes[p.Other(n.id)]; other != nil {
 			if q := other.pair(n.id); q != nil {
-				n.pairs[i] = q
+				n.pairs[i] = q // n is new: it has no index yet
 			}
 		}
 	}

@@ -346,3 +346,53 @@ func TestWritersTogether(t *testing.T) {
 		t.Error("nothing was ever evicted: the test is too small")
 	}
 }
+
+// TestAPanicInsideAChangeDoesNotHang: the lock is given back, and nothing is
+// acknowledged any more.
+func TestAPanicInsideAChangeDoesNotHang(t *testing.T) {
+	w := open(t, vfs.NewMem(), 0)
+	e := msg(1, event.Page, "a1", "")
+	func() {
+		defer func() {
+			if recover() == nil {
+				t.Fatal("no panic to test with")
+			}
+		}()
+		items := make([]people.Item, 1)
+		w.Prepare(&items[0], &e, false)
+		tx, err := w.Begin(items, "", false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer tx.Release()
+		panic("a fault in folding")
+	}()
+	if err := w.Healthy(); err == nil {
+		t.Error("the store believes that all is well")
+	}
+	if _, err := w.Begin(nil, "", false); err == nil {
+		t.Error("the store takes more")
+	}
+}
+
+// TestAKioskStaysQuick crosses the bound where indexes begin, with a restart in
+// the middle.
+func TestAKioskStaysQuick(t *testing.T) {
+	w := open(t, vfs.NewMem(), 0)
+	for i := range 120 {
+		if i == 70 {
+			w.close()
+			w = open(t, w.fs, 0)
+		}
+		w.send(msg(2*i, event.Identify, "kiosk", fmt.Sprint("u", i)), msg(2*i+1, event.Page, "kiosk", fmt.Sprint("u", i)))
+	}
+	for i := range 120 {
+		if p := w.person(user(fmt.Sprint("u", i))); p.Profile.Events != 2 || len(p.Cluster.Members) != 1 {
+			t.Fatalf("u%d: %d events, %v", i, p.Profile.Events, p.Cluster.Members)
+		}
+	}
+	if p := w.person(device("kiosk")); !p.Cluster.Ambiguous || p.Profile.Events != 0 {
+		t.Errorf("the kiosk itself: %+v of %+v", p.Profile, p.Cluster)
+	}
+	w.close()
+}

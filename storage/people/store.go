@@ -116,7 +116,10 @@ type node struct {
 	facets  []Hash
 	session Session
 
-	newPairs     []*graph.Pair // changed since the last checkpoint
+	byOther map[id.ID]*graph.Pair // of pairs, and
+	byHash  map[Hash]struct{}     // of facets, once they are many
+
+	newPairs     map[*graph.Pair]struct{} // changed since the last checkpoint
 	newFacets    []Hash
 	dirtySession bool
 	dirty        bool

@@ -1,6 +1,7 @@
 package people
 
 import (
+	"errors"
 	"slices"
 	"strings"
 
@@ -48,6 +49,7 @@ type Tx struct {
 	t   eventlog.Ticket
 
 	got, refused bool // t is a ticket; it is a refusal's
+	ended        bool
 }
 
 // Begin loads what the items and the visitor need and takes the lock. fresh
@@ -166,6 +168,7 @@ func (tx *Tx) append(receivedAt int64) (seq uint64) {
 // saw, its own entries and those of others, is on disk.
 func (tx *Tx) End() eventlog.Ticket {
 	s := tx.s
+	tx.ended = true
 	wake := len(s.dirtyFacets)+len(s.taken) > s.o.Hold/4
 	s.mu.Unlock()
 	if wake {
@@ -179,6 +182,21 @@ func (tx *Tx) End() eventlog.Ticket {
 	}
 	return tx.t
 }
+
+// Release is for a deferred call: it does nothing after End. A change that was
+// broken off by a panic may stand in the log and not in memory, so the store
+// then refuses everything until a restart has read the log again; but it does
+// not keep its lock and hang.
+func (tx *Tx) Release() {
+	if tx.ended {
+		return
+	}
+	tx.ended = true
+	tx.s.failed = errBrokenOff
+	tx.s.mu.Unlock()
+}
+
+var errBrokenOff = errors.New("people: a change was broken off half-way by a fault in this program; restart the gateway")
 
 // What follows applies entries to memory, live and in a replay alike. The lock
 // is held and everything touched is loaded.
@@ -210,8 +228,8 @@ func (s *Store) resolve(links []graph.Evidence) {
 		if p == nil {
 			made := graph.NewPair(e.A, e.B)
 			p = &made
-			a.pairs = append(a.pairs, p)
-			b.pairs = append(b.pairs, p)
+			a.addPair(p)
+			b.addPair(p)
 		}
 		c := p.Add(*e)
 		if !c.Changed() {
@@ -226,21 +244,64 @@ func (s *Store) resolve(links []graph.Evidence) {
 			}
 		}
 		for _, n := range [...]*node{a, b} {
-			if !slices.Contains(n.newPairs, p) {
-				n.newPairs = append(n.newPairs, p)
+			if n.newPairs == nil {
+				n.newPairs = map[*graph.Pair]struct{}{}
 			}
+			n.newPairs[p] = struct{}{}
 			s.touch(n)
 		}
 	}
 }
 
+// few is how many pairs or facets of an identifier are looked through one by
+// one; beyond it there is an index, so that a kiosk or a flood of false claims
+// makes nobody's request long.
+const few = 32
+
 func (n *node) pair(other id.ID) *graph.Pair {
-	for _, p := range n.pairs {
-		if p.A == other || p.B == other {
-			return p
+	if len(n.pairs) <= few {
+		for _, p := range n.pairs {
+			if p.A == other || p.B == other {
+				return p
+			}
+		}
+		return nil
+	}
+	if len(n.byOther) != len(n.pairs) {
+		n.byOther = make(map[id.ID]*graph.Pair, 2*len(n.pairs))
+		for _, p := range n.pairs {
+			n.byOther[p.Other(n.id)] = p
 		}
 	}
-	return nil
+	return n.byOther[other]
+}
+
+func (n *node) addPair(p *graph.Pair) {
+	n.pairs = append(n.pairs, p)
+	if n.byOther != nil {
+		n.byOther[p.Other(n.id)] = p
+	}
+}
+
+func (n *node) hasFacet(h Hash) bool {
+	if len(n.facets) <= few {
+		return slices.Contains(n.facets, h)
+	}
+	if len(n.byHash) != len(n.facets) {
+		n.byHash = make(map[Hash]struct{}, 2*len(n.facets))
+		for _, h := range n.facets {
+			n.byHash[h] = struct{}{}
+		}
+	}
+	_, ok := n.byHash[h]
+	return ok
+}
+
+func (n *node) addFacet(h Hash) {
+	n.facets = append(n.facets, h)
+	if n.byHash != nil {
+		n.byHash[h] = struct{}{}
+	}
 }
 
 func (s *Store) touch(n *node) {
@@ -269,7 +330,7 @@ func (s *Store) newFacet(k facet.Key, hash Hash) *held {
 	s.facets[hash] = h
 	for _, x := range owners(k) {
 		n := s.nodes[x]
-		n.facets = append(n.facets, hash)
+		n.addFacet(hash)
 		n.newFacets = append(n.newFacets, hash)
 		s.touch(n)
 	}
