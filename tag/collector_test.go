@@ -223,6 +223,16 @@ func (c *collector) requests(t *testing.T, n int) []batch {
 	return c.wait(t, fmt.Sprintf("%d requests", n), func(b []batch) bool { return len(b) >= n })
 }
 
+// settled gives the requests that the page has sent up to now: one that it
+// sends after them has been answered.
+func (c *collector) settled(t *testing.T, ctx context.Context) []batch {
+	t.Helper()
+	if status := value[int](t, ctx, `fetch("/", {cache: "no-store"}).then(r => r.status)`); status != http.StatusOK {
+		t.Fatalf("the page itself: status %d", status)
+	}
+	return c.requests(t, 0)
+}
+
 // messages are all messages in the order of their arrival, repeats included.
 func messages(all []batch) []message {
 	var list []message
