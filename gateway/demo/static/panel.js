@@ -121,7 +121,6 @@ function trip(ms) {
 }
 
 function hero(decision) {
-	if (!decision) return;
 	const variant = decision.variant && decision.variant !== "default" ? decision.variant : "";
 	put("hero", decision.holdout ? "held out: the page keeps its own" : variant ? NAMES.get(variant) ?? variant : "the page’s own");
 	field("hero").dataset.variant = variant;
@@ -148,7 +147,8 @@ const signals = {
 	answer(answer) {
 		trip(answer.ms);
 		if (answer.profile) profile(answer.profile);
-		hero(answer.decisions?.hero);
+		// Without a rule that fits there is no decision, and the page keeps its own.
+		if (answer.profile) hero(answer.decisions?.hero ?? {});
 	},
 	error: (error) => put("trip", error.message),
 };
