@@ -232,8 +232,12 @@ func TestForgedCookies(t *testing.T) {
 	c := onlyCookie(t, w.post("/v1/interact", interactBody))
 	id := w.intake.last(t, 1).AnonymousID
 	n := 1
+	last := "A"
+	if strings.HasSuffix(c.Value, last) {
+		last = "E"
+	}
 	for _, cookie := range []string{
-		"reuna=" + c.Value[:len(c.Value)-1] + "A", "reuna=", "reuna", "reuna=" + id, "Reuna=" + c.Value, "xreuna=" + c.Value,
+		"reuna=" + c.Value[:len(c.Value)-1] + last, "reuna=", "reuna", "reuna=" + id, "Reuna=" + c.Value, "xreuna=" + c.Value,
 		"reuna=\"" + c.Value + "\"", "__Host-reuna=" + c.Value, "reuna =" + c.Value, ";;=;reuna==" + c.Value,
 	} {
 		w.post("/v1/interact", interactBody, "Cookie: "+cookie)
