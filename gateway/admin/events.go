@@ -15,7 +15,7 @@ import (
 // Bounds of one answer of events. Past any of them it ends early and says where
 // to go on.
 const (
-	step       = 256     // events read at a time
+	step       = 128     // events read at a time
 	maxScanned = 10_000  // events looked at, when a filter leaves most out
 	maxBody    = 8 << 20 // bytes
 )
