@@ -120,13 +120,14 @@ func TestPagesThatEndEarly(t *testing.T) {
 		t.Errorf("rare events %v on pages of %v", ids, sizes)
 	}
 	big := event.Quote(strings.Repeat("x", 30_000))
-	var want int
-	for i := range 400 {
+	const want = 400
+	var list []event.Event
+	for i := range want {
 		e := msg(i, event.Track, "a2", "")
 		e.MessageID, e.Properties = fmt.Sprint("big", i), `{"text":`+big+`}`
-		d.send(e)
-		want++
+		list = append(list, e)
 	}
+	d.send(list...)
 	ids, sizes = d.pages(persons+"anonymous_id:a2/events", map[string][]string{"limit": {"1000"}})
 	if len(ids) != want || len(sizes) < 2 {
 		t.Errorf("%d of %d large events on pages of %v", len(ids), want, sizes)

@@ -370,9 +370,11 @@ func TestPagingOverATimeline(t *testing.T) {
 func TestNewEventsDoNotDisturbPaging(t *testing.T) {
 	const total = 250
 	d := newDesk(t, nil)
+	var old []event.Event
 	for i := range total {
-		d.send(msg(i, event.Page, "a1", ""))
+		old = append(old, msg(i, event.Page, "a1", ""))
 	}
+	d.send(old...)
 	seen := map[string]int{}
 	query := url.Values{"limit": {"30"}}
 	for n := 0; ; n++ {
