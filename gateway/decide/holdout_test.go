@@ -116,6 +116,16 @@ func TestAllocations(t *testing.T) {
 	}
 }
 
+func TestAllocationsOfRules(t *testing.T) {
+	d := decider(t, nil)
+	v := &View{ID: "v_1", Now: now, Profile: reader(t, 3, `{"plan":"pro"}`)}
+	slots, dst := []string{"hero"}, make([]byte, 0, 4096)
+	// Computed values and scores, and CEL's boxes around what rules read.
+	if got := testing.AllocsPerRun(200, func() { d.Append(dst, v, "shop", slots) }); got > 12 {
+		t.Errorf("3 segments and a hero: %v allocations, want at most 12", got)
+	}
+}
+
 func BenchmarkAppend(b *testing.B) {
 	v := &View{ID: "v_1", Now: now, Profile: reader(b, 3, `{"plan":"pro","bio":"calm"}`), Identifiers: []string{"email"}}
 	slots := []string{"hero"}

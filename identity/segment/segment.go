@@ -27,7 +27,8 @@ type Set struct {
 
 // Compile makes a Set. A rule may ask for the segments declared before it
 // ('x' in segments). The error is rule.Faults, everything that is wrong, with
-// paths such as segments[0].when.
+// paths such as segments[0].when. The Set that comes with an error only knows
+// the names, for the rules that ask for them: nobody is in it.
 func Compile(env *Env, list []Definition) (*Set, error) {
 	s := &Set{}
 	var faults rule.Faults
@@ -46,9 +47,9 @@ func Compile(env *Env, list []Definition) (*Set, error) {
 		s.names, s.rules = append(s.names, d.Name), append(s.rules, r)
 	}
 	if len(faults) > 0 {
-		return nil, faults
+		s.rules = nil
 	}
-	return s, nil
+	return s, faults.Err()
 }
 
 // Names lists the audiences in the order of their definitions. The list is the

@@ -207,6 +207,34 @@ func TestFaults(t *testing.T) {
 	}
 }
 
+// TestFaultsDoNotSpread: what is wrong with a trait is told once, not again by
+// each segment that reads it, and so with segments.
+func TestFaultsDoNotSpread(t *testing.T) {
+	set, err := trait.Compile([]trait.Definition{
+		{Name: "bad_where", Kind: trait.Count, Where: "oops"}, {Name: "bad_kind", Kind: "sum"}, {Name: "bad_by", Kind: trait.Affinity, HalfLife: day}, {Name: "not a word", Kind: trait.Count},
+	})
+	var faults rule.Faults
+	if !errors.As(err, &faults) || len(faults) != 4 {
+		t.Fatalf("traits: %v", err)
+	}
+	env := NewEnv(set)
+	s, err := Compile(env, []Definition{
+		{"a", "computed.bad_where > 1 && computed.bad_kind == 'x' && computed.bad_by == 'y'"},
+		{"b", "oops"},
+		{"c", "'b' in segments && computed.nothing > 1"},
+	})
+	if !errors.As(err, &faults) || len(faults) != 2 || faults[0].Path != "segments[1].when" || faults[1].Path != "segments[2].when" {
+		t.Errorf("segments: %v", err)
+	}
+	if _, bad := env.Rule("p", "'b' in segments && 'c' in segments", s.Names()); bad != nil {
+		t.Error(bad)
+	}
+	sub := Subject{Now: now}
+	if s.Members(&sub); len(sub.Segments) > 0 {
+		t.Errorf("somebody is in %v", sub.Segments)
+	}
+}
+
 func FuzzRule(f *testing.F) {
 	for _, s := range []string{"computed.orders_30d >= 2 && 'pro' in segments", "has(traits.plan) || geo.country == 'FI'", "affinity['x'] > 1.0", "now.getHours() > 3 && consent.a",
 		"traits.map(k, traits[k]).size() > 1", "counts == counts", "dyn(geo) == geo", "[computed, computed].size() == 2", "device in [device]", "type(traffic) == type(geo)", "counts.?revenue.hasValue()", "'a' in segments && 'a' in identifiers"} {

@@ -123,8 +123,12 @@ func (s *Set) Object() *rule.Object {
 		return o
 	}
 	for i, d := range s.defs {
+		if !isWord(d.Name) || s.index[d.Name] != i {
+			continue // a Set with faults
+		}
 		f := rule.Field{Name: d.Name}
-		if d.Kind == Count {
+		switch d.Kind {
+		case Count:
 			f.Type = types.IntType
 			f.Get = func(of any) (any, bool) {
 				c, ok := of.(*Computed)
@@ -133,7 +137,7 @@ func (s *Set) Object() *rule.Object {
 				}
 				return types.Int(c.values[i].Count), true
 			}
-		} else {
+		case Affinity:
 			f.Type = types.StringType
 			f.Get = func(of any) (any, bool) {
 				c, ok := of.(*Computed)
@@ -142,6 +146,9 @@ func (s *Set) Object() *rule.Object {
 				}
 				return types.String(c.values[i].Key), c.values[i].Key != ""
 			}
+		default: // a Set with faults: nothing is said against any use
+			f.Type = types.DynType
+			f.Get = func(any) (any, bool) { return types.NullValue, false }
 		}
 		o.Fields = append(o.Fields, f)
 	}

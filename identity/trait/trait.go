@@ -79,7 +79,9 @@ type Set struct {
 }
 
 // Compile makes a Set. The error is rule.Faults, everything that is wrong, with
-// paths such as traits[0].where.
+// paths such as traits[0].where. The Set that comes with an error only knows
+// the names: rules that speak of them can be checked in the same go, and are
+// not blamed for the faults of what they speak of.
 func Compile(list []Definition) (*Set, error) {
 	s := &Set{byEvent: map[string][]*definition{}, index: map[string]int{}, first: -1}
 	var faults rule.Faults
@@ -92,6 +94,7 @@ func Compile(list []Definition) (*Set, error) {
 			bad = append(bad, rule.Fault{Path: at + ".name", Message: fmt.Sprintf("%q is the name of two traits; rename one", d.Name)})
 		}
 		s.index[d.Name] = i
+		s.defs = append(s.defs, d)
 		if d.Where != "" {
 			if env == nil {
 				var err error
@@ -107,7 +110,6 @@ func Compile(list []Definition) (*Set, error) {
 			continue
 		}
 		d.prepare()
-		s.defs = append(s.defs, d)
 		if d.Event == "" {
 			s.any = append(s.any, d)
 		} else {
@@ -117,10 +119,7 @@ func Compile(list []Definition) (*Set, error) {
 			s.first = i
 		}
 	}
-	if len(faults) > 0 {
-		return nil, faults
-	}
-	return s, nil
+	return s, faults.Err()
 }
 
 func (d *definition) check(at string) (fs rule.Faults) {
