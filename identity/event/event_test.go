@@ -333,3 +333,16 @@ func BenchmarkParse(b *testing.B) {
 		}
 	}
 }
+
+// TestReadingABodyDoesNotAllocate: the batch keeps its memory for the next one.
+func TestReadingABodyDoesNotAllocate(t *testing.T) {
+	body := `{"writeKey":"wk","context":{"page":{"url":"u","path":"p"}},"batch":[{"type":"track","event":"x","properties":{"a":1,"b":[1,2]}}],"sentAt":"2026-03-04T12:00:00.000Z"}`
+	var b Batch
+	if n := testing.AllocsPerRun(100, func() {
+		if err := Parse(&b, body, ParseOptions{ReceivedAt: received}); err != nil || len(b.Events) != 1 {
+			t.Fatal(err)
+		}
+	}); n > 0 {
+		t.Errorf("%v allocations a body", n)
+	}
+}

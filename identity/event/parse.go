@@ -41,13 +41,16 @@ type Batch struct {
 	SentAt     int64
 	Events     []Event
 	Rejected   []Rejection
+
+	keys []string // the checker's stack, kept for the next body
 }
 
 // Reset empties b for another body and keeps its memory.
 func (b *Batch) Reset() {
 	clear(b.Events)
 	clear(b.Rejected)
-	*b = Batch{Events: b.Events[:0], Rejected: b.Rejected[:0], Placements: b.Placements[:0]}
+	clear(b.keys[:cap(b.keys)]) // or it would hold on to the last body
+	*b = Batch{Events: b.Events[:0], Rejected: b.Rejected[:0], Placements: b.Placements[:0], keys: b.keys[:0]}
 }
 
 const maxPlacements = 64
@@ -64,18 +67,19 @@ func Parse(b *Batch, body string, o ParseOptions) error {
 	if o.Type == 0 {
 		base = 2
 	}
-	c := checker{s: body, limit: hardDepth}
+	c := checker{s: body, limit: hardDepth, keys: b.keys}
 	if o.Limits.Depth > 0 {
 		c.limit = o.Limits.Depth + base
 	}
 	root, err := c.run()
+	b.keys = c.keys
 	if err != nil {
 		return err
 	}
 	if root.Kind() != Object {
 		return &Rejection{Index: -1, Code: CodeInvalidType, Message: fmt.Sprintf("the body is %s; expected a JSON object", root.Kind())}
 	}
-	p := parser{o: &o, b: b, body: body, faults: c.faults}
+	p := parser{o: o, b: b, body: body, faults: c.faults}
 	if o.Type != 0 {
 		return p.single(root)
 	}
@@ -83,7 +87,7 @@ func Parse(b *Batch, body string, o ParseOptions) error {
 }
 
 type parser struct {
-	o      *ParseOptions
+	o      ParseOptions
 	b      *Batch
 	body   string
 	faults []shapeFault
