@@ -100,7 +100,7 @@ func FuzzMatch(f *testing.F) {
 func TestThrottleIsBounded(t *testing.T) {
 	h := newThrottle()
 	now := time.Unix(1_700_000_000, 0)
-	for i := range 3 * maxAddresses {
+	for i := range maxAddresses + 100 {
 		h.judge(netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)}), false, now.Add(time.Duration(i)))
 		if len(h.seen) > maxAddresses {
 			t.Fatalf("%d addresses are kept", len(h.seen))
