@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"os/exec"
 	"strings"
 	"sync"
@@ -269,6 +270,14 @@ func kinds(all []batch) string {
 	return strings.Join(list, ", ")
 }
 
+var stopBrowser context.CancelFunc = func() {}
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	stopBrowser()
+	os.Exit(code)
+}
+
 // browser is shared by the package's tests; each test has its own storage and
 // cookies in it.
 var browser = sync.OnceValues(func() (context.Context, error) {
@@ -282,8 +291,8 @@ var browser = sync.OnceValues(func() (context.Context, error) {
 			chromedp.Flag("disable-gpu", true), chromedp.Flag("disable-quic", true),
 			chromedp.Flag("disable-component-update", true),
 		)
-		// The browser lives as long as the test program, which ends it by ending.
-		allocator, _ := chromedp.NewExecAllocator(context.Background(), options...)
+		allocator, stop := chromedp.NewExecAllocator(context.Background(), options...)
+		stopBrowser = stop // waits for the browser's end, and removes its profile
 		ctx, _ := chromedp.NewContext(allocator)
 		return ctx, chromedp.Do(ctx)
 	}
