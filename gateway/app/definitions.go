@@ -41,7 +41,7 @@ func (d *definitions) of(site string) *world {
 // definitions the pipeline's Decider.
 func (d *definitions) Append(dst []byte, v *pipeline.View, site string, placements []string) []byte {
 	return d.of(site).decider.Append(dst, &decide.View{
-		ID: v.Visitor, Person: v.Person, Known: v.Known, Profile: v.Profile, Now: v.Now, Event: v.Event,
+		ID: v.Visitor, Person: v.Person, Known: v.Known, Profile: v.Profile, Now: v.Now, Event: v.Event, Identifiers: v.Present,
 	}, site, placements)
 }
 

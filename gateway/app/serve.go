@@ -27,17 +27,8 @@ func (a *App) listen() (err error) {
 		Connections: l.Connections, ConnectionsPerAddress: l.ConnectionsPerAddress,
 	})
 	a.siteSrv.Handler = func(ctx *fasthttp.RequestCtx) { a.front.Load().collect.Handle(ctx) }
-	a.deskSrv = fasthttp.Server{
-		Handler:               func(ctx *fasthttp.RequestCtx) { a.front.Load().desk.Handle(ctx) },
-		ReadTimeout:           30 * time.Second,
-		WriteTimeout:          2 * time.Minute, // a CPU profile takes its time
-		IdleTimeout:           time.Minute,
-		MaxRequestBodySize:    1 << 20,
-		Concurrency:           256,
-		NoDefaultServerHeader: true,
-		CloseOnShutdown:       true,
-		Logger:                a.siteSrv.Logger,
-	}
+	a.front.Load().desk.Configure(&a.deskSrv)
+	a.deskSrv.Handler = func(ctx *fasthttp.RequestCtx) { a.front.Load().desk.Handle(ctx) }
 	if a.site, err = net.Listen("tcp", a.cfg.SiteAddr); err != nil {
 		return inUse("site_addr", a.cfg.SiteAddr, err)
 	}

@@ -50,6 +50,7 @@ type View struct {
 	Known   bool           // a verified session is live,
 	Person  string         // of this user; "" otherwise
 	Profile *facet.Profile // never nil
+	Present []string       // types of identifier that the person has
 	Now     int64
 	Event   *event.Event // the request's newest event, nil when it brought none
 }
@@ -228,15 +229,20 @@ func (p *Pipeline) view(j *job) (v View, err error) {
 	}
 	switch {
 	case v.Known:
-		v.Profile, err = p.o.People.Profile(id.ID{Type: id.UserID, Value: j.live}, id.VerifiedView)
+		v.Profile, v.Present, err = p.o.People.Profile(id.ID{Type: id.UserID, Value: j.live}, id.VerifiedView)
 	case v.Visitor != "" && !j.session.Revoked:
 		v.Profile, err = p.o.People.Device(v.Visitor)
+		v.Present = justDevice
 	}
 	if v.Profile == nil {
 		v.Profile = &facet.Profile{}
 	}
 	return v, err
 }
+
+// justDevice is what a page without a session may know of identifiers: a claim
+// must not open what it names.
+var justDevice = []string{id.AnonymousID}
 
 func (p *Pipeline) answer(dst []byte, j *job, v *View) []byte {
 	dst = p.o.Decider.Append(dst, v, j.r.Site, j.r.Batch.Placements)

@@ -97,6 +97,17 @@ func TestJoiningEqualsFoldingTogether(t *testing.T) {
 	}
 }
 
+// TestAServersEventDoesNotBlankTheDevice: it names the device and knows nothing
+// of its browser.
+func TestAServersEventDoesNotBlankTheDevice(t *testing.T) {
+	page := event.Event{AnonymousID: "a1", Timestamp: 1, MessageID: "m1", Type: event.Page, Device: event.Device{Browser: "Firefox"}}
+	order := event.Event{AnonymousID: "a1", UserID: "u1", Timestamp: 2, MessageID: "m2", Type: event.Track, Name: "Order Completed"}
+	p := Join([]*Facet{fold([]event.Event{page}), fold([]event.Event{order})})
+	if len(p.Devices) != 1 || p.Devices[0].Device.Browser != "Firefox" || p.Device.Browser != "Firefox" || p.Devices[0].Last != 2 {
+		t.Errorf("devices %+v", p.Devices)
+	}
+}
+
 func TestVerifiedValuesBeatNewerClaims(t *testing.T) {
 	identify := func(trust id.Trust, at int64, traits event.Value) *Facet {
 		f := &Facet{Key: Key{"a1", "u1", trust}}

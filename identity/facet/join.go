@@ -49,11 +49,11 @@ func Join(facets []*Facet) *Profile {
 		facets = slices.SortedFunc(slices.Values(facets), compareFacets)
 	}
 	p := &Profile{}
-	var device Last[event.Device]
+	var device, seen Last[event.Device] // the person's, and of the device at hand
 	var geo Last[event.Geo]
 	var traffic, arrival Last[event.Traffic]
 	var orders map[string]Order
-	var visits Visits
+	var visits Visits // of the device at hand
 	for i, f := range facets {
 		if f.First != 0 && (p.First == 0 || f.First < p.First) {
 			p.First = f.First
@@ -84,7 +84,7 @@ func Join(facets []*Facet) *Profile {
 				p.Computed = map[string]*Series{}
 			}
 			if have := p.Computed[name]; have == nil {
-				p.Computed[name] = s.clone(len(facets) > 1)
+				p.Computed[name] = s.clone()
 			} else {
 				have.Merge(s)
 			}
@@ -97,18 +97,18 @@ func Join(facets []*Facet) *Profile {
 			if !last {
 				visits.Spans = slices.Clone(visits.Spans)
 			}
-			p.Devices = append(p.Devices, DeviceSeen{AnonymousID: f.Key.AnonymousID, Device: f.Device.Value, First: f.First, Last: f.Last})
+			seen = f.Device
+			p.Devices = append(p.Devices, DeviceSeen{AnonymousID: f.Key.AnonymousID, First: f.First, Last: f.Last})
 		} else {
 			visits.Merge(&f.Visits)
+			join(&seen, &f.Device)
 			d := &p.Devices[len(p.Devices)-1]
-			if f.Last > d.Last {
-				d.Device = f.Device.Value
-			}
 			d.First, d.Last = min(d.First, f.First), max(d.Last, f.Last)
 		}
 		if last {
 			p.Sessions += visits.Count()
-			p.Devices[len(p.Devices)-1].Sessions = visits.Count()
+			d := &p.Devices[len(p.Devices)-1]
+			d.Device, d.Sessions = seen.Value, visits.Count()
 		}
 	}
 	p.Device, p.Geo, p.Traffic, p.Arrival = device.Value, geo.Value, traffic.Value, arrival.Value
@@ -157,12 +157,8 @@ func (p *Profile) sum(orders map[string]Order) {
 	})
 }
 
-// clone copies what Merge would write to; a series that nothing is merged into
-// is only read, and shared.
-func (s *Series) clone(deep bool) *Series {
-	if !deep {
-		return s
-	}
+// clone copies a series: the profile is read when the facet may be written to.
+func (s *Series) clone() *Series {
 	c := &Series{Width: s.Width, Buckets: s.Buckets, Keys: make(map[string][]Bucket, len(s.Keys))}
 	for k, list := range s.Keys {
 		c.Keys[k] = slices.Clone(list)

@@ -38,6 +38,7 @@ func (s *Store) Checkpoint() error {
 	facets, nodes := s.dirtyFacets, s.dirtyNodes
 	index, refused := s.index, s.refused
 	s.dirtyFacets, s.dirtyNodes, s.index, s.refused = nil, nil, nil, nil
+	s.savingNodes = nodes
 	s.taken, s.writing = map[Hash]int64{}, s.taken
 	s.rotations++
 	writing := s.writing
@@ -77,6 +78,7 @@ func (s *Store) Checkpoint() error {
 		return fmt.Errorf("people: checkpoint: %w", w.err)
 	}
 	s.mu.Lock()
+	s.savingNodes = nil
 	s.stats.Checkpoints++
 	s.stats.LastCheckpoint = time.Since(began)
 	s.trim()

@@ -14,6 +14,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"github.com/reuna/reuna/identity/event"
+	"github.com/reuna/reuna/identity/facet"
 	"github.com/reuna/reuna/identity/id"
 	"github.com/reuna/reuna/storage/engine"
 	"github.com/reuna/reuna/storage/eventlog"
@@ -51,6 +52,9 @@ func open(t *testing.T, fs *vfs.MemFS, hold int) *world {
 	}
 	w.Store, err = people.Open(people.Options{
 		DB: w.db, Vault: v, Log: w.log, Types: id.Default(), Hold: hold, Every: time.Hour, Logger: quiet,
+		Rules: facet.Rules{Contribute: func(e *event.Event, add func(facet.SeriesSpec, string, int64)) {
+			add(facet.SeriesSpec{Name: "kinds", Width: 1e9, Buckets: 90}, e.Type.String(), 1)
+		}},
 	}, nil)
 	if err != nil {
 		t.Fatal(err)
@@ -395,4 +399,37 @@ func TestAKioskStaysQuick(t *testing.T) {
 		t.Errorf("the kiosk itself: %+v of %+v", p.Profile, p.Cluster)
 	}
 	w.close()
+}
+
+// TestReadersAndWritersOfOneFacet is for the race detector: what a view gave
+// out must not be what a fold writes to. Person ids must be found all along.
+func TestReadersAndWritersOfOneFacet(t *testing.T) {
+	w := open(t, vfs.NewMem(), 0)
+	defer func() { w.close() }()
+	w.send(msg(0, event.Page, "a1", ""))
+	name := w.PersonID(device("a1"))
+	var all sync.WaitGroup
+	all.Go(func() {
+		for i := range 300 {
+			w.send(msg(i+1, event.Track, "a1", ""))
+			if err := w.Checkpoint(); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+	all.Go(func() {
+		for range 300 {
+			d, err := w.Device("a1")
+			if err != nil {
+				t.Error(err)
+			}
+			for _, s := range d.Computed {
+				s.Scores(1_800_000_000_000, 1_000_000)
+			}
+			if _, err := w.Named(name); err != nil {
+				t.Errorf("%s: %v", name, err)
+			}
+		}
+	})
+	all.Wait()
 }

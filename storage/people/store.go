@@ -74,10 +74,11 @@ type Store struct {
 	refused        []uint64  // entries for the quarantine's index
 	dirtyFacets    []*held
 	dirtyNodes     []*node
-	shape          uint64 // counts changes that could move an identifier to another cluster
-	drops          uint64 // counts what was forgotten; who loaded before must look again
-	rotations      uint64 // counts how often taken became writing
-	applied        uint64 // the last entry that is in memory
+	savingNodes    []*node // those that a checkpoint is writing
+	shape          uint64  // counts changes that could move an identifier to another cluster
+	drops          uint64  // counts what was forgotten; who loaded before must look again
+	rotations      uint64  // counts how often taken became writing
+	applied        uint64  // the last entry that is in memory
 	stats          Stats
 
 	checkpoint sync.Mutex // one checkpoint at a time

@@ -98,20 +98,32 @@ func (s *Store) Person(x id.ID, v id.View) (p *Person, err error) {
 	return p, err
 }
 
-// Profile is Person's profile alone, for the page of a verified session.
-func (s *Store) Profile(x id.ID, v id.View) (p *facet.Profile, err error) {
+// Profile is Person's profile alone, with the types of identifier that the
+// person has, for the page of a verified session.
+func (s *Store) Profile(x id.ID, v id.View) (p *facet.Profile, present []string, err error) {
 	err = s.see(func(w *want) error {
-		p = nil
-		if n := w.node(x); n != nil {
-			if c := s.cluster(w, n, v); c != nil {
-				if list, ok := s.members(w, c); ok {
-					p = facet.Join(list)
-				}
+		p, present = nil, nil
+		n := w.node(x)
+		if n == nil {
+			return nil
+		}
+		c := s.cluster(w, n, v)
+		if c == nil {
+			return nil
+		}
+		list, ok := s.members(w, c)
+		if !ok {
+			return nil
+		}
+		p = facet.Join(list)
+		for _, m := range c.Members { // sorted, so equal types are neighbours
+			if len(present) == 0 || present[len(present)-1] != m.Type {
+				present = append(present, m.Type)
 			}
 		}
 		return nil
 	})
-	return p, err
+	return p, present, err
 }
 
 // cluster gives n's cluster, from memory while no evidence changed the shape of
@@ -204,9 +216,11 @@ func (s *Store) Named(person string) (x id.ID, err error) {
 	}
 	h := Hash(raw)
 	s.mu.Lock()
-	for _, n := range s.dirtyNodes { // not written yet
-		if n.hash == h {
-			x = n.id
+	for _, list := range [...][]*node{s.dirtyNodes, s.savingNodes} { // not on disk yet
+		for _, n := range list {
+			if n.hash == h {
+				x = n.id
+			}
 		}
 	}
 	s.mu.Unlock()
