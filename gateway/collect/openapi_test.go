@@ -222,7 +222,7 @@ func (x *exampleIntake) Profile(_ *Request, dst []byte) ([]byte, error) {
 }
 
 // full cannot take anything now.
-type full struct{ idle }
+type full struct{}
 
 var errFull = &Unavailable{Status: 503, Code: "store_full", Message: "no room", RetryAfter: time.Second}
 
@@ -362,6 +362,7 @@ func TestAnswersAreAsDocumented(t *testing.T) {
 		if op != nil {
 			method = "post"
 		}
+		fetched := path == "/v1/projects/{writeKey}/settings"
 		send := strings.ReplaceAll(path, "{writeKey}", "wk_shop")
 		if path == "/v1/p.gif" {
 			send += "?writeKey=wk_shop"
@@ -395,13 +396,13 @@ func TestAnswersAreAsDocumented(t *testing.T) {
 		key := "X-Write-Key: wk_shop"
 		ask(good, 200, verb, send, body, key)
 		ask(good, 405, "DELETE", send, "")
-		if method == "get" && path != "/v1/p.gif" && !strings.Contains(path, "settings") {
+		if method == "get" && path != "/v1/p.gif" && !fetched {
 			if r := good.send("HEAD", send, ""); r.StatusCode != 200 || r.text != "" {
 				t.Errorf("HEAD %s: %d %q", path, r.StatusCode, r.text)
 			}
 		}
-		documented := mapOf(d.at(d.root, "paths", path, method, "responses"))
-		if _, ok := documented["401"]; ok {
+		r := good.server.routes[path]
+		if r != nil && r.kind != health {
 			none := strings.ReplaceAll(body, `"writeKey":"wk_shop"`, `"x":0`)
 			if path == "/v1/m" {
 				none = `{"batch":[]}`
@@ -413,7 +414,7 @@ func TestAnswersAreAsDocumented(t *testing.T) {
 			}
 			ask(busy, 503, verb, send, body, key, known)
 		}
-		if _, ok := documented["429"]; ok {
+		if fetched || r != nil && r.kind != health {
 			ask(slow, 429, verb, send, body, key, forwarded)
 		}
 		if op != nil {
@@ -431,7 +432,7 @@ func TestAnswersAreAsDocumented(t *testing.T) {
 			ask(good, 404, verb, strings.ReplaceAll(send, "wk_shop", "wk_nobody"), "")
 			ask(good, 400, verb, send, "", "Host: a*b")
 		}
-		for _, status := range keysOf(documented) {
+		for _, status := range keysOf(mapOf(d.at(d.root, "paths", path, method, "responses"))) {
 			var n int
 			if _, err := fmt.Sscan(status, &n); err != nil {
 				t.Errorf("%s: the status %s", path, status)
