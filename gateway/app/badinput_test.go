@@ -351,7 +351,8 @@ func TestAMillionKeys(t *testing.T) {
 			t.Fatalf("answered %d %.300s", status, raw)
 		}
 	}
-	if took := time.Since(begun); took > 20*time.Second {
+	t.Logf("two million keys took %v", time.Since(begun))
+	if took := time.Since(begun); took > time.Minute { // to compare each key with each would take hours
 		t.Errorf("two million keys took %v", took)
 	}
 	g.once([]string{"k1", "k2"}, who{"user_id", "keys"})
@@ -359,7 +360,7 @@ func TestAMillionKeys(t *testing.T) {
 	if status != 200 {
 		t.Errorf("20,000 traits are answered %d %.300s", status, raw)
 	}
-	if traits, _ := g.person("user_id", "keys")["traits"].(map[string]any); len(traits) > 6000 {
-		t.Errorf("a person has %d traits; the limit is 6,000", len(traits))
+	if traits, _ := g.person("user_id", "keys")["traits"].(map[string]any); len(traits) == 0 || len(traits) > 6000 {
+		t.Errorf("a person has %d of 20,000 traits; the limit is 6,000", len(traits))
 	}
 }

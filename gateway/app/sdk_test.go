@@ -342,7 +342,7 @@ func plain(t *testing.T, target, user, contentType, body string) (status int, an
 		}
 		return do(t, http.DefaultClient, req)
 	}
-	args := []string{"--silent", "--show-error", "--max-time", "30", "--write-out", "\n%{http_code}", "--data-binary", "@-", target}
+	args := []string{"--silent", "--show-error", "--max-time", "60", "--write-out", "\n%{http_code}", "--data-binary", "@-", target}
 	if contentType != "application/x-www-form-urlencoded" { // curl's own choice
 		args = append(args, "--header", "Content-Type: "+contentType)
 	}

@@ -73,20 +73,12 @@ type Person struct {
 // is stored about x.
 func (s *Store) Person(x id.ID, v id.View) (p *Person, err error) {
 	err = s.see(func(w *want) error {
-		p = nil
 		n := w.node(x)
-		if n == nil {
-			return nil
-		}
-		if len(n.pairs) == 0 && len(n.facets) == 0 {
+		if n != nil && len(n.pairs) == 0 && len(n.facets) == 0 {
 			return ErrUnknown
 		}
-		c := s.cluster(w, n, v)
+		c, list := s.around(w, n, v)
 		if c == nil {
-			return nil
-		}
-		list, ok := s.members(w, c)
-		if !ok {
 			return nil
 		}
 		p = &Person{ID: s.PersonID(c.Representative), Cluster: c, Profile: facet.Join(list)}
@@ -102,17 +94,8 @@ func (s *Store) Person(x id.ID, v id.View) (p *Person, err error) {
 // person has, for the page of a verified session.
 func (s *Store) Profile(x id.ID, v id.View) (p *facet.Profile, present []string, err error) {
 	err = s.see(func(w *want) error {
-		p, present = nil, nil
-		n := w.node(x)
-		if n == nil {
-			return nil
-		}
-		c := s.cluster(w, n, v)
+		c, list := s.around(w, w.node(x), v)
 		if c == nil {
-			return nil
-		}
-		list, ok := s.members(w, c)
-		if !ok {
 			return nil
 		}
 		p = facet.Join(list)
@@ -124,6 +107,23 @@ func (s *Store) Profile(x id.ID, v id.View) (p *facet.Profile, present []string,
 		return nil
 	})
 	return p, present, err
+}
+
+// around gives n's cluster and the facets that belong to it; nil while
+// something must be loaded.
+func (s *Store) around(w *want, n *node, v id.View) (*graph.Cluster, []*facet.Facet) {
+	if n == nil {
+		return nil, nil
+	}
+	c := s.cluster(w, n, v)
+	if c == nil {
+		return nil, nil
+	}
+	list, whole := s.members(w, c)
+	if !whole {
+		return nil, nil
+	}
+	return c, list
 }
 
 // cluster gives n's cluster, from memory while no evidence changed the shape of
