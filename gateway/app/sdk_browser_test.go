@@ -256,6 +256,7 @@ func TestAnalyticsNext(t *testing.T) {
 	if n := len(one["identifiers"].([]any)); n != 2 || at(one, "counts", "events") != 7.0 || at(one, "counts", "orders") != 1.0 {
 		t.Errorf("person %v", one)
 	}
+	p.asked(g.SiteURL()) // nothing late went elsewhere
 }
 
 // TestAnalyticsNextAliasesAVisitor: before any identify, alias joins what the
@@ -302,6 +303,8 @@ func TestAnalyticsNextLosesAnswersAndItsNetwork(t *testing.T) {
 	tried(3)
 	l.check(t, 1)
 	g.once(slices.Concat(ids(first), ids(second)), who{"user_id", "u1"})
+	p.quiet()
+	p.asked(l.URL)
 }
 
 func (p *sdkPage) offline(yes bool) {
