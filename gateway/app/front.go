@@ -55,7 +55,7 @@ func (a *App) newFront(cfg *config.Config, defs *definitions) (f *front, err err
 	if f.tags, err = tagserve.New(tagserve.Options{Sites: f.tagSites(), Prefix: cfg.TagPrefix}); err != nil {
 		return nil, err
 	}
-	extra := map[string]fasthttp.RequestHandler{cfg.TagPrefix: f.tags.Handle}
+	extra := map[string]fasthttp.RequestHandler{cfg.TagPrefix: f.tags.Handle, "/openapi.yaml": collect.OpenAPI}
 	if f.demo != nil {
 		shop, err := demo.New(demo.Options{
 			Snippet: template.HTML(f.snippet(&f.demo.site)), Sign: f.demo.sign, Log: a.log, //nolint:gosec // our own text
@@ -180,15 +180,7 @@ func (f *front) collectSites() (list []collect.Site) {
 func (f *front) snippet(s *config.Site) string { return f.tags.Snippet(s.WriteKey) }
 
 // toDemo leads a visitor of the bare address to the demo shop.
-func toDemo(ctx *fasthttp.RequestCtx) {
-	if string(ctx.Path()) != "/" || !ctx.IsGet() {
-		ctx.SetStatusCode(fasthttp.StatusNotFound)
-		ctx.SetContentType("application/json")
-		ctx.SetBodyString(`{"error":{"code":"not_found","message":"there is nothing at this path; the routes are described at /openapi.yaml"}}`)
-		return
-	}
-	ctx.Redirect("/demo/", fasthttp.StatusFound)
-}
+func toDemo(ctx *fasthttp.RequestCtx) { ctx.Redirect("/demo/", fasthttp.StatusFound) }
 
 // identifierTypes turns the config's identifiers into the rules for them.
 func identifierTypes(cfg *config.Config) (*id.Types, error) {

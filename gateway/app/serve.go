@@ -24,7 +24,7 @@ func (a *App) listen() (err error) {
 	l := a.cfg.Limits
 	a.front.Load().collect.Configure(&a.siteSrv, collect.HTTP{
 		ReadTimeout: l.ReadTimeout, WriteTimeout: l.WriteTimeout, IdleTimeout: l.IdleTimeout,
-		Connections: l.Connections, ConnectionsPerAddress: l.ConnectionsPerAddress,
+		Connections: l.Connections,
 	})
 	a.siteSrv.Handler = func(ctx *fasthttp.RequestCtx) { a.front.Load().collect.Handle(ctx) }
 	a.front.Load().desk.Configure(&a.deskSrv)
@@ -32,6 +32,7 @@ func (a *App) listen() (err error) {
 	if a.site, err = net.Listen("tcp", a.cfg.SiteAddr); err != nil {
 		return inUse("site_addr", a.cfg.SiteAddr, err)
 	}
+	a.site = collect.LimitPeers(a.site, l.ConnectionsPerAddress, a.cfg.TrustedProxies)
 	a.opened("site listener", a.stop(&a.siteSrv, a.site))
 	if a.desk, err = net.Listen("tcp", a.cfg.DeskAddr); err != nil {
 		return inUse("desk_addr", a.cfg.DeskAddr, err)

@@ -25,6 +25,7 @@ type head struct {
 	fullVersions, arch               []byte
 	cookies                          [][]byte // Cookie lines
 	joined                           []byte   // of several X-Forwarded-For lines
+	transferEncoding                 []byte
 	length, transfer                 bool
 }
 
@@ -63,6 +64,9 @@ func (h *head) read(raw []byte) (fault string) {
 	}
 	if h.length && h.transfer {
 		return "the request has both Content-Length and Transfer-Encoding; send one of them"
+	}
+	if h.transfer && (len(h.transferEncoding) != 7 || !equalFold(h.transferEncoding, "chunked")) {
+		return "the Transfer-Encoding is something else than chunked; send the body chunked or with a Content-Length"
 	}
 	if h.host == nil {
 		return "the request has no Host header"
@@ -137,6 +141,7 @@ func (h *head) take(name, value []byte) (twice string) {
 	case 17:
 		if is("Transfer-Encoding") {
 			h.transfer = true
+			to = &h.transferEncoding
 		} else if is("X-Forwarded-Proto") {
 			h.forwardedProto = value // of several, the nearest proxy's
 		} else if is("rsa-retry-attempt") {

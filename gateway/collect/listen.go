@@ -16,8 +16,6 @@ type HTTP struct {
 	WriteTimeout time.Duration // the answer
 	IdleTimeout  time.Duration // between two requests of a connection
 	Connections  int           // open at once; 0: fasthttp's 262,144
-	// ConnectionsPerAddress counts peers: behind a proxy all clients are one.
-	ConnectionsPerAddress int
 }
 
 const (
@@ -33,7 +31,7 @@ func (s *Server) Configure(hs *fasthttp.Server, o HTTP) {
 	hs.Handler = s.Handle
 	hs.ErrorHandler = s.malformed
 	hs.ReadTimeout, hs.WriteTimeout, hs.IdleTimeout = o.ReadTimeout, o.WriteTimeout, o.IdleTimeout
-	hs.Concurrency, hs.MaxConnsPerIP = o.Connections, o.ConnectionsPerAddress
+	hs.Concurrency = o.Connections
 	hs.ReadBufferSize = headerRoom
 	hs.MaxRequestBodySize = 2*s.o.Limits.BatchBytes + bodySlack
 	hs.NoDefaultServerHeader = true

@@ -112,7 +112,8 @@ func (s *Server) addExtra(handlers map[string]fasthttp.RequestHandler) {
 
 func (s *Server) findExtra(path []byte) fasthttp.RequestHandler {
 	for i := range s.extra {
-		if bytes.HasPrefix(path, []byte(s.extra[i].prefix)) {
+		// "/" would begin every path; it stands for itself.
+		if p := s.extra[i].prefix; string(path) == p || p != "/" && bytes.HasPrefix(path, []byte(p)) {
 			return s.extra[i].serve
 		}
 	}

@@ -76,7 +76,7 @@ type Options struct {
 	// X-Forwarded-For text, which it must not keep. nil: the peer.
 	ClientAddr func(peer netip.Addr, forwarded string, trusted []netip.Prefix) netip.Addr
 	// Extra serves the paths that begin with its keys and are none of this
-	// package's own: tag, demo, hooks. The longest key wins.
+	// package's own: tag, demo, hooks. The longest key wins; "/" is that path alone.
 	Extra map[string]fasthttp.RequestHandler
 }
 

@@ -195,6 +195,9 @@ func (p *Pipeline) Profile(r *Request, dst []byte) ([]byte, error) {
 func (p *Pipeline) take(j *job) (durable ticket, err error) {
 	tx, err := p.o.People.Begin(j.items, j.r.AnonymousID, j.r.Fresh)
 	if err != nil {
+		if j.grant != nil { // the sender will come again with the same token
+			p.o.People.Unredeem(j.grant.Token)
+		}
 		return nil, unavailable(err)
 	}
 	defer tx.Release() // should one of the following panic

@@ -47,3 +47,10 @@ func (s *Store) Redeem(token Hash, now int64) (first bool, err error) {
 		return true, nil
 	}
 }
+
+// Unredeem gives a token back whose session could not begin.
+func (s *Store) Unredeem(token Hash) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.taken, token) // a checkpoint that came in between has used it up
+}
