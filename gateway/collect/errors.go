@@ -32,7 +32,7 @@ func fail(status int, code, message string) *failure {
 func badRequest(code, message string) *failure { return fail(fasthttp.StatusBadRequest, code, message) }
 
 func notFound(path []byte) *failure {
-	return fail(fasthttp.StatusNotFound, "not_found", fmt.Sprintf("nothing is served at %q; check the path, and the prefix that the gateway is set to (setting api_prefix)", clip(path, 200)))
+	return fail(fasthttp.StatusNotFound, "not_found", fmt.Sprintf("nothing is served at %q; the routes are described at /openapi.yaml, and their prefix is the setting api_prefix", clip(path, 200)))
 }
 
 func tooMany(code, message string, wait time.Duration) *failure {
