@@ -68,7 +68,7 @@ function profile(p) {
 	const g = p.geo ?? {};
 	put("place", words(g.city, g.region, g.country && place(g.country)) || "not known for this address");
 	const t = p.traffic ?? {};
-	put("traffic", words(t.channel, t.source && t.source !== t.channel && t.source, t.campaign));
+	put("traffic", words(t.channel, t.source !== "(direct)" && t.source, t.campaign));
 	put("traits", Object.entries(p.traits ?? {}).map(([key, value]) => key + ": " + (typeof value === "object" ? JSON.stringify(value) : value)).join(", ") || "none that a page may see");
 	interests(p.affinity ?? []);
 	const segments = p.segments ?? [];
