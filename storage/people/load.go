@@ -1,12 +1,14 @@
 package people
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 
 	"github.com/reuna/reuna/identity/facet"
 	"github.com/reuna/reuna/identity/graph"
 	"github.com/reuna/reuna/identity/id"
+	"github.com/reuna/reuna/storage/eventlog"
 	"github.com/reuna/reuna/storage/keyspace"
 )
 
@@ -65,6 +67,10 @@ func (w *want) item(it *Item) {
 		return
 	}
 	if _, ok := w.s.writing[it.Message]; ok {
+		return
+	}
+	if w.s.ever.never(it.Message) {
+		it.looked, it.known, it.asOf = true, false, w.s.rotations
 		return
 	}
 	if !it.looked || w.s.rotations-it.asOf > 1 {
@@ -193,6 +199,44 @@ func (s *Store) readMessage(m Hash, at int64) (known bool, err error) {
 		return err
 	})
 	return known, err
+}
+
+// fillFilter puts the messages on disk into the filter, beside the traffic:
+// until it is through, the disk is asked. What is taken meanwhile is added as
+// it comes, so nothing can fall between the two.
+func (s *Store) fillFilter() {
+	var list []Hash
+	add := func(done bool) (more bool) {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		for _, h := range list {
+			s.ever.add(h)
+		}
+		list = list[:0]
+		s.ever.whole = done && s.ever.keys < maxFiltered
+		return s.ever.keys < maxFiltered
+	}
+	lower, upper := keyspace.Bounds(keyspace.AppendSpace(nil, keyspace.Dedupe))
+	err := s.o.DB.Iter(lower, upper, func(k, _ []byte) (bool, error) {
+		h, err := keyspace.ParseDedupe(k)
+		if err != nil {
+			return false, err
+		}
+		if list = append(list, h); len(list) < 1024 {
+			return true, nil
+		}
+		select {
+		case <-s.stop:
+			return false, eventlog.ErrClosed
+		default:
+			return add(false), nil
+		}
+	})
+	if err == nil {
+		add(true)
+	} else if !errors.Is(err, eventlog.ErrClosed) {
+		s.log.Warn("the messages on disk could not be listed; each new one is looked up there", "err", err)
+	}
 }
 
 // adopt makes n share its pairs with the neighbours in memory: evidence that

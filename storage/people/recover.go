@@ -30,7 +30,7 @@ func (s *Store) recover(progress func(done, total uint64)) error {
 			if progress != nil {
 				progress(n, total)
 			}
-			if len(s.dirtyFacets)+len(s.taken) > s.o.Hold/4 {
+			if s.unsaved() > 2*s.o.Hold {
 				return true, s.Checkpoint()
 			}
 		}

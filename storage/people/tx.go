@@ -169,7 +169,7 @@ func (tx *Tx) append(receivedAt int64) (seq uint64) {
 func (tx *Tx) End() eventlog.Ticket {
 	s := tx.s
 	tx.ended = true
-	wake := len(s.dirtyFacets)+len(s.taken) > s.o.Hold/4
+	wake := s.unsaved() > 2*s.o.Hold
 	s.mu.Unlock()
 	if wake {
 		select {
@@ -201,7 +201,10 @@ var errBrokenOff = errors.New("people: a change was broken off half-way by a fau
 // What follows applies entries to memory, live and in a replay alike. The lock
 // is held and everything touched is loaded.
 
-func (s *Store) take(message Hash, at int64) { s.taken[message] = at }
+func (s *Store) take(message Hash, at int64) {
+	s.taken[message] = at
+	s.ever.add(message)
+}
 
 func (s *Store) fold(k facet.Key, hash Hash, e *event.Event, seq uint64) {
 	s.index = append(s.index, indexed{hash, e.Timestamp, seq})
