@@ -49,9 +49,6 @@ func (s *Store) Checkpoint() error {
 
 	w := writer{s: s, b: s.o.DB.NewBatch()}
 	defer func() { w.b.Discard() }()
-	// Facets go before the identifiers that name them: a crash in between leaves
-	// a facet that nobody names, which the replay makes again, and never a name
-	// without its facet.
 	for list := range slices.Chunk(facets, slice) {
 		w.facets(list)
 	}
@@ -144,36 +141,45 @@ func (w *writer) seal() {
 	w.sealed, w.buf = w.sealed[:0], w.buf[:0]
 }
 
+// facets writes facets, and of new ones the entries by which their identifiers
+// find them. A facet goes before its entries: a crash in between leaves one that
+// nobody names, which the replay makes again, and never a name without a facet.
 func (w *writer) facets(list []*held) {
+	type edge struct{ node, facet Hash }
+	var edges []edge
 	w.s.mu.Lock()
 	for _, h := range list {
 		h.dirty = false
 		w.add(h.hash, keyspace.AppendFacet(nil, h.hash), h.append)
+		if !h.fresh {
+			continue
+		}
+		h.fresh = false
+		for _, x := range owners(h.f.Key) {
+			n := w.s.nodes[x] // it stays in memory for this
+			n.freshFacets--
+			edges = append(edges, edge{n.hash, h.hash})
+		}
 	}
 	w.s.mu.Unlock()
 	w.seal()
+	for _, e := range edges {
+		w.set(keyspace.AppendNode(nil, e.node, e.facet), nil)
+	}
 }
 
 func (w *writer) nodes(list []*node) {
-	type edge struct{ node, facet Hash }
-	var edges []edge
 	w.s.mu.Lock()
 	for _, n := range list {
-		for _, h := range n.newFacets {
-			edges = append(edges, edge{n.hash, h})
-		}
 		for p := range n.newPairs {
 			w.pair(n, p)
 		}
 		if n.dirtySession {
 			w.add(n.hash, keyspace.AppendSession(nil, n.hash), func(dst []byte) []byte { return encodeSession(dst, &n.session) })
 		}
-		n.newFacets, n.newPairs, n.dirtySession, n.dirty = nil, nil, false, false
+		n.newPairs, n.dirtySession, n.dirty = nil, false, false
 	}
 	w.s.mu.Unlock()
-	for _, e := range edges {
-		w.set(keyspace.AppendNode(nil, e.node, e.facet), nil)
-	}
 	w.seal()
 }
 
@@ -206,7 +212,7 @@ func (s *Store) trim() {
 		if over <= 0 {
 			break
 		}
-		if n.used || n.dirty {
+		if n.used || n.dirty || n.freshFacets > 0 {
 			n.used = false
 			continue
 		}

@@ -2,6 +2,7 @@ package people_test
 
 import (
 	"bytes"
+	"flag"
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
@@ -32,6 +33,8 @@ type world struct {
 	log *eventlog.Log
 	*people.Store
 }
+
+var seeds = flag.Int("seeds", 40, "how many seeds TestPowerCutsLoseNothing runs")
 
 var master = bytes.Repeat([]byte{7}, 32)
 
@@ -240,7 +243,7 @@ func TestSessionsAndTokensOutliveACrash(t *testing.T) {
 // event must be there once, and what is known must equal what a store that
 // never crashed and never paged knows.
 func TestPowerCutsLoseNothing(t *testing.T) {
-	for seed := range uint64(25) {
+	for seed := range uint64(*seeds) {
 		r := rand.New(rand.NewPCG(seed, 77))
 		w := open(t, vfs.NewCrashableMem(), 4)
 		calm := open(t, vfs.NewMem(), 0)

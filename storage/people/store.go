@@ -107,6 +107,7 @@ type held struct {
 	hash    Hash
 	applied uint64 // the last entry folded in
 	dirty   bool   // stands in dirtyFacets
+	fresh   bool   // its identifiers' entries are not written yet
 	used    bool   // since the last sweep
 }
 
@@ -123,7 +124,7 @@ type node struct {
 	byHash  map[Hash]struct{}     // of facets, once they are many
 
 	newPairs     map[*graph.Pair]struct{} // changed since the last checkpoint
-	newFacets    []Hash
+	freshFacets  int                      // that no checkpoint has written yet; until then the node stays
 	dirtySession bool
 	dirty        bool
 	used         bool

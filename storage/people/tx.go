@@ -227,15 +227,9 @@ func (s *Store) resolve(links []graph.Evidence) {
 	for i := range links {
 		e := &links[i]
 		a, b := s.nodes[e.A], s.nodes[e.B]
-		p := a.pair(e.B)
-		if p == nil {
-			made := graph.NewPair(e.A, e.B)
-			p = &made
-			a.addPair(p)
-			b.addPair(p)
-		}
+		p, whole := s.pairOf(a, b)
 		c := p.Add(*e)
-		if !c.Changed() {
+		if !c.Changed() && whole {
 			continue
 		}
 		// The newest link of a pair matters only where a cap drops older ones.
@@ -254,6 +248,28 @@ func (s *Store) resolve(links []graph.Evidence) {
 			s.touch(n)
 		}
 	}
+}
+
+// pairOf gives the pair of two identifiers, made when there is none. whole is
+// false when one side did not have it: it is new, or a crash came between the
+// writing of the two sides, and the replay now mends the other.
+func (s *Store) pairOf(a, b *node) (p *graph.Pair, whole bool) {
+	p = a.pair(b.id)
+	q := b.pair(a.id)
+	if p != nil && q != nil {
+		return p, true
+	}
+	if p == nil {
+		if p = q; p == nil {
+			made := graph.NewPair(a.id, b.id)
+			p = &made
+			b.addPair(p)
+		}
+		a.addPair(p)
+	} else {
+		b.addPair(p)
+	}
+	return p, false
 }
 
 // few is how many pairs or facets of an identifier are looked through one by
@@ -329,12 +345,12 @@ func (s *Store) setSession(visitor string, x Session) {
 // newFacet makes a facet that is stored nowhere and tells its identifiers.
 func (s *Store) newFacet(k facet.Key, hash Hash) *held {
 	k.AnonymousID, k.UserID = strings.Clone(k.AnonymousID), strings.Clone(k.UserID)
-	h := &held{f: &facet.Facet{Key: k}, hash: hash, used: true}
+	h := &held{f: &facet.Facet{Key: k}, hash: hash, used: true, fresh: true}
 	s.facets[hash] = h
 	for _, x := range owners(k) {
 		n := s.nodes[x]
 		n.addFacet(hash)
-		n.newFacets = append(n.newFacets, hash)
+		n.freshFacets++
 		s.touch(n)
 	}
 	return h
