@@ -67,7 +67,7 @@ func TestOnlyEnabledModulesAreBuilt(t *testing.T) {
 	marks := map[string]string{
 		"spa": "currententrychange", "clicks": "auxclick", "forms": "Form Submitted", "slots": "reunaSlot",
 		"consent": "personalisation", "profile": "onProfile", "identity": "identify", "outbox": "navigator.locks|ifAvailable",
-		"debug": "console.debug", "gpc": "globalPrivacyControl", "pages": "pageshow",
+		"debug": "console.debug", "gpc": "globalPrivacyControl", "pages": "persisted",
 	}
 	least := Options{WriteKey: "wk", Consent: ConsentOff, CollectOnly: true, NoOutbox: true}
 	with := func(change func(*Options)) Options {

@@ -147,17 +147,18 @@ func (p *parser) batch(root Value) error {
 	if bad != nil {
 		return bad
 	}
-	n := 0
-	list.Items(func(Value) bool { n++; return true })
-	if most := p.o.Limits.BatchEvents; most > 0 && n > most {
-		return &LimitError{Limit: "limits.batch_events", Max: most, Seen: n}
-	}
-	i := 0
+	i, most := 0, p.o.Limits.BatchEvents
 	list.Items(func(m Value) bool {
-		p.message(i, m)
+		if most == 0 || i < most {
+			p.message(i, m)
+		}
 		i++
 		return true
 	})
+	if most > 0 && i > most {
+		p.b.Events, p.b.Rejected = p.b.Events[:0], p.b.Rejected[:0]
+		return &LimitError{Limit: "limits.batch_events", Max: most, Seen: i}
+	}
 	return nil
 }
 

@@ -303,15 +303,21 @@ func skipSpace(s string, i int) int {
 
 // skipString gives the index after the string that starts at i.
 func skipString(s string, i int) int {
-	for i++; i < len(s); i++ {
-		switch s[i] {
-		case '"':
+	for {
+		n := strings.IndexByte(s[i+1:], '"')
+		if n < 0 {
+			return len(s)
+		}
+		i += n + 1
+		// A quote ends the string unless an odd number of backslashes precedes it.
+		k := i
+		for s[k-1] == '\\' {
+			k--
+		}
+		if (i-k)&1 == 0 {
 			return i + 1
-		case '\\':
-			i++
 		}
 	}
-	return len(s)
 }
 
 // skipValue gives the index after the valid value that starts at i.

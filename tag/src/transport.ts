@@ -7,6 +7,7 @@
 //   - Until this browser is known to hold the gateway's cookie, requests go one
 //     at a time: two at once would each be given a visitor.
 //   - /reset flies alone, so nothing said before it lands after it.
+//   - After a failure nothing is sent until a timer, or the page's own life, says so.
 //   - Bodies in flight with keepalive stay under the browsers' 64 KiB.
 
 import type { Answer, Message } from "../types/reuna";
@@ -45,6 +46,7 @@ let scheduled = false;
 let waiting: Item[] = [];
 /** Requests under way, with the bytes they hold of the keepalive allowance. */
 const flying = new Map<Item, number>();
+/** Not 0 while a failure is waited off; -1 where the page, being left, gets no timers: `wake` ends that. */
 let retryTimer = 0;
 let launched = 0;
 let lastAnswer = 0;
@@ -72,7 +74,8 @@ const placements = (names: string[]) => (SETTINGS.answers ? `,"placements":${JSO
 function enqueue(path: string, members: string, token?: string): void {
 	waiting.push({ id: itemId(Date.now()), path, rest: `"writeKey":"${SETTINGS.writeKey}"${members}}`, token, tries: 0, epoch });
 	if (waiting.length > KEEP) {
-		waiting.splice(SETTINGS.answers ? waiting.findIndex((i) => i.path != "/reset") : 0, 1).forEach(discard);
+		const [lost] = waiting.splice(SETTINGS.answers ? waiting.findIndex((i) => i.path != "/reset") : 0, 1);
+		if (SETTINGS.outbox) discard(lost!);
 		fail("too many batches wait; one was dropped");
 	}
 }
@@ -94,7 +97,8 @@ function failed(item: Item, wait: number): void {
 	item.tries++;
 	if (SETTINGS.outbox) keep(item);
 	clearTimeout(retryTimer);
-	retryTimer = setTimeout(again, wait || backoff(item.tries));
+	// Never 0: a page that is being left fails every fetch at once and gets 0 for its timers; trying again without a pause would hold the thread that the next page needs.
+	retryTimer = setTimeout(again, wait || backoff(item.tries)) || -1;
 }
 
 function again(): void {
@@ -148,7 +152,7 @@ function launch(item: Item, body: string, size: number, keepalive: boolean): voi
 function pump(leaving?: boolean): void {
 	const all = waiting;
 	waiting = [];
-	let barred = held || retryTimer > 0;
+	let barred = held || !!retryTimer;
 	for (const item of all) {
 		if (SETTINGS.answers) barred ||= item.path == "/reset" ? flying.size > 0 : [...flying.keys()].some((i) => i.path == "/reset");
 		const body = `{"sentAt":"${new Date().toISOString()}",${SETTINGS.answers && item.token ? `"token":${JSON.stringify(item.token)},` : ""}${item.rest}`;
@@ -226,8 +230,11 @@ export function drop(): void {
 /** Brings back what earlier pages could not deliver. To be called once, when storage may be read. */
 export function restore(): void {
 	known ||= !!load("known");
-	if (!SETTINGS.outbox) return;
-	const old = kept(Date.now());
+	if (SETTINGS.outbox) resume(kept(Date.now()));
+}
+
+/** Puts earlier pages' requests before and behind this page's, unless another tab does it. */
+function resume(old: Item[]): void {
 	if (!old[0]) return;
 	// A reset that was not delivered comes before anything new is said.
 	held = SETTINGS.answers && old.some((i) => i.path == "/reset");
@@ -245,10 +252,16 @@ export function restore(): void {
 	else take();
 }
 
+/** Goes on where the page may have come back from the back/forward cache; a timer that runs still counts. */
+function wake(): void {
+	if (retryTimer < 1) again();
+}
+
 /** Begins: `address` is the API's absolute base. */
 export function connect(address: string): void {
 	base = address;
 	addEventListener("online", again);
 	addEventListener("pagehide", leave);
-	document.addEventListener("visibilitychange", () => (document.hidden ? leave() : pump()));
+	addEventListener("pageshow", wake);
+	document.addEventListener("visibilitychange", () => (document.hidden ? leave() : wake()));
 }

@@ -2,11 +2,9 @@
 
 /** A UUIDv7 for the time given, in milliseconds since 1970. */
 export function uuidv7(time: number): string {
-	// 48 bits of time, then the version and the variant among 74 bits of chance.
-	const chance = crypto.getRandomValues(new Uint8Array(10));
-	const hex = (n: number, digits: number) => n.toString(16).padStart(digits, "0");
-	let s = "";
-	chance.forEach((b) => (s += hex(b, 2)));
-	const variant = hex((chance[2]! & 63) | 128, 2);
-	return (hex(time, 12) + "7" + s.slice(1, 4) + variant + s.slice(6)).replace(/(.{8})(.{4})(.{4})(.{4})/, "$1-$2-$3-$4-");
+	// 48 bits of time, then the version and the variant (the digit y, 8 to b) among 74 bits of chance.
+	const chance = crypto.getRandomValues(new Uint8Array(19));
+	const digits = time.toString(16).padStart(12, "0");
+	let i = 0;
+	return digits.slice(0, 8) + "-" + digits.slice(8) + "-7xxx-yxxx-xxxxxxxxxxxx".replace(/[xy]/g, (d) => (d == "x" ? chance[i++]! & 15 : (chance[i++]! & 3) | 8).toString(16));
 }
