@@ -60,6 +60,50 @@ func TestStubQueueIsReplayedWithItsOwnTimes(t *testing.T) {
 	}
 }
 
+// Who listens through the stub hears the page's first events and the first
+// answer, in whatever form and order the calls were made.
+func TestListenersOfTheStubHearTheFirstEvents(t *testing.T) {
+	c := newCollector(t, tag.Standard(""))
+	c.page("/", `%s<script>
+		window.heard = [];
+		const hear = name => m => heard.push(name + m.type);
+		const never = hear("never ");
+		reuna.track("Early");
+		reuna.on("event", hear("on "));
+		reuna.push(["once", ["event", hear("once ")]]);
+		reuna.on("event", never);
+		reuna.off("event", never);
+		reuna.onProfile(p => heard.push("profile " + p.id));
+	</script>`)
+	ctx := tab(t)
+	open(t, ctx, c.URL+"/")
+	until(t, ctx, `heard.length == 4`)
+	if got := value[string](t, ctx, `heard.join()`); got != "on page,once page,on track,profile v_1" {
+		t.Errorf("heard %s", got)
+	}
+}
+
+// The same between the tag's arrival and its beginning, which waits for a page
+// that is still being parsed.
+func TestListenersOfATagThatHasNotBegun(t *testing.T) {
+	c := newCollector(t, tag.Standard(""))
+	c.page("/", `<script>window.heard = [];
+		Object.defineProperty(document, "readyState", {value: "loading"});
+		document.addEventListener("readystatechange", e => e.stopImmediatePropagation());</script>`+
+		strings.ReplaceAll(c.snippet(), "<script async", "<script")+`<script>
+		window.early = !Array.isArray(reuna);
+		reuna.track("Early");
+		reuna.on("event", m => heard.push("on " + m.type));
+		reuna.push(["once", ["event", m => heard.push("once " + m.type)]]);
+	</script>`)
+	ctx := tab(t)
+	open(t, ctx, c.URL+"/")
+	until(t, ctx, `heard.length == 3`)
+	if got := value[string](t, ctx, `early + " " + heard.join()`); got != "true on page,once page,on track" {
+		t.Errorf("heard %s", got)
+	}
+}
+
 func TestProfileComesInTheSameRoundTrip(t *testing.T) {
 	c := newCollector(t, tag.Standard(""))
 	c.page("/", `%s<script>

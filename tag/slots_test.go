@@ -82,6 +82,76 @@ func TestSlotTimesOutAndIsCachedForTheNextPage(t *testing.T) {
 	}
 }
 
+const answerHead = `{"success":true,"profile":{"id":"v_1"},"decisions":`
+
+// answers lets the gateway decide as it is told.
+func (c *collector) answers(decisions string) {
+	c.reply(func(_ batch, w http.ResponseWriter) { _, _ = io.WriteString(w, answerHead+decisions+"}") })
+}
+
+// Without a decision there is nothing for the next page's stub to show, and an
+// empty selector would throw at each of the parser's steps.
+func TestStubWithoutADecision(t *testing.T) {
+	c := newCollector(t, tag.Standard(""))
+	c.page("/", `<script>onerror = e => window.thrown = e</script>`+slotPage+`<script>reuna.on("answer", () => window.answered = true)</script>`)
+	c.answers(`{}`)
+	ctx := tab(t)
+	for range 2 {
+		open(t, ctx, c.URL+"/")
+		until(t, ctx, "window.answered")
+		if got := value[string](t, ctx, `JSON.stringify({...sessionStorage}) + window.thrown`); got != "{}undefined" {
+			t.Errorf("the session keeps, and the page threw: %s", got)
+		}
+	}
+}
+
+// A visitor whom a rule no longer fits gets the page's own content back, on this
+// page if the answer is in time; a slot that was not asked for keeps its variant.
+func TestSlotWhoseDecisionIsGone(t *testing.T) {
+	c := newCollector(t, tag.Standard(""))
+	// Until `over` an answer is in time for certain.
+	c.page("/", slotPage+`<script>setTimeout(() => window.over = true, 250); reuna.on("answer", a => window.answered = a.placements + !window.over)</script>`)
+	c.page("/other", `%s<script>reuna.on("answer", a => window.answered = "" + a.placements)</script>`)
+	ctx := tab(t)
+	open(t, ctx, c.URL+"/") // thrillers
+	until(t, ctx, `sessionStorage["reuna.wk_test"]`)
+	c.answers(`{}`)
+	open(t, ctx, c.URL+"/other")
+	until(t, ctx, `window.answered === ""`)
+	if !value[bool](t, ctx, `"reuna.wk_test" in sessionStorage`) {
+		t.Error("a page without the slot made the tag forget its variant")
+	}
+	open(t, ctx, c.URL+"/")
+	until(t, ctx, `window.answered`)
+	if got := value[string](t, ctx, `sessionStorage.length + " " + answered + " " + !!document.querySelector("[data-reuna-slot] h2")`); got == "0 herotrue true" || !strings.HasPrefix(got, "0 hero") {
+		t.Errorf("keys kept, slots asked for and in time, variant shown: %s", got)
+	}
+	open(t, ctx, c.URL+"/")
+	until(t, ctx, `window.answered && document.querySelector("[data-reuna-slot] p")?.textContent == "default"`)
+}
+
+func TestSlotWhoseDecisionIsGoneTooLate(t *testing.T) {
+	c := newCollector(t, tag.Standard(""))
+	c.page("/", slotPage+`<script>reuna.decide("none", "plain").then(() => window.over = true); reuna.on("answer", () => window.answered = true)</script>`)
+	ctx := tab(t)
+	open(t, ctx, c.URL+"/") // thrillers
+	until(t, ctx, `sessionStorage["reuna.wk_test"]`)
+	c.answers(`{}`)
+	answer := c.hold("/v1/interact")
+	open(t, ctx, c.URL+"/")
+	until(t, ctx, `window.over`) // 300 ms have passed
+	answer()
+	until(t, ctx, `window.answered && !sessionStorage.length`)
+	if !value[bool](t, ctx, `!!document.querySelector("[data-reuna-slot] h2")`) {
+		t.Error("a late answer changed the page")
+	}
+	do(t, ctx, `history.pushState({}, "", "/?route")`) // the next page view, of the same document
+	until(t, ctx, `document.querySelector("[data-reuna-slot] p")?.textContent == "default"`)
+	if value[bool](t, ctx, `"reunaShown" in document.querySelector("[data-reuna-slot]").dataset`) {
+		t.Error("the slot says that it shows a variant")
+	}
+}
+
 func TestConsentPendingGrantedDenied(t *testing.T) {
 	o := tag.Standard("")
 	o.Consent = tag.ConsentPending

@@ -38,8 +38,7 @@ const refusesAds = () => SETTINGS.gpc && !!(navigator as { globalPrivacyControl?
 
 /** `context.consent`; undefined while nobody has said anything. */
 export function consented(): Properties | undefined {
-	if (!SETTINGS.consent || !(asked || refusesAds())) return undefined;
-	return { categoryPreferences: { ...purposes, ...(refusesAds() && { advertising: false }) } };
+	return SETTINGS.consent && (asked || refusesAds()) ? { categoryPreferences: { ...purposes, ...(refusesAds() && { advertising: false }) } } : undefined;
 }
 
 export function consent(): void {
@@ -47,7 +46,7 @@ export function consent(): void {
 	const key = "reuna-consent." + SETTINGS.writeKey;
 	purposes = choose(undefined, SETTINGS.initial);
 	guard(() => {
-		const known = localStorage.getItem(key);
+		const known = localStorage[key] as string | undefined;
 		if (!known) return;
 		purposes = JSON.parse(known);
 		asked = true;
@@ -56,7 +55,7 @@ export function consent(): void {
 		const before = verdict();
 		purposes = choose(purposes, choice);
 		asked = true;
-		guard(() => localStorage.setItem(key, JSON.stringify(purposes ?? null)));
+		guard(() => (localStorage[key] = JSON.stringify(purposes ?? null)));
 		if (verdict() == "granted") {
 			if (before != "granted") {
 				allow();

@@ -7,8 +7,7 @@ import type { View } from "./types.ts";
 
 /** The page as it stands now, as a view of its own. */
 export function look(referrer: string): View {
-	const { href, pathname, search } = location;
-	return { id: uuidv7(Date.now()), page: { url: href, path: pathname, search, title: document.title, referrer } };
+	return { id: uuidv7(Date.now()), page: { url: location.href, path: location.pathname, search: location.search, title: document.title, referrer } };
 }
 
 /** The context that a batch's messages share. */

@@ -26,8 +26,8 @@ type Made = [message: Message, view: View, now: boolean | undefined, token: stri
 type Method = (...args: any[]) => unknown;
 
 const api: Record<string, unknown> = {};
-/** Calls made before the tag began, in order. */
-export let early: StubCall[] = [];
+/** Calls made before the tag began, in order; but those that listen are not kept waiting, so that they hear the first events. */
+export const early: StubCall[] = [];
 /** Run once, before the early calls, when the page is seen and parsed. */
 export const starts: (() => void)[] = [];
 /** The page view that messages belong to. */
@@ -86,6 +86,12 @@ function replay([method, args = [], time = 0, done]: StubCall): void {
 	done?.(result);
 }
 
+/** Takes a call in the stub's form, now or when the tag begins. */
+function take(call: StubCall): void {
+	if (begun || /^o[nf]/.test(call[0])) replay(call);
+	else early.push(call);
+}
+
 function begin(): void {
 	if (begun || doc.prerendering) return;
 	begun = true;
@@ -120,16 +126,16 @@ export function start(...modules: Module[]): void {
 	expose("flush", flush);
 	expose("ready", (run: () => void) => run());
 	if (SETTINGS.answers) {
-		expose("on", on);
-		expose("off", off);
-		expose("once", once);
+		expose("on", on, true);
+		expose("off", off, true);
+		expose("once", once, true);
 	}
-	expose("push", replay);
+	expose("push", take, true);
 	modules.forEach((m) => m());
 
 	w[SETTINGS.global] = api;
 	if (stub) {
-		early = stub.splice(0);
+		stub.splice(0).forEach(take);
 		stub.push = (...calls) => (calls.forEach(api.push as Method), 0); // whoever kept the stub still reaches the tag
 		stub.o.disconnect?.(); // where storage is blocked `o` is a method of the stub's making
 	}

@@ -14,6 +14,8 @@ export interface Item {
 	/** The body's members after sentAt and token, without the opening brace. */
 	rest: string;
 	token?: string | undefined;
+	/** The slots that it asks a decision for. */
+	placements: string[];
 	tries: number;
 	/** Changes at each reset; an answer from another one says nothing about this visitor. An earlier page's is negative. */
 	epoch: number;
@@ -40,7 +42,7 @@ export function discard({ id }: Item): void {
 export function kept(now: number): Item[] {
 	return keys(PREFIX).flatMap((key, i, all) => {
 		const [, path, rest] = /^(\/\w+)(".*)/s.exec(load(key) ?? "") ?? [];
-		const item = { id: key.slice(2), path: path!, rest: rest!, tries: 1, epoch: -1 };
+		const item = { id: key.slice(2), path: path!, rest: rest!, placements: [], tries: 1, epoch: -1 };
 		if (rest && i >= all.length - KEEP && now - parseInt(item.id.slice(0, 9), 36) < MAX_AGE) return [item];
 		remove(key);
 		return [];

@@ -24,30 +24,34 @@ function cache<T>(fn: (s: Storage, key: string) => T): T | undefined {
 	}
 }
 
-/** Keeps the variants for the next page, and for its inline stub the selector of their templates. */
+/**
+ * Keeps the variants for the next page, and for its inline stub the selector of
+ * their templates; of none nothing is kept, because no selector is empty.
+ */
 function keep(): void {
 	cache((s, key) => {
+		s.removeItem(key);
+		s.removeItem(key + ".d");
+		const selectors = Object.keys(variants).map((slot) => `[data-reuna-slot="${CSS.escape(slot)}"]>[data-reuna-variant="${CSS.escape(variants[slot]!)}"]`);
+		if (!selectors[0]) return;
 		s[key + ".d"] = JSON.stringify(variants);
-		s[key] = Object.keys(variants)
-			.map((slot) => `[data-reuna-slot="${CSS.escape(slot)}"]>[data-reuna-variant="${CSS.escape(variants[slot]!)}"]`)
-			.join();
+		s[key] = selectors.join();
 	});
 }
 
 function forget(): void {
 	last = undefined;
 	variants = {};
-	cache((s, key) => {
-		s.removeItem(key);
-		s.removeItem(key + ".d");
-	});
+	keep();
 }
 
 export function profile(): void {
 	if (personal()) variants = cache((s, key) => JSON.parse(s[key + ".d"]) as typeof variants) ?? {};
 	slotSources.push(() => [...wanted.keys()]);
 	on("profile", (p) => (last = p));
-	on("answer", ({ decisions }) => {
+	on("answer", ({ profile, decisions, placements }) => {
+		// A slot that was asked for and has no decision goes back to its default.
+		if (profile) for (const slot of placements) delete variants[slot];
 		for (const slot in decisions) {
 			const { variant, holdout } = decisions[slot]!;
 			variants[slot] = holdout ? "default" : variant;
@@ -62,7 +66,7 @@ export function profile(): void {
 	expose("onProfile", (run: (p: Profile) => void) => {
 		on("profile", run);
 		if (last) run(last);
-	});
+	}, true);
 	expose("decide", (slot: string, fallback: string) => {
 		if (!variants[slot] && personal()) {
 			wanted.set(slot, wanted.get(slot) ?? []);

@@ -14,7 +14,7 @@ import { variants, WAIT_MS } from "./profile.ts";
 import { on } from "./signals.ts";
 import { slotSources } from "./transport.ts";
 
-/** The slot's own children, remembered by the inline stub or here before the first change. */
+/** The slot's own children, put away by the inline stub or here: it has them exactly while it shows a variant. */
 type Slot = HTMLElement & { reuna?: ChildNode[] };
 
 const defaults = new WeakMap<Element, string>();
@@ -31,15 +31,17 @@ export function textAt(profile: Profile | undefined, path: string): string {
 }
 
 function show(slot: Slot, variant: string | undefined): void {
-	const own = (slot.reuna ??= [...slot.childNodes]);
-	const template = own.find((n): n is HTMLTemplateElement => (n as Partial<HTMLTemplateElement>).dataset?.reunaVariant === variant);
 	const { dataset } = slot;
-	if (dataset.reunaShown == (template && variant)) return;
+	if (dataset.reunaShown == variant) return;
+	const own = slot.reuna ?? [...slot.childNodes];
+	const template = own.find((n): n is HTMLTemplateElement => (n as Partial<HTMLTemplateElement>).dataset?.reunaVariant == (variant ?? ""));
 	if (template?.content) {
+		slot.reuna = own;
 		slot.replaceChildren(template.content.cloneNode(true));
 		dataset.reunaShown = variant;
-	} else {
+	} else if (slot.reuna) {
 		slot.replaceChildren(...own);
+		delete slot.reuna;
 		delete dataset.reunaShown;
 	}
 }
@@ -57,18 +59,12 @@ function fill(profile?: Profile): void {
 
 const wait = () => (until = performance.now() + WAIT_MS);
 
-function bare(): void {
-	find("slot").forEach((slot) => show(slot, undefined));
-	fill();
-	wait();
-}
-
 export function slots(): void {
-	const showAll = () => find("slot").forEach((slot) => variants[name(slot)] && show(slot, variants[name(slot)]));
+	const showAll = () => find("slot").forEach((slot) => show(slot, variants[name(slot)]));
 	slotSources.push(() => (personal() ? find("slot").map(name) : []));
+	// What has its children put away by now was shown by the inline stub, from the same cache.
+	find<Slot>("slot").forEach((slot) => slot.reuna && (slot.dataset.reunaShown = variants[name(slot)]));
 	on("view", () => {
-		// What has its children put away was shown by the inline stub, from the same cache.
-		find<Slot>("slot").forEach((slot) => slot.reuna && (slot.dataset.reunaShown ??= variants[name(slot)]));
 		wait();
 		showAll();
 	});
@@ -77,6 +73,12 @@ export function slots(): void {
 		if (performance.now() < until) showAll();
 		if (profile) fill(profile);
 	});
+	// profile.ts has forgotten the variants by now.
+	const bare = () => {
+		showAll();
+		fill();
+		wait();
+	};
 	on("reset", bare);
 	on("consent", () => personal() || bare());
 }

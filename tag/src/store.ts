@@ -36,8 +36,7 @@ export function remove(key: string): void {
 
 /** Names of the values in the browser's storage that begin with prefix, sorted. */
 export function keys(prefix: string): string[] {
-	const start = named(prefix);
-	return (attempt((s) => Object.keys(s).filter((k) => k.startsWith(start))) ?? []).map((k) => k.slice(named("").length)).sort();
+	return (attempt((s) => Object.keys(s).filter((k) => k.startsWith(named(prefix)))) ?? []).map((k) => k.slice(named("").length)).sort();
 }
 
 /** Allows the browser's storage and moves there what waited in memory; `area` is a function because naming localStorage throws where cookies are blocked. */

@@ -69,14 +69,15 @@ export function retryAfter(header: string | null): number {
 
 const bytes = (text: string) => new Blob([text]).size;
 const undelivered = () => [...waiting, ...flying.keys()];
-const placements = (names: string[]) => (SETTINGS.answers ? `,"placements":${JSON.stringify([...new Set(names)])}` : "");
 
-function enqueue(path: string, members: string, token?: string): void {
-	waiting.push({ id: itemId(Date.now()), path, rest: `"writeKey":"${SETTINGS.writeKey}"${members}}`, token, tries: 0, epoch });
+/** Makes a request of its body's members, each with a comma before it. */
+function enqueue(path: string, members: string, placements: string[], token?: string): void {
+	if (SETTINGS.answers && placements[0]) members += `,"placements":${JSON.stringify(placements)}`;
+	waiting.push({ id: itemId(Date.now()), path, rest: `"writeKey":"${SETTINGS.writeKey}"${members}}`, token, placements, tries: 0, epoch });
 	if (waiting.length > KEEP) {
 		const [lost] = waiting.splice(SETTINGS.answers ? waiting.findIndex((i) => i.path != "/reset") : 0, 1);
 		if (SETTINGS.outbox) discard(lost!);
-		fail("too many batches wait; one was dropped");
+		fail("too much waits: a batch was dropped");
 	}
 }
 
@@ -84,7 +85,7 @@ function enqueue(path: string, members: string, token?: string): void {
 function pack(): void {
 	clearTimeout(batchTimer);
 	batchTimer = openBytes = 0;
-	if (open[0]) enqueue("/interact", `,"context":${JSON.stringify(context(openView, consented()))},"batch":[${open}]${placements(slotSources.flatMap((s) => s()))}`, openToken);
+	if (open[0]) enqueue("/interact", `,"context":${JSON.stringify(context(openView, consented()))},"batch":[${open}]`, [...new Set(slotSources.flatMap((s) => s()))], openToken);
 	open = [];
 	openToken = undefined;
 }
@@ -120,7 +121,7 @@ function accept(item: Item, sent: number, order: number, text: string): void {
 	if (order < lastAnswer || item.epoch != epoch || item.path == "/reset") return;
 	lastAnswer = order;
 	if (profile) emit("profile", profile);
-	emit("answer", { ms: performance.now() - sent, profile, decisions, rejected });
+	emit("answer", { ms: performance.now() - sent, profile, decisions, placements: item.placements, rejected });
 }
 
 function launch(item: Item, body: string, size: number, keepalive: boolean): void {
@@ -208,14 +209,14 @@ export function add(message: Message, view: View, now?: boolean, token?: string)
 export function endSession(): void {
 	pack();
 	epoch++;
-	enqueue("/reset", "");
+	enqueue("/reset", "", []);
 	soon();
 }
 
 /** Asks for the profile and for decisions without sending an event. */
 export function ask(names: string[]): void {
 	if (scheduled && open[0]) return; // the batch that is about to leave asks for them
-	enqueue("/profile", placements(names));
+	enqueue("/profile", "", names);
 	soon();
 }
 

@@ -41,6 +41,8 @@ export interface Answer {
 	ms: number;
 	profile: Profile | undefined;
 	decisions: Decisions;
+	/** The slots that the request asked for; those without a decision keep the page's own content. */
+	placements: string[];
 	rejected: Rejection[];
 }
 
