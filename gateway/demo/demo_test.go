@@ -191,9 +191,13 @@ func checkPage(t *testing.T, path string, r *fasthttp.Response) {
 
 func TestHeroHasAVariantForEveryRule(t *testing.T) {
 	var inPage, inRules []string
+	var needed string // the interest that the panel draws its line at
 	walk(parse(t, ask(newShop(t), "GET", "/demo/", nil).Body()), true, func(n *html.Node) {
 		if name, ok := attribute(n, "data-reuna-variant"); ok {
 			inPage = append(inPage, name)
+		}
+		if text, ok := attribute(n, "data-needed"); ok {
+			needed = text
 		}
 	})
 	placements, err := Placements()
@@ -207,6 +211,9 @@ func TestHeroHasAVariantForEveryRule(t *testing.T) {
 		inRules = append(inRules, v.Name)
 		if !strings.Contains(v.When, "'"+v.Name+"'") {
 			t.Errorf("the rule of %s does not speak of it: %s", v.Name, v.When)
+		}
+		if !strings.HasSuffix(v.When, ">= "+needed) {
+			t.Errorf("the panel says that %q turns the hero, the rule of %s: %s", needed, v.Name, v.When)
 		}
 	}
 	if len(inPage) == 0 || !slices.Equal(inPage, inRules) {

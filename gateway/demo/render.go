@@ -54,12 +54,13 @@ func newRenderer(prefix string, snippet template.HTML, files map[string]string, 
 	return r, nil
 }
 
-// Categories, Fresh, Recommended and Spines are for the templates.
+// Categories and the methods below it are for the templates.
 func (r *renderer) Categories() []*category { return r.cat.categories }
 func (r *renderer) Fresh() []*book          { return r.cat.fresh(6) }
 func (r *renderer) Recommended() []*book    { return r.cat.recommended() }
 func (r *renderer) Spines() template.HTML   { return drawSpines(r.cat.books) }
 func (r *renderer) Total() int              { return len(r.cat.books) }
+func (r *renderer) EnoughViews() float64    { return enoughViews }
 
 // Others lists more books of the same shelf.
 func (v *view) Others() []*book {

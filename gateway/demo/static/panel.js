@@ -15,7 +15,7 @@ const item = (text, className) => {
 	if (className) li.className = className;
 	return li;
 };
-const NEEDED = 2.5; // the interest at which the hero turns; see placements.go
+const NEEDED = Number(panel.dataset.needed); // the interest at which the hero turns
 const NAMES = new Map([...document.querySelectorAll(".shelves a")].map((a) => [a.getAttribute("href").split("/").pop(), a.textContent]));
 
 // ---- Open and closed ----
