@@ -413,7 +413,7 @@ func TestResetThenASecondUser(t *testing.T) {
 // the next page.
 func TestResetThatFailedComesBeforeTheNextPage(t *testing.T) {
 	c := newCollector(t, tag.Standard(""))
-	c.page("/", `%s`)
+	c.page("/", `<script>const at = Date.now(); Date.now = () => at</script>%s`) // all in one millisecond
 	c.page("/next", `%s`)
 	ctx := tab(t)
 	open(t, ctx, c.URL+"/")

@@ -70,8 +70,8 @@ func TestLeavingWithRequestsInFlight(t *testing.T) {
 	// Of the large ones only two may be kept alive; the third ends with the page.
 	do(t, ctx, `for (let i = 0; i < 3; i++) reuna.track("Large", {i, text: "x".repeat(29000)}); reuna.identify("u1"); reuna.flush()`)
 	c.requests(t, 4)
-	do(t, ctx, `window.first = true; location.href = "/next"`)
-	until(t, ctx, `location.pathname == "/next" && reuna.version && !window.first`)
+	do(t, ctx, `setTimeout(() => location.href = "/next")`)
+	c.wait(t, "the next page's view", func(all []batch) bool { return strings.Contains(kinds(all), "page /next") })
 	answer()
 	large := func(all []batch) bool {
 		seen := map[string]bool{}
@@ -85,7 +85,7 @@ func TestLeavingWithRequestsInFlight(t *testing.T) {
 	c.wait(t, "the next page's view and what the first one had left", func(all []batch) bool {
 		return strings.Contains(kinds(all), "page /next") && large(all)
 	})
-	until(t, ctx, "reuna.profile()")
+	until(t, ctx, `reuna.profile()`)
 }
 
 // The same in a window that has really gone: a frame that its page takes out.
@@ -104,5 +104,42 @@ func TestAFrameThatIsTakenOutStaysQuiet(t *testing.T) {
 		document.querySelector("iframe").remove(); gone.track("Too late"); gone.flush(); gone.identify("u1")`)
 	if n := value[int](t, ctx, `new Promise(done => setTimeout(() => done(asked), 100))`); n > 3 {
 		t.Errorf("%d tries of a frame that is gone", n)
+	}
+}
+
+// A page that comes back from the back/forward cache delivers what it had when
+// it was left, beside what the next page did of that.
+func TestReturnFromTheCache(t *testing.T) {
+	c := newCollector(t, tag.Standard(""))
+	c.page("/", `%s<script>addEventListener("pageshow", e => window.back = e.persisted)</script>`)
+	c.page("/next", `%s`)
+	ctx := tab(t)
+	open(t, ctx, c.URL+"/")
+	c.requests(t, 1)
+	until(t, ctx, "reuna.profile && reuna.profile()")
+	c.reply(func(_ batch, w http.ResponseWriter) { w.WriteHeader(http.StatusBadGateway) })
+	do(t, ctx, `reuna.track("Failed"); reuna.flush()`)
+	until(t, ctx, `Object.keys(localStorage).some(k => k.includes(".o."))`)
+	c.reply(nil)
+	do(t, ctx, `setTimeout(() => location.href = "/next")`)
+	// Asked of the gateway, not of the page: a script that waits is put away with its page.
+	c.wait(t, "the next page", func(all []batch) bool { return strings.Contains(kinds(all), "page /next") })
+	do(t, ctx, `setTimeout(() => history.back())`)
+	all := c.wait(t, "the failed event and the return's page view", func(all []batch) bool {
+		after := kinds(all)
+		after = after[strings.Index(after, "page /next")+len("page /next"):]
+		return strings.Count(kinds(all), "track Failed") > 1 && strings.Contains(after, "page /")
+	})
+	ids := map[string]bool{}
+	for _, m := range messages(all) {
+		if m.Event == "Failed" {
+			ids[m.MessageID] = true
+		}
+	}
+	if len(ids) != 1 {
+		t.Errorf("one event has %d ids", len(ids))
+	}
+	if !value[bool](t, ctx, "window.back") {
+		t.Error("the page was loaded anew: its return was not tested")
 	}
 }

@@ -44,6 +44,8 @@ let batchTimer = 0;
 let scheduled = false;
 
 let waiting: Item[] = [];
+/** When the last request was made, in milliseconds since 1970: no two at once, because what is kept sorts by it. */
+let made = 0;
 /** Requests under way, with the bytes they hold of the keepalive allowance. */
 const flying = new Map<Item, number>();
 /** Not 0 while a failure is waited off; -1 where the page, being left, gets no timers: `wake` ends that. */
@@ -73,10 +75,10 @@ const undelivered = () => [...waiting, ...flying.keys()];
 /** Makes a request of its body's members, each with a comma before it. */
 function enqueue(path: string, members: string, placements: string[], token?: string): void {
 	if (SETTINGS.answers && placements[0]) members += `,"placements":${JSON.stringify(placements)}`;
-	waiting.push({ id: itemId(Date.now()), path, rest: `"writeKey":"${SETTINGS.writeKey}"${members}}`, token, placements, tries: 0, epoch });
+	waiting.push({ id: itemId((made = Math.max(Date.now(), made + 1))), path, rest: `"writeKey":"${SETTINGS.writeKey}"${members}}`, token, placements, tries: 0, epoch });
 	if (waiting.length > KEEP) {
-		const [lost] = waiting.splice(SETTINGS.answers ? waiting.findIndex((i) => i.path != "/reset") : 0, 1);
-		if (SETTINGS.outbox) discard(lost!);
+		const lost = waiting.splice(SETTINGS.answers ? waiting.findIndex((i) => i.path != "/reset") : 0, 1);
+		if (SETTINGS.outbox) lost.forEach(discard);
 		fail("too much waits: a batch was dropped");
 	}
 }
@@ -116,9 +118,9 @@ function accept(item: Item, sent: number, order: number, text: string): void {
 	const { rejected = [] } = answer;
 	// Who refused personalisation gets a page that knows nothing.
 	const { profile, decisions = {} } = personal() ? answer : ({} as Partial<Answer>);
-	rejected.forEach((r) => fail(`event ${r.index} was refused: ${r.code} ${r.message}`));
+	rejected.forEach((r) => fail(`event ${r.index} was refused with ${r.code}: ${r.message}`));
 	// Answers may overtake each other: an elder one says nothing new, nor does one from before a reset.
-	if (order < lastAnswer || item.epoch != epoch || item.path == "/reset") return;
+	if (item.path == "/reset" || order < lastAnswer || item.epoch != epoch) return;
 	lastAnswer = order;
 	if (profile) emit("profile", profile);
 	emit("answer", { ms: performance.now() - sent, profile, decisions, placements: item.placements, rejected });
@@ -245,8 +247,7 @@ function resume(old: Item[]): void {
 			soon();
 			if (lock === null) return resolve(); // another tab is at it
 			drained = resolve;
-			const first = old.map((i) => i.path).lastIndexOf("/reset") + 1;
-			waiting = [...old.splice(0, first), ...waiting, ...old];
+			waiting = [...old.splice(0, old.map((i) => i.path).lastIndexOf("/reset") + 1), ...waiting, ...old];
 		});
 	const { locks } = navigator as { locks?: LockManager };
 	if (locks) locks.request("reuna." + SETTINGS.writeKey, { ifAvailable: true }, take).catch(() => take());
