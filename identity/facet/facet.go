@@ -259,6 +259,11 @@ func keep[T comparable](v, have T, texts func(*T) []*string) T {
 	if v == have {
 		return have
 	}
+	return copied(v, texts)
+}
+
+// copied is apart from keep so that only a value that changed goes to the heap.
+func copied[T any](v T, texts func(*T) []*string) T {
 	for _, s := range texts(&v) {
 		*s = strings.Clone(*s)
 	}
