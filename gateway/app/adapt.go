@@ -3,6 +3,7 @@ package app
 import (
 	"errors"
 	"log/slog"
+	"sync"
 
 	"github.com/reuna/reuna/gateway/collect"
 	"github.com/reuna/reuna/gateway/enrich"
@@ -15,43 +16,53 @@ import (
 
 // intake gives collect's requests to the pipeline.
 type intake struct {
-	p   *pipeline.Pipeline
-	log *slog.Logger
+	p        *pipeline.Pipeline
+	log      *slog.Logger
+	requests sync.Pool // used again: the pipeline keeps none beyond its call
 }
 
-func (x intake) Interact(r *collect.Request, dst []byte) ([]byte, error) {
-	q := handOver(r)
-	dst, err := x.p.Interact(&q, dst)
+func (x *intake) Interact(r *collect.Request, dst []byte) ([]byte, error) {
+	q := x.handOver(r)
+	defer x.requests.Put(q)
+	dst, err := x.p.Interact(q, dst)
 	return dst, x.translate(err)
 }
 
-func (x intake) Profile(r *collect.Request, dst []byte) ([]byte, error) {
-	q := handOver(r)
-	dst, err := x.p.Profile(&q, dst)
+func (x *intake) Profile(r *collect.Request, dst []byte) ([]byte, error) {
+	q := x.handOver(r)
+	defer x.requests.Put(q)
+	dst, err := x.p.Profile(q, dst)
 	return dst, x.translate(err)
 }
 
-func (x intake) Collect(r *collect.Request) error {
-	q := handOver(r)
-	return x.translate(x.p.Collect(&q))
+func (x *intake) Collect(r *collect.Request) error {
+	q := x.handOver(r)
+	defer x.requests.Put(q)
+	return x.translate(x.p.Collect(q))
 }
 
-func (x intake) Reset(r *collect.Request) error {
-	q := handOver(r)
-	return x.translate(x.p.Reset(&q))
+func (x *intake) Reset(r *collect.Request) error {
+	q := x.handOver(r)
+	defer x.requests.Put(q)
+	return x.translate(x.p.Reset(q))
 }
 
-func handOver(r *collect.Request) pipeline.Request {
-	return pipeline.Request{
+func (x *intake) handOver(r *collect.Request) *pipeline.Request {
+	q, ok := x.requests.Get().(*pipeline.Request)
+	if !ok {
+		q = new(pipeline.Request)
+	}
+	*q = pipeline.Request{
 		Site: r.Site, Source: r.Source, Trust: r.Trust, ReceivedAt: r.ReceivedAt,
 		AnonymousID: r.AnonymousID, Fresh: r.Fresh,
 		Client: r.Client, UserAgent: r.UserAgent, Referer: r.Referer, Origin: r.Origin, Host: r.Host,
 		Hints: pipeline.Hints(r.Hints), Batch: &r.Batch,
 	}
+	return q
 }
 
 // translate says it in collect's words; what a sender may not hear is logged.
-func (x intake) translate(err error) error {
+func (x *intake) translate(err error) error {
 	var u *pipeline.Unavailable
 	if errors.As(err, &u) {
 		x.log.Warn("request not taken", "code", u.Code, "err", u.Err)

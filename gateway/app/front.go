@@ -81,7 +81,7 @@ func (a *App) newFront(cfg *config.Config, defs *definitions) (f *front, err err
 			PerAddress: collect.Rate{PerSecond: float64(cfg.Limits.RequestsPerSecondPerAddress), Burst: cfg.Limits.BurstPerAddress},
 			PerKey:     collect.Rate{PerSecond: float64(cfg.Limits.RequestsPerSecondPerKey), Burst: cfg.Limits.BurstPerKey},
 		},
-		Cookies: cookies, Intake: intake{flow, a.log}, Ready: a.Ready, Logger: a.log, Metrics: a.meters,
+		Cookies: cookies, Intake: &intake{p: flow, log: a.log}, Ready: a.Ready, Logger: a.log, Metrics: a.meters,
 		ClientAddr: enrich.ClientAddr, Extra: extra,
 	})
 	if err != nil {

@@ -71,7 +71,11 @@ func Join(facets []*Facet) *Profile {
 			}
 		}
 		if len(f.Orders) > 0 {
-			orders = joinOrders(orders, f.Orders)
+			if orders == nil {
+				orders = f.Orders // read only: whoever has all the orders is the usual case
+			} else {
+				orders = joinOrders(orders, f.Orders)
+			}
 		}
 		join(&device, &f.Device)
 		join(&geo, &f.Geo)
@@ -128,10 +132,9 @@ func join[T any](into, from *Last[T]) {
 	}
 }
 
-func joinOrders(all, more map[string]Order) map[string]Order {
-	if all == nil {
-		return maps.Clone(more)
-	}
+// joinOrders gives a map of its own: neither of the two is written to.
+func joinOrders(some, more map[string]Order) map[string]Order {
+	all := maps.Clone(some)
 	for k, o := range more {
 		if have, ok := all[k]; !ok || have.At.After(o.At) {
 			all[k] = o

@@ -81,6 +81,7 @@ type Store struct {
 	drops          uint64  // counts what was forgotten; who loaded before must look again
 	rotations      uint64  // counts how often taken became writing
 	applied        uint64  // the last entry that is in memory
+	buf            []byte  // the entry that is being made
 	stats          Stats
 
 	checkpoint sync.Mutex // one checkpoint at a time

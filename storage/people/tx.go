@@ -44,9 +44,8 @@ func (s *Store) Prepare(it *Item, e *event.Event, noClaimedLinks bool) (blocked 
 // Tx is one request's change of the state. It holds the store's lock from
 // Begin to End; nothing between the two may wait for anything.
 type Tx struct {
-	s   *Store
-	buf []byte
-	t   eventlog.Ticket
+	s *Store
+	t eventlog.Ticket
 
 	got, refused bool // t is a ticket; it is a refusal's
 	ended        bool
@@ -117,7 +116,7 @@ func (tx *Tx) Resolve(it *Item) { tx.s.resolve(it.Links) }
 // Append gives the event its place in the log; 0 when the log refuses it, which
 // End's ticket then tells.
 func (tx *Tx) Append(it *Item) (seq uint64) {
-	tx.buf = it.Event.AppendBinary(append(tx.buf[:0], entryEvent, flag(it.NoClaimedLinks)))
+	tx.s.buf = it.Event.AppendBinary(append(tx.s.buf[:0], entryEvent, flag(it.NoClaimedLinks)))
 	if seq = tx.append(it.Event.ReceivedAt); seq == 0 {
 		return 0
 	}
@@ -136,7 +135,7 @@ func (tx *Tx) Fold(it *Item, seq uint64) {
 
 // Refuse keeps a refused message in the quarantine.
 func (tx *Tx) Refuse(x *Refused) {
-	tx.buf = x.append(tx.buf[:0])
+	tx.s.buf = x.append(tx.s.buf[:0])
 	seq := tx.append(x.ReceivedAt)
 	if seq == 0 {
 		return
@@ -147,14 +146,14 @@ func (tx *Tx) Refuse(x *Refused) {
 
 // SetSession begins or ends the session of a visitor that Begin was told of.
 func (tx *Tx) SetSession(visitor string, x Session, now int64) {
-	tx.buf = appendSession(tx.buf[:0], visitor, x)
+	tx.s.buf = appendSession(tx.s.buf[:0], visitor, x)
 	if x.Seq = tx.append(now); x.Seq != 0 {
 		tx.s.setSession(visitor, x)
 	}
 }
 
 func (tx *Tx) append(receivedAt int64) (seq uint64) {
-	seq, t := tx.s.o.Log.Append(tx.buf, receivedAt)
+	seq, t := tx.s.o.Log.Append(tx.s.buf, receivedAt)
 	if seq != 0 {
 		tx.s.applied = seq
 	}
