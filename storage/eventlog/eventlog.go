@@ -99,7 +99,9 @@ type Log struct {
 	done chan struct{} // closed by the committer at its end
 
 	// The committer's own.
-	high    int64 // highest receipt time written
+	began   time.Time // of the last commit
+	grouped uint64    // its entries
+	high    int64     // highest receipt time written
 	key     []byte
 	block   []byte
 	scratch sync.Pool // of *record.Scratch, for readers
