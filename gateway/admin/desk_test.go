@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"regexp"
 	"strings"
 	"sync"
 	"testing"
@@ -274,6 +275,8 @@ func (d *desk) personID(typ, value string) string {
 
 func mustNotContain(t *testing.T, where, text string, secrets ...string) {
 	t.Helper()
+	// A person's id is random letters, which may spell anything.
+	text = regexp.MustCompile(`p_[a-z2-7]{26}`).ReplaceAllString(text, "p_…")
 	for _, x := range secrets {
 		if strings.Contains(text, x) {
 			t.Errorf("%s holds %q:\n%s", where, x, text)
