@@ -24,7 +24,6 @@ const (
 	Session    Space = 0x09 // session hash 16
 	Quarantine Space = 0x0a // seq 8
 	Cursor     Space = 0x0b // name
-	Alias      Space = 0x0c // old person id's hash 16
 )
 
 // Names under Meta.
@@ -225,14 +224,6 @@ func ParseCursor(key []byte) (name string, err error) {
 	}
 	return string(key[1:]), nil
 }
-
-// AppendAlias appends the key that leads from an old person id to the present one.
-func AppendAlias(dst []byte, person Hash) []byte {
-	return append(append(dst, byte(Alias)), person[:]...)
-}
-
-// ParseAlias takes an alias key apart.
-func ParseAlias(key []byte) (person Hash, err error) { return parseHash(key, Alias) }
 
 func parseHash(key []byte, s Space) (h Hash, err error) {
 	rest, err := open(key, s, 16)

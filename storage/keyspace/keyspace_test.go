@@ -43,7 +43,6 @@ func TestLayoutIsPinned(t *testing.T) {
 		"session":     {AppendSession(nil, a), "09" + as},
 		"quarantine":  {AppendQuarantine(nil, 3), "0a0000000000000003"},
 		"cursor":      {AppendCursor(nil, "people"), "0b" + hex.EncodeToString([]byte("people"))},
-		"alias":       {AppendAlias(nil, a), "0c" + as},
 		"whole space": {AppendSpace(nil, Pair), "06"},
 	} {
 		if got := hex.EncodeToString(c.key); got != c.want {
@@ -76,9 +75,9 @@ func TestRoundTrip(t *testing.T) {
 			t.Fatal("event", f, m, s, err)
 		}
 		for name, fn := range map[string]func([]byte) (Hash, error){
-			"facet": ParseFacet, "dedupe": ParseDedupe, "session": ParseSession, "alias": ParseAlias,
+			"facet": ParseFacet, "dedupe": ParseDedupe, "session": ParseSession,
 		} {
-			key := map[string][]byte{"facet": AppendFacet(nil, a), "dedupe": AppendDedupe(nil, a), "session": AppendSession(nil, a), "alias": AppendAlias(nil, a)}[name]
+			key := map[string][]byte{"facet": AppendFacet(nil, a), "dedupe": AppendDedupe(nil, a), "session": AppendSession(nil, a)}[name]
 			if h, err := fn(key); h != a || err != nil {
 				t.Fatal(name, h, err)
 			}
@@ -193,7 +192,5 @@ func FuzzParse(f *testing.F) {
 		same("quarantine", AppendQuarantine(nil, seq), err)
 		name, err := ParseCursor(key)
 		same("cursor", AppendCursor(nil, name), err)
-		h, err = ParseAlias(key)
-		same("alias", AppendAlias(nil, h), err)
 	})
 }
