@@ -107,6 +107,9 @@ func Start(o Options) (a *App, err error) {
 			return nil, fmt.Errorf("%s: %w", open.name, err)
 		}
 	}
+	if a.cfg.Retention.Events != config.Default().Retention.Events {
+		a.log.Warn("retention.events is set, but this version deletes no events by age")
+	}
 	a.log.Info("ready", "site", a.SiteURL(), "desk", a.DeskURL(), "pid", os.Getpid())
 	a.greet()
 	return a, nil
@@ -223,19 +226,6 @@ func (a *App) SiteURL() string { return "http://" + a.site.Addr().String() }
 
 // DeskURL is where operators do.
 func (a *App) DeskURL() string { return "http://" + a.desk.Addr().String() }
-
-// AdminKey is the key that the desk was started with.
-func (a *App) AdminKey() string { return a.keys.admin }
-
-// Snippet is what the first site pastes into its pages.
-func (a *App) Snippet() string { return a.pasted(a.front.Load()) }
-
-// WriteKey is the public key of the first site.
-func (a *App) WriteKey() string { return a.front.Load().main.WriteKey }
-
-// Checkpoint writes everything that is only in memory and the log to its place,
-// so that sizes can be measured and a start has nothing to replay.
-func (a *App) Checkpoint() error { return a.people.Checkpoint() }
 
 // Reload takes a changed configuration and changed geo files in. What is faulty
 // changes nothing. Addresses and folders keep until the next start.

@@ -3,6 +3,7 @@ package app
 import (
 	"fmt"
 	"html/template"
+	"slices"
 	"time"
 
 	"github.com/valyala/fasthttp"
@@ -132,9 +133,12 @@ func verifier(s *config.Site) (*token.Verifier, error) {
 }
 
 func (a *App) newDesk(cfg *config.Config, f *front) (*admin.Server, error) {
-	keys := []string{a.keys.admin}
+	var keys []string
 	for _, k := range cfg.AdminKeys {
 		keys = append(keys, k.Reveal())
+	}
+	if k := a.keys.admin; k != "" && !slices.Contains(keys, k) {
+		keys = append(keys, k)
 	}
 	return admin.New(admin.Options{
 		Keys: keys, People: a.people, Types: a.types, Derive: f.defs.derive, Metrics: a.meters.set, Ready: a.Ready,

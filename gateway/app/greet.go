@@ -32,7 +32,11 @@ func (a *App) greet() {
 	say("%s", indent(a.pasted(f)))
 	say("")
 	if a.keys.masterFile != "" {
-		say("  Keep %s: it is the master key, made just now.", a.keys.masterFile)
+		made := ""
+		if a.created {
+			made = ", made just now"
+		}
+		say("  Keep %s: it is the master key%s.", a.keys.masterFile, made)
 		say("  Without it the data folder can never be read again, and whoever has both can read")
 		say("  everything. Back it up apart from the data, or move it and set master_key: file:PATH.")
 		say("")

@@ -17,7 +17,7 @@ import (
 type keys struct {
 	master     []byte
 	masterFile string // "" when the config names the key
-	admin      string
+	admin      string // "" when only the config's admin_keys count
 	adminFile  string // "" when the operator gave the key
 }
 
@@ -43,8 +43,9 @@ func (a *App) openKeys() (err error) {
 	return err
 }
 
-// setAdminKey finds the desk's key: the operator's own, or one that is made at
-// the first start and kept beside the master key.
+// setAdminKey finds the desk's key that the config does not name: the one of the
+// environment, or, where there is no other, one that is made at the first start
+// and kept beside the master key.
 func (a *App) setAdminKey() error {
 	if a.o.AdminKey != "" {
 		if len(a.o.AdminKey) < 16 {
@@ -54,8 +55,7 @@ func (a *App) setAdminKey() error {
 		return nil
 	}
 	if len(a.cfg.AdminKeys) > 0 {
-		a.keys.admin = a.cfg.AdminKeys[0].Reveal()
-		return nil
+		return nil // the config's keys come and go with it
 	}
 	dir := keyDir(a.cfg.DataDir)
 	if err := os.MkdirAll(dir, 0o700); err != nil {

@@ -92,14 +92,14 @@ type Store struct {
 
 // Stats are counters since the store was opened, and present sizes.
 type Stats struct {
-	Events, Duplicates, Refused   int64
-	Blocked, TraitsOverLimit      int64
-	Checkpoints                   int64
-	Facets, Identifiers, Unsaved  int
-	LastCheckpoint                time.Duration
-	Replayed                      int64
-	ReplayTime                    time.Duration
-	Evictions, LoadsFacet, LoadsN int64
+	Events, Duplicates, Refused  int64
+	Blocked, TraitsOverLimit     int64
+	Checkpoints                  int64
+	Facets, Identifiers, Unsaved int
+	LastCheckpoint               time.Duration
+	Replayed                     int64
+	ReplayTime                   time.Duration
+	Evictions                    int64
 }
 
 // held is a facet in memory.

@@ -37,7 +37,7 @@ func (s *Store) see(look func(w *want) error) error {
 			return err
 		}
 	}
-	return fmt.Errorf("people: memory is too small for this person: raise cache_bytes")
+	return fmt.Errorf("people: what belongs to this person was dropped from memory as often as it was loaded; ask again when there is less traffic")
 }
 
 // Device is what a page may know without a verified session: the join of the
