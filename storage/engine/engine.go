@@ -20,8 +20,9 @@ import (
 )
 
 // FormatVersion is the version of everything this program writes under the
-// keys of package keyspace. A folder with a higher one is refused.
-const FormatVersion = 1
+// keys of package keyspace. A folder with a higher one is refused; one with a
+// lower one keeps its number until SetFormat: package migrate brings it up.
+const FormatVersion = 2
 
 // pebbleFormat pins Pebble's own on-disk version, so that a new Pebble release
 // changes files only when we say so.
@@ -74,6 +75,7 @@ type DB struct {
 	log    *slog.Logger
 	exit   func(int)
 	ro     bool
+	format atomic.Uint64 // of the folder
 	failed atomic.Pointer[error]
 	damage atomic.Pointer[error]
 	uses   gate
@@ -210,6 +212,7 @@ func (db *DB) checkFormat() error {
 	case found && seen == 0:
 		return fmt.Errorf("%w: data folder %s has format 0, which never existed", ErrFormat, db.dir)
 	case found:
+		db.format.Store(seen)
 		return nil
 	}
 	empty := true
@@ -220,11 +223,25 @@ func (db *DB) checkFormat() error {
 		return fmt.Errorf("%w: data folder %s holds another program's data: give Reuna a folder of its own", ErrFormat, db.dir)
 	}
 	if db.ro {
+		db.format.Store(FormatVersion)
 		return nil
 	}
+	return db.SetFormat(FormatVersion)
+}
+
+// Format is the version of the folder's contents: FormatVersion, or a lower
+// one that no package but migrate may work with.
+func (db *DB) Format() uint64 { return db.format.Load() }
+
+// SetFormat says, synced, that everything in the folder now has version v.
+func (db *DB) SetFormat(v uint64) error {
 	b := db.NewBatch()
-	b.Set(key, record.AppendUvarint(nil, FormatVersion))
-	return b.Commit(true)
+	b.Set(keyspace.AppendMeta(nil, keyspace.MetaFormat), record.AppendUvarint(nil, v))
+	if err := b.Commit(true); err != nil {
+		return fmt.Errorf("data folder %s: format %d: %w", db.dir, v, err)
+	}
+	db.format.Store(v)
+	return nil
 }
 
 // fail marks the store failed for good, says why, and exits.

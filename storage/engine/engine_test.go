@@ -237,7 +237,7 @@ func TestOpenRefuses(t *testing.T) {
 		is   error
 		says string
 	}{
-		{"newer format", Options{Dir: "data", FS: newer}, ErrFormat, "has format 2, this program reads up to 1"},
+		{"newer format", Options{Dir: "data", FS: newer}, ErrFormat, "has format 3, this program reads up to 2"},
 		{"another program's", Options{Dir: "data", FS: foreign}, ErrFormat, "another program's data"},
 		{"no folder named", Options{}, nil, "Options.Dir is empty"},
 		{"a file in the way", Options{Dir: filepath.Join(file, "d")}, nil, "cannot be made"},
@@ -252,6 +252,26 @@ func TestOpenRefuses(t *testing.T) {
 			t.Errorf("%s: %v", c.name, err)
 		}
 	}
+}
+
+// A folder of an older format keeps its number until it was brought up.
+func TestOlderFormatIsOpened(t *testing.T) {
+	fs := vfs.NewMem()
+	db := mustOpen(t, Options{FS: fs})
+	if err := db.SetFormat(1); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []uint64{1, FormatVersion} {
+		mustClose(t, db)
+		db = mustOpen(t, Options{FS: fs})
+		if db.Format() != want {
+			t.Errorf("format %d, wanted %d", db.Format(), want)
+		}
+		if err := db.SetFormat(FormatVersion); err != nil || db.Format() != FormatVersion {
+			t.Error(db.Format(), err)
+		}
+	}
+	mustClose(t, db)
 }
 
 func TestReadOnly(t *testing.T) {
@@ -478,7 +498,7 @@ func TestGateUnderLoad(t *testing.T) {
 func TestFormatsArePinned(t *testing.T) {
 	db := mustOpen(t, Options{FS: vfs.NewMem()})
 	defer mustClose(t, db)
-	if v := db.p.FormatMajorVersion(); v != 21 || FormatVersion != 1 {
+	if v := db.p.FormatMajorVersion(); v != 21 || FormatVersion != 2 || db.Format() != 2 {
 		t.Errorf("Pebble format %d, own format %d", v, FormatVersion)
 	}
 }
