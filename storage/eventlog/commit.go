@@ -79,10 +79,10 @@ func (l *Log) write(segs []*segment) error {
 	}
 	b := l.db.NewBatch()
 	defer b.Discard()
-	high, last := l.high, uint64(0)
+	high, last, origin := l.high, uint64(0), l.Origin()
 	for _, s := range segs {
-		l.key = keyspace.AppendLogBlock(l.key[:0], l.origin, s.first)
-		l.block, high = l.codec.Encode(l.block[:0], &s.build, key, key.ID(), l.origin, s.first, high)
+		l.key = keyspace.AppendLogBlock(l.key[:0], s.first)
+		l.block, high = l.codec.Encode(l.block[:0], &s.build, key, key.ID(), origin, s.first, high)
 		b.Set(l.key, l.block)
 		last = s.first + uint64(s.build.Count()) - 1
 	}
@@ -92,6 +92,7 @@ func (l *Log) write(segs []*segment) error {
 	l.high = high
 	l.grouped = last - segs[0].first + 1
 	l.durable.Store(last)
+	l.follow.moved()
 	return nil
 }
 

@@ -118,7 +118,7 @@ func (w *witness) write(t *testing.T, s store, r *rand.Rand, stop chan struct{})
 			w.mu.Unlock()
 			if r.IntN(10) == 0 {
 				b := s.db.NewBatch()
-				if err := s.log.SetCursor(b, "reader", seq); err != nil {
+				if err := s.log.SetCursor(b, Cursor{Name: "reader", Seq: seq}); err != nil {
 					t.Error(err)
 				}
 				if err := b.Commit(r.IntN(2) == 0); err != nil {
@@ -152,8 +152,8 @@ func (w *witness) check(t *testing.T, l *Log) {
 	if last < w.acked.frozen || l.Durable() != last || l.LastSeq() != last {
 		t.Fatalf("the log ends with %d, %d was acknowledged (durable %d, last %d)", last, w.acked.frozen, l.Durable(), l.LastSeq())
 	}
-	if c, err := l.Cursor("reader"); err != nil || c > last {
-		t.Fatalf("cursor at %d of %d, %v", c, last, err)
+	if c, err := l.Cursor("reader"); err != nil || c.Seq > last {
+		t.Fatalf("cursor at %d of %d, %v", c.Seq, last, err)
 	}
 	for seq := range w.entries {
 		if seq > last {

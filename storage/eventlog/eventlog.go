@@ -9,7 +9,6 @@
 package eventlog
 
 import (
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -18,7 +17,6 @@ import (
 	"time"
 
 	"github.com/reuna/reuna/storage/engine"
-	"github.com/reuna/reuna/storage/keyspace"
 	"github.com/reuna/reuna/storage/record"
 	"github.com/reuna/reuna/storage/vault"
 )
@@ -67,7 +65,8 @@ func (e ErrDiskFull) Error() string {
 // Log is an open log. All its methods may be called at the same time.
 //
 // Invariants:
-//   - Entries are numbered from 1 without gaps, in the order of Append.
+//   - Entries are numbered from 1 without gaps, in the order of Append. Those
+//     before head were given up by Trim; from head on there is no gap either.
 //   - A Ticket's Wait gives nil only after an fsync that covers the entry and
 //     every entry before it.
 //   - Readers see durable entries only. Pebble shows a batch before it is
@@ -75,16 +74,20 @@ func (e ErrDiskFull) Error() string {
 //   - After one failed write nothing is acknowledged ever again.
 //   - No lock is held while the committer compresses, encrypts or writes.
 type Log struct {
-	db     *engine.DB
-	vault  *vault.Vault
-	codec  *record.Codec
-	opt    Options
-	origin keyspace.Hash
+	db      *engine.DB
+	vault   *vault.Vault
+	codec   *record.Codec
+	opt     Options
+	origins []incarnation // of this store, oldest first; fixed after Open
 
 	queued  atomic.Int64  // bytes appended and not durable yet
 	durable atomic.Uint64 // last entry that is safe
+	head    atomic.Uint64 // first entry that is still here; durable+1 when none is
 	free    atomic.Int64  // bytes left on the disk; -1 unknown
 	refuse  atomic.Pointer[error]
+
+	maintain sync.Mutex // one Trim or Overwrite at a time
+	follow   follow
 
 	mu     sync.Mutex // guards what follows; held for copying one entry
 	last   uint64     // last number given
@@ -185,30 +188,6 @@ func Open(db *engine.DB, v *vault.Vault, o Options) (*Log, error) {
 	go l.commitLoop()
 	return l, nil
 }
-
-// openOrigin reads the log's incarnation, or makes it.
-func (l *Log) openOrigin() error {
-	key := keyspace.AppendMeta(nil, keyspace.MetaOrigin)
-	found, err := l.db.Get(key, func(val []byte) error {
-		r := record.NewReader(val)
-		r.Version("log origin", 1)
-		copy(l.origin[:], r.Fixed(16))
-		return r.Done("log origin")
-	})
-	if err != nil || found {
-		return err
-	}
-	rand.Read(l.origin[:]) // never fails: crypto/rand ends the program instead
-	b := l.db.NewBatch()
-	b.Set(key, append([]byte{1}, l.origin[:]...))
-	if err := b.Commit(true); err != nil {
-		return fmt.Errorf("event log: origin: %w", err)
-	}
-	return nil
-}
-
-// Origin is the log's incarnation: 16 random bytes, made with the folder.
-func (l *Log) Origin() [16]byte { return l.origin }
 
 // LastSeq is the number of the newest entry, durable or not; 0 before the first.
 func (l *Log) LastSeq() uint64 {

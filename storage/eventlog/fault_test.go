@@ -143,7 +143,7 @@ func TestSlowDisk(t *testing.T) {
 
 func blockStarts(t *testing.T, s store) (starts []uint64) {
 	t.Helper()
-	lower, upper := keyspace.Bounds(keyspace.AppendLogPrefix(nil, s.log.Origin()))
+	lower, upper := keyspace.Bounds(keyspace.AppendSpace(nil, keyspace.LogBlock))
 	if err := s.db.Iter(lower, upper, func(k, v []byte) (bool, error) {
 		first, h, err := blockAt(k, v)
 		starts = append(starts, first)
@@ -305,7 +305,7 @@ func alter(t *testing.T, s store, seq uint64, fn func(b *engine.Batch, key, bloc
 	if err != nil {
 		t.Fatal(err)
 	}
-	key := keyspace.AppendLogBlock(nil, s.log.Origin(), first)
+	key := keyspace.AppendLogBlock(nil, first)
 	b := s.db.NewBatch()
 	if _, err := s.db.Get(key, func(v []byte) error { fn(b, key, bytes.Clone(v)); return nil }); err != nil {
 		t.Fatal(err)
@@ -370,7 +370,7 @@ func TestGapsAreNamed(t *testing.T) {
 		{"middle block", func(t *testing.T, s store) { alter(t, s, 7, drop) }, 6, 10},
 		{"end, a reader was beyond it", func(t *testing.T, s store) {
 			b := s.db.NewBatch()
-			if err := errors.Join(s.log.SetCursor(b, "people", 14), b.Commit(true)); err != nil {
+			if err := errors.Join(s.log.SetCursor(b, Cursor{Name: "people", Seq: 14}), b.Commit(true)); err != nil {
 				t.Fatal(err)
 			}
 			alter(t, s, 15, drop)

@@ -3,7 +3,6 @@ package eventlog
 import (
 	"errors"
 	"fmt"
-	"math"
 	"sort"
 
 	"github.com/reuna/reuna/storage/keyspace"
@@ -31,10 +30,15 @@ func (e *DamageError) Unwrap() error { return e.Err }
 
 // openTail finds the end of the log and checks it.
 func (l *Log) openTail() error {
-	lower, upper := keyspace.Bounds(keyspace.AppendLogPrefix(nil, l.origin))
-	l.high = math.MinInt64
+	head, err := readHead(l.db)
+	if err != nil {
+		return fmt.Errorf("event log: %w", err)
+	}
+	l.head.Store(head.seq)
+	l.last, l.high = head.seq-1, head.high
+	lower, upper := keyspace.Bounds(keyspace.AppendSpace(nil, keyspace.LogBlock))
 	seen, next := 0, uint64(0) // the first entry of the block above
-	err := l.db.IterReverse(lower, upper, func(k, v []byte) (bool, error) {
+	err = l.db.IterReverse(lower, upper, func(k, v []byte) (bool, error) {
 		first, h, err := blockAt(k, v)
 		if err != nil {
 			return false, err
@@ -55,8 +59,11 @@ func (l *Log) openTail() error {
 	if err != nil {
 		return err
 	}
-	if seen > 0 && seen < tailBlocks && next != 1 {
-		return &GapError{From: 1, To: next - 1}
+	switch {
+	case seen > 0 && seen < tailBlocks && next > head.seq:
+		return &GapError{From: head.seq, To: next - 1}
+	case seen > 0 && next < head.seq:
+		return &DamageError{First: next, Err: fmt.Errorf("%w: entries before %d were given up", record.ErrMalformed, head.seq)}
 	}
 	l.durable.Store(l.last)
 	return l.checkCursors()
@@ -83,19 +90,19 @@ func (l *Log) checkCursors() error {
 		if err != nil {
 			return false, err
 		}
-		seq, err := parseCursor(v)
+		c, err := parseCursor(name, v)
 		if err != nil {
-			return false, fmt.Errorf("cursor %q: %w", name, err)
+			return false, err
 		}
-		if seq > l.last {
-			return false, fmt.Errorf("cursor %q stands at entry %d: %w", name, seq, &GapError{From: l.last + 1, To: seq})
+		if c.Seq > l.last {
+			return false, fmt.Errorf("cursor %q stands at entry %d: %w", name, c.Seq, &GapError{From: l.last + 1, To: c.Seq})
 		}
 		return true, nil
 	})
 }
 
 func blockAt(k, v []byte) (first uint64, h record.Header, err error) {
-	_, first, err = keyspace.ParseLogBlock(k)
+	first, err = keyspace.ParseLogBlock(k)
 	if err != nil {
 		return 0, h, err
 	}
@@ -121,7 +128,7 @@ func (l *Log) decode(block []byte, first uint64, h record.Header, fn func(i int,
 			l.scratch.Put(s)
 		}
 	}()
-	plain, err := l.codec.Decode(block, key, l.origin, first, s)
+	plain, err := l.codec.Decode(block, key, l.OriginOf(first), first, s)
 	if err != nil {
 		return &DamageError{First: first, Err: err}
 	}
@@ -137,12 +144,18 @@ func (l *Log) decode(block []byte, first uint64, h record.Header, fn func(i int,
 	return err
 }
 
-// Read walks the durable entries from number from on, upwards, until fn says
-// no more or all that were durable at the call are read. entry may be used
+// Read walks the durable entries from number from on (0: from the first that is
+// still here), upwards, until fn says no more or all that were durable at the
+// call are read. A from that was given up gives a *TrimmedError. entry may be used
 // until fn returns; receivedAt is ms since 1970. fn may call the log.
 func (l *Log) Read(from uint64, fn func(seq uint64, receivedAt int64, entry []byte) (more bool, err error)) error {
-	end := l.durable.Load()
-	from = max(from, 1)
+	end, head := l.durable.Load(), l.head.Load()
+	if from == 0 {
+		from = head
+	}
+	if from < head {
+		return &TrimmedError{From: from, Head: head}
+	}
 	if from > end {
 		return nil
 	}
@@ -151,8 +164,8 @@ func (l *Log) Read(from uint64, fn func(seq uint64, receivedAt int64, entry []by
 		return err
 	}
 	next := start
-	lower := keyspace.AppendLogBlock(nil, l.origin, start)
-	upper := keyspace.AppendLogBlock(nil, l.origin, end+1)
+	lower := keyspace.AppendLogBlock(nil, start)
+	upper := keyspace.AppendLogBlock(nil, end+1)
 	stopped := false
 	err = l.db.Iter(lower, upper, func(k, v []byte) (bool, error) {
 		first, h, err := blockAt(k, v)
@@ -188,11 +201,14 @@ func (l *Log) blockOf(seq uint64) (first uint64, err error) {
 
 // find gives fn the block that holds the durable entry seq.
 func (l *Log) find(seq uint64, fn func(first uint64, h record.Header, block []byte) error) error {
-	if seq == 0 || seq > l.durable.Load() {
-		return fmt.Errorf("%w: %d, the log has 1 to %d", ErrNoEntry, seq, l.durable.Load())
+	switch head, end := l.head.Load(), l.durable.Load(); {
+	case seq > end || seq == 0:
+		return fmt.Errorf("%w: %d, the log has %d to %d", ErrNoEntry, seq, head, end)
+	case seq < head:
+		return &TrimmedError{From: seq, Head: head}
 	}
-	lower := keyspace.AppendLogPrefix(nil, l.origin)
-	upper := keyspace.AppendLogBlock(nil, l.origin, seq+1)
+	lower := keyspace.AppendSpace(nil, keyspace.LogBlock)
+	upper := keyspace.AppendLogBlock(nil, seq+1)
 	found := false
 	err := l.db.IterReverse(lower, upper, func(k, v []byte) (bool, error) {
 		first, h, err := blockAt(k, v)
@@ -206,7 +222,10 @@ func (l *Log) find(seq uint64, fn func(first uint64, h record.Header, block []by
 		return false, fn(first, h, v)
 	})
 	if err == nil && !found {
-		return &GapError{From: 1, To: seq}
+		if head := l.head.Load(); seq < head { // given up meanwhile
+			return &TrimmedError{From: seq, Head: head}
+		}
+		return &GapError{From: l.head.Load(), To: seq}
 	}
 	return err
 }
@@ -245,12 +264,12 @@ func (l *Log) GetMany(seqs []uint64, fn func(seq uint64, receivedAt int64, entry
 	return nil
 }
 
-// SeekTime gives the number of the first durable entry that was received at
-// ms (since 1970) or later; one past the newest when there is none. It halves
+// SeekTime gives the number of the first durable entry still here that was
+// received at ms (since 1970) or later; one past the newest when there is none. It halves
 // over the blocks' High, so it is right whatever the clock did.
 func (l *Log) SeekTime(ms int64) (seq uint64, err error) {
 	end := l.durable.Load()
-	lo, hi := uint64(1), end+1 // lo begins a block, or is past the end
+	lo, hi := l.head.Load(), end+1 // lo begins a block, or is past the end
 	for lo < hi {
 		mid := lo + (hi-lo)/2
 		err := l.find(mid, func(first uint64, h record.Header, _ []byte) error {

@@ -6,6 +6,7 @@ package keyspace
 import (
 	"encoding/binary"
 	"fmt"
+	"time"
 )
 
 // Space is a key's first byte. The values are on disk for ever: a space that
@@ -14,22 +15,29 @@ type Space byte
 
 const (
 	Meta       Space = 0x01 // name
-	LogBlock   Space = 0x02 // origin 16, first seq 8
+	LogBlock   Space = 0x02 // first seq 8
 	VaultKey   Space = 0x03 // kind 1, id (4 or 16)
 	Facet      Space = 0x04 // facet hash 16
 	Node       Space = 0x05 // identifier hash 16, facet hash 16
 	Pair       Space = 0x06 // identifier hash 16, other identifier hash 16
-	Event      Space = 0x07 // facet hash 16, time 8, seq 8
+	Event      Space = 0x07 // owner hash 16, time 8, seq 8
 	Dedupe     Space = 0x08 // message hash 16
 	Session    Space = 0x09 // session hash 16
 	Quarantine Space = 0x0a // seq 8
 	Cursor     Space = 0x0b // name
+	History    Space = 0x0c // month 4, owner hash 16, origin number 2, first seq 8
+	Tombstone  Space = 0x0d // identifier hash 16
+	Erasure    Space = 0x0e // seq of its log entry 8
+	Audit      Space = 0x0f // number 8
+	AuditHead  Space = 0x10 // number of the entry it signs 8
+	Again      Space = 0x11 // public hash 16 of an identifier that was erased and came back
 )
 
 // Names under Meta.
 const (
 	MetaFormat = "format" // uvarint: engine.FormatVersion
-	MetaOrigin = "origin" // version 1, 16 random bytes: this log's incarnation
+	MetaOrigin = "origin" // this log's incarnations
+	MetaHead   = "head"   // the first entry that the log still has
 	MetaVault  = "vault"  // version 1, 8 bytes: fingerprint of the master key
 )
 
@@ -70,25 +78,13 @@ func AppendSpace(dst []byte, s Space) []byte { return append(dst, byte(s)) }
 // AppendMeta appends the key of a named setting of the store.
 func AppendMeta(dst []byte, name string) []byte { return append(append(dst, byte(Meta)), name...) }
 
-// AppendLogPrefix appends the prefix of one origin's log.
-func AppendLogPrefix(dst []byte, origin Hash) []byte {
-	return append(append(dst, byte(LogBlock)), origin[:]...)
-}
-
 // AppendLogBlock appends the key of the block whose first entry is seq.
-func AppendLogBlock(dst []byte, origin Hash, seq uint64) []byte {
-	return binary.BigEndian.AppendUint64(AppendLogPrefix(dst, origin), seq)
+func AppendLogBlock(dst []byte, seq uint64) []byte {
+	return binary.BigEndian.AppendUint64(append(dst, byte(LogBlock)), seq)
 }
 
 // ParseLogBlock takes a log block's key apart.
-func ParseLogBlock(key []byte) (origin Hash, seq uint64, err error) {
-	rest, err := open(key, LogBlock, 24)
-	if err != nil {
-		return origin, 0, err
-	}
-	copy(origin[:], rest)
-	return origin, binary.BigEndian.Uint64(rest[16:]), nil
-}
+func ParseLogBlock(key []byte) (seq uint64, err error) { return parseSeq(key, LogBlock) }
 
 // AppendVault appends a vault key's key. id is absent, 4 or 16 bytes by kind.
 func AppendVault(dst []byte, kind byte, id []byte) []byte {
@@ -206,13 +202,7 @@ func AppendQuarantine(dst []byte, seq uint64) []byte {
 }
 
 // ParseQuarantine takes a quarantine key apart.
-func ParseQuarantine(key []byte) (seq uint64, err error) {
-	rest, err := open(key, Quarantine, 8)
-	if err != nil {
-		return 0, err
-	}
-	return binary.BigEndian.Uint64(rest), nil
-}
+func ParseQuarantine(key []byte) (seq uint64, err error) { return parseSeq(key, Quarantine) }
 
 // AppendCursor appends the key of a log reader's place.
 func AppendCursor(dst []byte, name string) []byte { return append(append(dst, byte(Cursor)), name...) }
@@ -223,6 +213,102 @@ func ParseCursor(key []byte) (name string, err error) {
 		return "", malformed(key, Cursor)
 	}
 	return string(key[1:]), nil
+}
+
+// Month numbers the calendar months (UTC) of receipt by which histories are
+// kept, so that a month that has expired goes at once. January 1970 is 1<<31,
+// so that months before sort before.
+type Month uint32
+
+// MonthOf is the month of ms, milliseconds since 1970. Times that no clock
+// shows, a hundred million years off, share the outermost months.
+func MonthOf(ms int64) Month {
+	t := time.UnixMilli(ms).UTC()
+	n := (t.Year()-1970)*12 + int(t.Month()) - 1
+	return Month(1<<31 + max(-1<<30, min(n, 1<<30)))
+}
+
+// Begin is the month's first moment, ms since 1970.
+func (m Month) Begin() int64 {
+	n := int(int64(m) - 1<<31)
+	return time.Date(1970, time.January+time.Month(n), 1, 0, 0, 0, 0, time.UTC).UnixMilli()
+}
+
+// AppendMonth appends the prefix of everything that was received in a month.
+func AppendMonth(dst []byte, m Month) []byte {
+	return binary.BigEndian.AppendUint32(append(dst, byte(History)), uint32(m))
+}
+
+// AppendHistoryPrefix appends the prefix of what an owner (a facet, or an
+// identifier) has of a month.
+func AppendHistoryPrefix(dst []byte, m Month, owner Hash) []byte {
+	return append(AppendMonth(dst, m), owner[:]...)
+}
+
+// AppendHistory appends the key of the chunk whose first entry is seq of the
+// origin with that number.
+func AppendHistory(dst []byte, m Month, owner Hash, origin uint16, seq uint64) []byte {
+	dst = binary.BigEndian.AppendUint16(AppendHistoryPrefix(dst, m, owner), origin)
+	return binary.BigEndian.AppendUint64(dst, seq)
+}
+
+// ParseHistory takes a history chunk's key apart.
+func ParseHistory(key []byte) (m Month, owner Hash, origin uint16, seq uint64, err error) {
+	rest, err := open(key, History, 30)
+	if err != nil {
+		return 0, owner, 0, 0, err
+	}
+	copy(owner[:], rest[4:])
+	return Month(binary.BigEndian.Uint32(rest)), owner, binary.BigEndian.Uint16(rest[20:]), binary.BigEndian.Uint64(rest[22:]), nil
+}
+
+// AppendTombstone appends the key that says: this identifier was erased.
+func AppendTombstone(dst []byte, id Hash) []byte {
+	return append(append(dst, byte(Tombstone)), id[:]...)
+}
+
+// ParseTombstone takes a tombstone's key apart.
+func ParseTombstone(key []byte) (id Hash, err error) { return parseHash(key, Tombstone) }
+
+// AppendErasure appends the key of the erasure whose log entry is seq.
+func AppendErasure(dst []byte, seq uint64) []byte {
+	return binary.BigEndian.AppendUint64(append(dst, byte(Erasure)), seq)
+}
+
+// ParseErasure takes an erasure's key apart.
+func ParseErasure(key []byte) (seq uint64, err error) { return parseSeq(key, Erasure) }
+
+// AppendAudit appends the key of entry n of the audit log.
+func AppendAudit(dst []byte, n uint64) []byte {
+	return binary.BigEndian.AppendUint64(append(dst, byte(Audit)), n)
+}
+
+// ParseAudit takes an audit entry's key apart.
+func ParseAudit(key []byte) (n uint64, err error) { return parseSeq(key, Audit) }
+
+// AppendAuditHead appends the key of the signed head of the audit log at entry n.
+func AppendAuditHead(dst []byte, n uint64) []byte {
+	return binary.BigEndian.AppendUint64(append(dst, byte(AuditHead)), n)
+}
+
+// ParseAuditHead takes a signed head's key apart.
+func ParseAuditHead(key []byte) (n uint64, err error) { return parseSeq(key, AuditHead) }
+
+// AppendAgain appends the key that leads from the public hash of an identifier
+// that was erased and came back to the hash under which it is stored.
+func AppendAgain(dst []byte, public Hash) []byte {
+	return append(append(dst, byte(Again)), public[:]...)
+}
+
+// ParseAgain takes such a key apart.
+func ParseAgain(key []byte) (public Hash, err error) { return parseHash(key, Again) }
+
+func parseSeq(key []byte, s Space) (seq uint64, err error) {
+	rest, err := open(key, s, 8)
+	if err != nil {
+		return 0, err
+	}
+	return binary.BigEndian.Uint64(rest), nil
 }
 
 func parseHash(key []byte, s Space) (h Hash, err error) {

@@ -29,7 +29,7 @@ func TestLayoutIsPinned(t *testing.T) {
 		"meta":        {AppendMeta(nil, MetaFormat), "01" + hex.EncodeToString([]byte("format"))},
 		"meta origin": {AppendMeta(nil, MetaOrigin), "01" + hex.EncodeToString([]byte("origin"))},
 		"meta vault":  {AppendMeta(nil, MetaVault), "01" + hex.EncodeToString([]byte("vault"))},
-		"log block":   {AppendLogBlock(nil, a, 258), "02" + as + "0000000000000102"},
+		"log block":   {AppendLogBlock(nil, 258), "020000000000000102"},
 		"install":     {AppendVault(nil, VaultInstall, nil), "0369"},
 		"wrap":        {AppendVaultID(nil, VaultWrap, 1), "037700000001"},
 		"epoch":       {AppendVaultID(nil, VaultEpoch, 1), "036500000001"},
@@ -43,6 +43,13 @@ func TestLayoutIsPinned(t *testing.T) {
 		"session":     {AppendSession(nil, a), "09" + as},
 		"quarantine":  {AppendQuarantine(nil, 3), "0a0000000000000003"},
 		"cursor":      {AppendCursor(nil, "people"), "0b" + hex.EncodeToString([]byte("people"))},
+		"history":     {AppendHistory(nil, MonthOf(0), a, 1, 5), "0c80000000" + as + "00010000000000000005"},
+		"old history": {AppendHistoryPrefix(nil, MonthOf(-1), b), "0c7fffffff" + bs},
+		"tombstone":   {AppendTombstone(nil, a), "0d" + as},
+		"erasure":     {AppendErasure(nil, 6), "0e0000000000000006"},
+		"audit":       {AppendAudit(nil, 7), "0f0000000000000007"},
+		"audit head":  {AppendAuditHead(nil, 8), "100000000000000008"},
+		"again":       {AppendAgain(nil, b), "11" + bs},
 		"whole space": {AppendSpace(nil, Pair), "06"},
 	} {
 		if got := hex.EncodeToString(c.key); got != c.want {
@@ -68,16 +75,30 @@ func TestRoundTrip(t *testing.T) {
 	r := seeded(t)
 	for range 2000 {
 		a, b, seq, ms := randomHash(r), randomHash(r), r.Uint64(), int64(r.Uint64())
-		if o, s, err := ParseLogBlock(AppendLogBlock(nil, a, seq)); o != a || s != seq || err != nil {
-			t.Fatal("log block", o, s, err)
+		for name, fn := range map[string]func([]byte) (uint64, error){
+			"log block": ParseLogBlock, "erasure": ParseErasure, "audit": ParseAudit, "audit head": ParseAuditHead,
+		} {
+			key := map[string][]byte{"log block": AppendLogBlock(nil, seq), "erasure": AppendErasure(nil, seq),
+				"audit": AppendAudit(nil, seq), "audit head": AppendAuditHead(nil, seq)}[name]
+			if s, err := fn(key); s != seq || err != nil {
+				t.Fatal(name, s, err)
+			}
+		}
+		m, origin := Month(r.Uint32()), uint16(r.Uint32())
+		if gm, o, n, s, err := ParseHistory(AppendHistory(nil, m, a, origin, seq)); gm != m || o != a || n != origin || s != seq || err != nil {
+			t.Fatal("history", gm, o, n, s, err)
+		}
+		if x := MonthOf(ms); x.Begin() > ms && x > MonthOf(math.MinInt64) || (x+1).Begin() <= ms && x < MonthOf(math.MaxInt64) {
+			t.Fatal("month of", ms, "begins", x.Begin())
 		}
 		if f, m, s, err := ParseEvent(AppendEvent(nil, a, ms, seq)); f != a || m != ms || s != seq || err != nil {
 			t.Fatal("event", f, m, s, err)
 		}
 		for name, fn := range map[string]func([]byte) (Hash, error){
-			"facet": ParseFacet, "dedupe": ParseDedupe, "session": ParseSession,
+			"facet": ParseFacet, "dedupe": ParseDedupe, "session": ParseSession, "tombstone": ParseTombstone, "again": ParseAgain,
 		} {
-			key := map[string][]byte{"facet": AppendFacet(nil, a), "dedupe": AppendDedupe(nil, a), "session": AppendSession(nil, a)}[name]
+			key := map[string][]byte{"facet": AppendFacet(nil, a), "dedupe": AppendDedupe(nil, a), "session": AppendSession(nil, a),
+				"tombstone": AppendTombstone(nil, a), "again": AppendAgain(nil, a)}[name]
 			if h, err := fn(key); h != a || err != nil {
 				t.Fatal(name, h, err)
 			}
@@ -150,7 +171,7 @@ func TestAppendDoesNotAllocate(t *testing.T) {
 	if n := testing.AllocsPerRun(100, func() {
 		buf = AppendEvent(buf[:0], a, 1, 2)
 		buf = AppendNode(buf[:0], a, a)
-		buf = AppendLogBlock(buf[:0], a, 3)
+		buf = AppendLogBlock(buf[:0], 3)
 		if _, _, _, err := ParseEvent(AppendEvent(buf[:0], a, 1, 2)); err != nil {
 			t.Fatal(err)
 		}
@@ -161,7 +182,7 @@ func TestAppendDoesNotAllocate(t *testing.T) {
 
 // What a parser takes is exactly what its writer writes.
 func FuzzParse(f *testing.F) {
-	f.Add(AppendLogBlock(nil, hash(1), 2))
+	f.Add(AppendLogBlock(nil, 2))
 	f.Add(AppendEvent(nil, hash(1), -3, 4))
 	f.Add(AppendNode(nil, hash(1), hash(2)))
 	f.Add(AppendVaultID(nil, VaultEpoch, 7))
@@ -172,8 +193,10 @@ func FuzzParse(f *testing.F) {
 				t.Errorf("%s: %x is read, but written as %x", what, key, again)
 			}
 		}
-		o, seq, err := ParseLogBlock(key)
-		same("log block", AppendLogBlock(nil, o, seq), err)
+		seq, err := ParseLogBlock(key)
+		same("log block", AppendLogBlock(nil, seq), err)
+		m, owner, origin, seq, err := ParseHistory(key)
+		same("history", AppendHistory(nil, m, owner, origin, seq), err)
 		kind, id, err := ParseVault(key)
 		same("vault", AppendVault(nil, kind, id), err)
 		h, err := ParseFacet(key)

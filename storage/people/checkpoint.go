@@ -7,6 +7,7 @@ import (
 
 	"github.com/reuna/reuna/identity/graph"
 	"github.com/reuna/reuna/storage/engine"
+	"github.com/reuna/reuna/storage/eventlog"
 	"github.com/reuna/reuna/storage/keyspace"
 )
 
@@ -76,7 +77,7 @@ func (s *Store) Checkpoint() error {
 		w.err = s.o.Log.Barrier().Wait()
 	}
 	if w.err == nil {
-		w.err = s.o.Log.SetCursor(w.b, cursorName, upTo)
+		w.err = s.o.Log.SetCursor(w.b, eventlog.Cursor{Name: cursorName, Seq: upTo, Hold: eventlog.Forever})
 		w.flush()
 	}
 	if w.err != nil {

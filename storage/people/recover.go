@@ -11,10 +11,11 @@ import (
 // recover applies the log's tail: what came after the last checkpoint.
 func (s *Store) recover(progress func(done, total uint64)) error {
 	began := time.Now()
-	from, err := s.o.Log.Cursor(cursorName)
+	cursor, err := s.o.Log.Cursor(cursorName)
 	if err != nil {
 		return err
 	}
+	from := cursor.Seq
 	s.applied = from
 	end := s.o.Log.Durable()
 	if from > end {

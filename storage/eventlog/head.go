@@ -1,0 +1,162 @@
+package eventlog
+
+import (
+	"fmt"
+	"math"
+
+	"github.com/reuna/reuna/storage/engine"
+	"github.com/reuna/reuna/storage/keyspace"
+	"github.com/reuna/reuna/storage/record"
+)
+
+// TrimmedError says that a reader asks for entries that the log gave up: what
+// they did is in the histories, and a reader that wanted them one by one was
+// away for too long.
+type TrimmedError struct{ From, Head uint64 }
+
+func (e *TrimmedError) Error() string {
+	return fmt.Sprintf("event log: entries %d to %d are no longer in the log: go on from entry %d, or keep more of it (retention.tail)", e.From, e.Head-1, e.Head)
+}
+
+// head is where the log begins, and the highest receipt time before it.
+type head struct {
+	seq  uint64
+	high int64
+}
+
+const headVersion = 1
+
+func readHead(db *engine.DB) (h head, err error) {
+	h = head{1, math.MinInt64}
+	_, err = db.Get(keyspace.AppendMeta(nil, keyspace.MetaHead), func(val []byte) error {
+		r := record.NewReader(val)
+		r.Version("log head", headVersion)
+		h.seq, h.high = r.Uvarint(), r.Varint()
+		if h.seq == 0 && r.Err() == nil {
+			return fmt.Errorf("log head: %w: entry 0", record.ErrMalformed)
+		}
+		return r.Done("log head")
+	})
+	return h, err
+}
+
+func appendHead(dst []byte, h head) []byte {
+	return record.AppendVarint(record.AppendUvarint(append(dst, headVersion), h.seq), h.high)
+}
+
+// Head is the number of the first entry that is still here; one past the newest
+// when none is.
+func (l *Log) Head() uint64 { return l.head.Load() }
+
+// Trim gives up every block that ends at or before entry upTo, together with
+// the keys that sealed nothing but them. What must be known of the entries has
+// to be elsewhere, synced, before.
+func (l *Log) Trim(upTo uint64) (newHead uint64, err error) {
+	l.maintain.Lock()
+	defer l.maintain.Unlock()
+	old, end := l.head.Load(), l.durable.Load()
+	upTo = min(upTo, end)
+	if upTo < old {
+		return old, nil
+	}
+	next, epoch := head{upTo + 1, math.MinInt64}, uint32(0)
+	if upTo < end {
+		err = l.find(upTo+1, func(first uint64, h record.Header, _ []byte) error {
+			next.seq, epoch = first, h.Epoch
+			return nil
+		})
+	}
+	if err == nil && next.seq > old {
+		err = l.find(next.seq-1, func(_ uint64, h record.Header, _ []byte) error {
+			next.high = h.High
+			if epoch == 0 {
+				epoch = h.Epoch // it may still be in use
+			}
+			return nil
+		})
+	}
+	if err != nil || next.seq <= old {
+		return old, err
+	}
+	b := l.db.NewBatch()
+	defer b.Discard()
+	b.DeleteRange(keyspace.AppendLogBlock(nil, old), keyspace.AppendLogBlock(nil, next.seq))
+	b.Set(keyspace.AppendMeta(nil, keyspace.MetaHead), appendHead(nil, next))
+	l.vault.DropEpochs(epoch, b)
+	// Before the commit: a reader that finds nothing below must know why.
+	l.head.Store(next.seq)
+	if err := b.Commit(true); err != nil {
+		return old, fmt.Errorf("event log: giving up entries %d to %d: %w", old, next.seq-1, err)
+	}
+	return next.seq, nil
+}
+
+// Overwrite puts with in the place of the durable entries seqs, which must
+// ascend; their receipt times stay. Those that the log gave up are passed over.
+// It returns when the change is synced. The old bytes are gone from the folder
+// after engine.DB.Scrub of Blocks.
+func (l *Log) Overwrite(seqs []uint64, with []byte) (overwritten int, err error) {
+	l.maintain.Lock()
+	defer l.maintain.Unlock()
+	codec, err := record.NewCodec() // the committer's own is busy
+	if err != nil {
+		return 0, err
+	}
+	defer codec.Close()
+	b := l.db.NewBatch()
+	defer func() { b.Discard() }()
+	for len(seqs) > 0 {
+		if seqs[0] < l.head.Load() {
+			seqs = seqs[1:]
+			continue
+		}
+		var rest []uint64
+		err := l.find(seqs[0], func(first uint64, h record.Header, block []byte) error {
+			var build record.Builder
+			rest = seqs
+			err := l.decode(block, first, h, func(i int, at int64, entry []byte) (bool, error) {
+				if len(rest) > 0 && rest[0] == first+uint64(i) {
+					entry, rest = with, rest[1:]
+					overwritten++
+				}
+				build.Add(entry, at)
+				return true, nil
+			})
+			if err != nil {
+				return err
+			}
+			key, err := l.vault.EpochKey(h.Epoch)
+			if err != nil {
+				return err
+			}
+			changed, _ := codec.Encode(nil, &build, key, h.Epoch, l.OriginOf(first), first, h.High)
+			b.Set(keyspace.AppendLogBlock(nil, first), changed)
+			return nil
+		})
+		if err != nil {
+			return overwritten, err
+		}
+		if len(rest) == len(seqs) {
+			return overwritten, fmt.Errorf("event log: entries to overwrite must ascend; seen %d", seqs[0])
+		}
+		seqs = rest
+		if b.Len() > overwriteBytes {
+			if err := b.Commit(false); err != nil {
+				return overwritten, err
+			}
+			b = l.db.NewBatch()
+		}
+	}
+	return overwritten, b.Commit(true)
+}
+
+// overwriteBytes bounds the batches of Overwrite.
+const overwriteBytes = 1 << 20
+
+// Blocks gives the keys between which the blocks of these entries stand.
+func (l *Log) Blocks(from, to uint64) (lower, upper []byte) {
+	if first, err := l.blockOf(from); err == nil {
+		from = first
+	}
+	return keyspace.AppendLogBlock(nil, from), keyspace.AppendLogBlock(nil, to+1)
+}
