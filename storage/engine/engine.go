@@ -6,10 +6,12 @@ package engine
 import (
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"log/slog"
 	"os"
 	"sync/atomic"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/bloom"
@@ -36,6 +38,12 @@ const (
 	defaultCacheBytes = 64 << 20
 	memTableBytes     = 32 << 20
 	blockBytes        = 16 << 10
+	// manifestBytes bounds what Open has to read of the table list's changes, and
+	// how long bounds of tables that are gone stay there.
+	manifestBytes = 4 << 20
+
+	defaultCloseWait = 3 * time.Second
+	slowDisk         = 5 * time.Second
 )
 
 // Errors that callers tell apart with errors.Is.
@@ -46,6 +54,7 @@ var (
 	ErrReadOnly = errors.New("store is open for reading only")
 	ErrFormat   = errors.New("data folder has a format that this program does not read")
 	ErrDamaged  = errors.New("data on disk is damaged")
+	ErrFull     = errors.New("disk is full")
 )
 
 // Options say where a store lives and what it may use. Only Dir is required.
@@ -56,6 +65,7 @@ type Options struct {
 	Logger     *slog.Logger   // default slog.Default()
 	Exit       func(code int) // called after a fatal storage error; default os.Exit
 	ReadOnly   bool           // refuses every write, and a folder that does not exist
+	CloseWait  time.Duration  // how long Close lets writes wait on a full disk; default 3 s
 }
 
 // DB is an open store. All its methods may be called at the same time.
@@ -67,16 +77,21 @@ type Options struct {
 //     is no way back but a restart.
 //   - Pebble is never called after it was closed: uses counts the calls under
 //     way, and Close waits for them.
+//   - After a failure nothing in the folder changes any more: see disk.
 type DB struct {
 	p      *pebble.DB
-	lock   *pebble.Lock
-	fs     vfs.FS
+	lock   io.Closer
+	fs     *disk
+	full   *fullness
+	health io.Closer // stops the watch for slow disks
 	dir    string
 	log    *slog.Logger
 	exit   func(int)
 	ro     bool
 	format atomic.Uint64 // of the folder
+	wait   time.Duration // for space, in Close
 	failed atomic.Pointer[error]
+	dead   chan struct{} // closed when failed is set
 	damage atomic.Pointer[error]
 	uses   gate
 }
@@ -87,23 +102,32 @@ func Open(o Options) (*DB, error) {
 	if o.Dir == "" {
 		return nil, errors.New("engine: Options.Dir is empty: name the folder to keep data in")
 	}
-	db := &DB{fs: o.FS, dir: o.Dir, log: o.Logger, exit: o.Exit, ro: o.ReadOnly}
-	if db.fs == nil {
-		db.fs = vfs.Default
-	}
+	db := &DB{dir: o.Dir, log: o.Logger, exit: o.Exit, ro: o.ReadOnly, wait: o.CloseWait, dead: make(chan struct{})}
 	if db.log == nil {
 		db.log = slog.Default()
 	}
 	if db.exit == nil {
 		db.exit = os.Exit
 	}
+	if db.wait <= 0 {
+		db.wait = defaultCloseWait
+	}
 	db.uses.init()
+	inner := db.watch(o.FS)
+	db.full = newFullness(db.log, db.FreeBytes)
+	db.fs = newDisk(inner, o.Dir, db.full, db.fail)
+	opened := false
+	defer func() {
+		if !opened {
+			_ = db.health.Close() // ends a goroutine; it has no error to give
+		}
+	}()
 	if !o.ReadOnly {
 		if err := makeDir(db.fs, o.Dir); err != nil {
 			return nil, fmt.Errorf("data folder %s cannot be made: %w", o.Dir, err)
 		}
 	}
-	lock, err := pebble.LockDirectory(o.Dir, db.fs)
+	lock, err := inner.Lock(inner.PathJoin(o.Dir, "LOCK"))
 	if err != nil {
 		// The lock file's own trouble (no folder, no permission) comes as a path
 		// error; a lock that somebody else holds comes as a bare errno.
@@ -120,7 +144,21 @@ func Open(o Options) (*DB, error) {
 	if err := db.checkFormat(); err != nil {
 		return nil, errors.Join(err, db.p.Close(), lock.Close())
 	}
+	opened = true
 	return db, nil
+}
+
+// watch gives the file system to use, with a watch for slow disks on the real one.
+func (db *DB) watch(given vfs.FS) vfs.FS {
+	if given != nil {
+		db.health = io.NopCloser(nil)
+		return given
+	}
+	inner, health := vfs.WithDiskHealthChecks(vfs.Default, slowDisk, nil, func(i vfs.DiskSlowInfo) {
+		db.log.Warn("storage: the disk is slow", "op", i.OpType.String(), "path", i.Path, "took", i.Duration)
+	})
+	db.health = health
+	return inner
 }
 
 // makeDir makes dir and syncs its parent: without that a power cut may take
@@ -151,8 +189,7 @@ func openError(dir string, err error) error {
 
 func (db *DB) options(o Options) *pebble.Options {
 	po := &pebble.Options{
-		FS:                          o.FS, // nil keeps Pebble's own watch for slow disks
-		Lock:                        db.lock,
+		FS:                          db.fs,
 		Logger:                      pebbleLogger{db},
 		ReadOnly:                    o.ReadOnly,
 		ErrorIfNotExists:            o.ReadOnly,
@@ -167,17 +204,17 @@ func (db *DB) options(o Options) *pebble.Options {
 		L0StopWritesThreshold:      1000,
 		LBaseMaxBytes:              64 << 20,
 		CompactionConcurrencyRange: func() (int, int) { return 1, 2 },
+		MaxManifestFileSize:        manifestBytes,
 		BytesPerSync:               512 << 10,
 		WALBytesPerSync:            512 << 10,
 		EventListener: &pebble.EventListener{
-			BackgroundError: func(err error) { db.log.Error("storage: background work failed", "err", err) },
+			BackgroundError: db.backgroundError,
+			FlushEnd:        func(i pebble.FlushInfo) { db.full.tableDone(flushes, i.Err) },
+			CompactionEnd:   func(i pebble.CompactionInfo) { db.full.tableDone(compaction, i.Err) },
 			// Pebble's default exits here, so that one bad byte in an old table
 			// would keep the program from ever running. A damaged table fails
 			// the reads that need it, by name, and turns Healthy.
 			DataCorruption: func(i pebble.DataCorruptionInfo) { db.damaged(i.Path, i.Details) },
-			DiskSlow: func(i pebble.DiskSlowInfo) {
-				db.log.Warn("storage: the disk is slow", "op", i.OpType.String(), "path", i.Path, "took", i.Duration)
-			},
 		},
 	}
 	if po.CacheSize <= 0 {
@@ -244,9 +281,32 @@ func (db *DB) SetFormat(v uint64) error {
 	return nil
 }
 
-// fail marks the store failed for good, says why, and exits.
+// backgroundError tells of a flush or compaction that failed and will be tried
+// again. Of a full disk the log says enough already.
+func (db *DB) backgroundError(err error) {
+	if noSpace(err) || errors.Is(err, ErrFailed) {
+		db.log.Debug("storage: background work failed", "err", err)
+		return
+	}
+	db.log.Error("storage: background work failed", "err", err)
+}
+
+// fail marks the store failed for good, says why, and exits. It does not exit
+// when Close itself has ended a wait for space.
 func (db *DB) fail(err error) {
-	if db.failed.CompareAndSwap(nil, &err) {
+	closing := db.full.gaveUp.Load()
+	if closing && !errors.Is(err, ErrFull) {
+		err = fmt.Errorf("%w: %w", ErrFull, err)
+	}
+	first := db.failed.CompareAndSwap(nil, &err)
+	db.fs.fenced.Store(true)
+	if first {
+		close(db.dead)
+	}
+	if closing {
+		return
+	}
+	if first {
 		db.log.Error("storage: fatal error, the program stops now: nothing that was not yet acknowledged is promised", "err", err, "dir", db.dir)
 	}
 	db.exit(ExitFatal)
@@ -287,14 +347,25 @@ func (db *DB) Dir() string { return db.dir }
 func (db *DB) ReadOnly() bool { return db.ro }
 
 // Close waits for the calls under way, then closes the store and gives up the
-// folder. Of several calls the first does the work. After a fatal error Pebble
-// may hold its locks for ever, so it is left as it is and the failure returned.
+// folder. Of several calls the first does the work. Writes that wait for space
+// on a full disk get Options.CloseWait; what was not acknowledged by then fails
+// with ErrFull, as does Close. After a fatal error Pebble may hold its locks for
+// ever, so it is left as it is, cut off from the folder, and the failure
+// returned.
 func (db *DB) Close() error {
-	if !db.uses.close() {
+	db.full.endIn(db.wait)
+	if !db.uses.close(db.dead) {
 		return nil
 	}
-	if err := db.failure(); err != nil {
-		return err
+	err := db.failure()
+	if err == nil {
+		closed := make(chan error, 1)
+		go func() { closed <- db.p.Close() }()
+		select {
+		case err = <-closed:
+		case <-db.dead:
+			err = db.failure()
+		}
 	}
-	return errors.Join(db.p.Close(), db.lock.Close())
+	return errors.Join(err, db.lock.Close(), db.health.Close())
 }

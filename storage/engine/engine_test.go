@@ -32,6 +32,11 @@ func TestMain(m *testing.M) {
 	case "open":
 		_, err := Open(Options{Dir: os.Getenv("REUNA_ENGINE_TEST_DIR")})
 		fmt.Println("in use:", errors.Is(err, ErrInUse), err)
+	case "full":
+		if err := realDiskFull(os.Getenv("REUNA_ENGINE_TEST_DIR")); err != nil {
+			fmt.Println(err)
+			os.Exit(1)
+		}
 	case "fsync":
 		var broken atomic.Bool
 		db, err := Open(Options{Dir: os.Getenv("REUNA_ENGINE_TEST_DIR"), FS: failing(vfs.Default, &broken, isWALSync)})
@@ -481,7 +486,7 @@ func TestGateUnderLoad(t *testing.T) {
 		var closers atomic.Int64
 		for range 2 {
 			wg.Go(func() {
-				if g.close() {
+				if g.close(nil) {
 					closers.Add(1)
 					wrong.Store(inside.Load())
 				}

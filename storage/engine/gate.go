@@ -33,9 +33,9 @@ func (g *gate) leave() {
 
 func (g *gate) closed() bool { return g.state.Load() >= shut }
 
-// close shuts the gate and waits until nobody is inside; false when another
-// call has shut it before.
-func (g *gate) close() bool {
+// close shuts the gate and waits until nobody is inside, or until dead is
+// closed; false when another call has shut it before.
+func (g *gate) close(dead <-chan struct{}) bool {
 	for {
 		n := g.state.Load()
 		if n >= shut {
@@ -46,7 +46,11 @@ func (g *gate) close() bool {
 		}
 	}
 	for g.state.Load() != shut {
-		<-g.empty
+		select {
+		case <-g.empty:
+		case <-dead:
+			return true
+		}
 	}
 	return true
 }
