@@ -3,6 +3,7 @@ package vault
 import (
 	"fmt"
 
+	"github.com/reuna/reuna/storage/engine"
 	"github.com/reuna/reuna/storage/keyspace"
 	"github.com/reuna/reuna/storage/record"
 )
@@ -27,8 +28,10 @@ func (v *Vault) Epoch(now int64) (*Key, error) {
 	raw := randomKey()
 	e.key = newKey(e.id, raw)
 	place := keyspace.AppendVaultID(nil, keyspace.VaultEpoch, e.id)
+	by := v.ring.enter(LogGroup)
+	defer v.ring.leave(LogGroup)
 	b := v.db.NewBatch()
-	b.Set(place, wrap(v.wraps[v.wrapID], record.AppendVarint(raw, e.created), place))
+	b.Set(place, wrap(by, record.AppendVarint(raw, e.created), place))
 	if err := b.Commit(true); err != nil {
 		return nil, fmt.Errorf("vault: epoch key %d: %w", e.id, err)
 	}
@@ -46,11 +49,15 @@ func (v *Vault) EpochKey(id uint32) (*Key, error) {
 	}
 	place := keyspace.AppendVaultID(nil, keyspace.VaultEpoch, id)
 	var e epoch
-	found, err := v.db.Get(place, func(val []byte) (err error) {
-		e, err = v.openEpoch(place, val)
+	found := false
+	err := rereading(func() (err error) {
+		found, err = v.db.Get(place, func(val []byte) (err error) {
+			e, err = v.openEpoch(place, val)
+			return err
+		})
 		return err
 	})
-	if err == nil && !found {
+	if err == nil && (!found || id < v.floor) {
 		err = fmt.Errorf("epoch key %d: %w", id, ErrNoKey)
 	}
 	if err != nil {
@@ -58,6 +65,34 @@ func (v *Vault) EpochKey(id uint32) (*Key, error) {
 	}
 	v.keep(e)
 	return e.key, nil
+}
+
+// DropEpochs destroys with b the log keys with an id below before: what they
+// sealed can never be read again. The newest key stays, whatever before says.
+// Until b is committed the keys are given out as ever.
+func (v *Vault) DropEpochs(before uint32, b *engine.Batch) {
+	v.mu.Lock()
+	before = min(before, v.now.id)
+	v.mu.Unlock()
+	if before == 0 {
+		return
+	}
+	v.ring.enter(LogGroup)
+	b.DeleteRange(keyspace.AppendVaultID(nil, keyspace.VaultEpoch, 0), keyspace.AppendVaultID(nil, keyspace.VaultEpoch, before))
+	b.OnEnd(func(committed bool) {
+		defer v.ring.leave(LogGroup)
+		if !committed {
+			return
+		}
+		v.mu.Lock()
+		defer v.mu.Unlock()
+		v.floor = max(v.floor, before)
+		for id := range v.epochs {
+			if id < before {
+				delete(v.epochs, id)
+			}
+		}
+	})
 }
 
 // keep remembers an opened key. What is dropped for room is read again.

@@ -11,62 +11,66 @@ import (
 // defaultFacetKeys bounds the opened facet keys in memory, at about 1 KB each.
 const defaultFacetKeys = 16 << 10
 
-// FacetKey gives the data key of a facet. Without create a facet that has none
-// gives ErrNoKey. With create a missing key is made and its record put into b:
-// what the key seals must travel in the same batch, or in a later one.
+// FacetKey gives the data key of a facet, or of another owner, by its hash.
+// Without create an owner that has none gives ErrNoKey. With create a missing
+// key is made and its record put into b: what the key seals must travel in the
+// same batch, or in a later one.
 //
-// Batches that make or drop the key of one facet must follow each other: the
-// next begins after the one before was committed or discarded. A batch that
-// was not yet committed may be followed by one that only uses the key again.
+// Several goroutines may make one owner's key at the same time, each with a
+// batch of its own: all are given the same key, and whichever batch is committed
+// carries it. Destroying is for one alone: see DropFacetKey. A batch that makes
+// a key must end soon, since a Rewrap of the key's group waits for it.
 func (v *Vault) FacetKey(facet [16]byte, create bool, b *engine.Batch) (*Key, error) {
 	c := &v.facets
-	c.mu.Lock()
-	if k := c.get(facet); k != nil {
-		c.mu.Unlock()
-		return k, nil
-	}
-	p := c.pending[facet]
-	c.mu.Unlock()
-	place := keyspace.AppendVault(nil, keyspace.VaultFacet, facet[:])
-	if p == nil {
-		if k, err := v.readFacet(facet, place); k != nil || err != nil {
-			return k, err
-		}
-	}
-	if !create {
-		if p != nil && p.key != nil {
-			return p.key, nil
-		}
-		return nil, fmt.Errorf("vault: facet %x: %w", facet, ErrNoKey)
-	}
-	if b == nil {
-		return nil, fmt.Errorf("vault: facet %x: a key can only be made within a batch", facet)
-	}
-	if p == nil || p.key == nil {
-		raw := randomKey()
-		p = &pendingKey{key: newKey(0, raw), record: wrap(v.wraps[v.wrapID], raw, place)}
-	}
-	if p.last != b {
-		p.last = b
-		b.Set(place, p.record)
+	var place []byte
+	for {
 		c.mu.Lock()
-		c.hold(facet, p, b)
+		k, p, changes, drops := c.get(facet), c.pending[facet], c.changes, c.drops
 		c.mu.Unlock()
+		if k != nil {
+			return k, nil
+		}
+		if p == nil {
+			place = keyspace.AppendVault(place[:0], keyspace.VaultFacet, facet[:])
+			if k, err := v.readFacet(facet, place, drops); k != nil || err != nil {
+				return k, err
+			}
+		}
+		if !create {
+			if p != nil && p.key != nil {
+				return p.key, nil
+			}
+			return nil, fmt.Errorf("vault: facet %x: %w", facet, ErrNoKey)
+		}
+		if b == nil {
+			return nil, fmt.Errorf("vault: facet %x: a key can only be made within a batch", facet)
+		}
+		made, put := c.prepare(facet, changes, b)
+		if made == nil {
+			continue // a batch ended meanwhile: the key may have come, or gone, with it
+		}
+		if put {
+			place = keyspace.AppendVault(place[:0], keyspace.VaultFacet, facet[:])
+			by := v.ring.enter(GroupOf(facet))
+			b.Set(place, wrap(by, made.raw, place))
+			v.onEnd(facet, made, b)
+		}
+		return made.key, nil
 	}
-	return p.key, nil
 }
 
-// readFacet opens the stored key of a facet; nil when there is none.
-func (v *Vault) readFacet(facet [16]byte, place []byte) (k *Key, err error) {
-	c := &v.facets
-	c.mu.Lock()
-	drops := c.drops
-	c.mu.Unlock()
-	found, err := v.db.Get(place, func(val []byte) error {
-		raw, _, err := v.unwrap(val, place)
-		if err == nil {
-			k = newKey(0, raw)
-		}
+// readFacet opens the stored key of a facet; nil when there is none. drops is
+// the count of drops before it was known that none is under way.
+func (v *Vault) readFacet(facet [16]byte, place []byte, drops uint64) (k *Key, err error) {
+	found := false
+	err = rereading(func() (err error) {
+		found, err = v.db.Get(place, func(val []byte) error {
+			raw, err := v.unwrap(val, place)
+			if err == nil {
+				k = newKey(0, raw)
+			}
+			return err
+		})
 		return err
 	})
 	if err != nil {
@@ -75,6 +79,7 @@ func (v *Vault) readFacet(facet [16]byte, place []byte) (k *Key, err error) {
 	if !found {
 		return nil, nil
 	}
+	c := &v.facets
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.drops == drops { // else the key read may be one that is being destroyed
@@ -85,45 +90,40 @@ func (v *Vault) readFacet(facet [16]byte, place []byte) (k *Key, err error) {
 
 // DropFacetKey destroys a facet's key with b: what it sealed can never be read
 // again. Reads within this process are refused from now on.
+//
+// A batch that makes the same key must have ended before, or it may bring the
+// key back; and until b has ended only b may make a new one.
 func (v *Vault) DropFacetKey(facet [16]byte, b *engine.Batch) {
+	v.ring.enter(GroupOf(facet))
 	b.Delete(keyspace.AppendVault(nil, keyspace.VaultFacet, facet[:]))
+	p := &pendingKey{batches: 1}
 	c := &v.facets
 	c.mu.Lock()
-	defer c.mu.Unlock()
 	c.drops++
+	c.changes++
 	delete(c.young, facet)
 	delete(c.old, facet)
-	c.hold(facet, &pendingKey{}, b)
+	c.pending[facet] = p
+	c.mu.Unlock()
+	v.onEnd(facet, p, b)
 }
 
-// hold, with mu held, makes p the facet's pending state until one of the
-// batches that carry it is committed, or all have ended.
-func (c *facetCache) hold(facet [16]byte, p *pendingKey, b *engine.Batch) {
-	c.pending[facet] = p
-	p.batches++
+// onEnd settles what a batch that entered the facet's group has brought.
+func (v *Vault) onEnd(facet [16]byte, p *pendingKey, b *engine.Batch) {
 	b.OnEnd(func(committed bool) {
-		c.mu.Lock()
-		defer c.mu.Unlock()
-		p.batches--
-		if c.pending[facet] != p {
-			return // a later drop or key has taken its place
-		}
-		if committed && p.key != nil {
-			c.put(facet, p.key)
-		}
-		if committed || p.batches == 0 {
-			delete(c.pending, facet)
-		}
+		v.facets.settle(facet, p, committed)
+		v.ring.leave(GroupOf(facet))
 	})
 }
 
 // pendingKey is the state that a batch under way will give a facet: a key, or
 // none. Until one such batch is committed every batch that uses the key writes
-// its record, so whichever of them comes first carries it.
+// its record, so whichever of them comes first carries it. Each record is
+// wrapped anew, since the wrapping key may have changed between two of them.
 type pendingKey struct {
+	raw     []byte
 	key     *Key
-	record  []byte
-	last    *engine.Batch // the batch that record was last put into
+	last    *engine.Batch // the batch that a record was last put into
 	batches int
 }
 
@@ -136,6 +136,7 @@ type facetCache struct {
 	pending    map[[16]byte]*pendingKey
 	half       int
 	drops      uint64 // counts DropFacetKey, to notice one during a read
+	changes    uint64 // counts what came into pending as a drop, and what left it
 }
 
 func (c *facetCache) init(size int) {
@@ -162,4 +163,45 @@ func (c *facetCache) put(facet [16]byte, k *Key) {
 		c.old, c.young = c.young, make(map[[16]byte]*Key, c.half)
 	}
 	c.young[facet] = k
+}
+
+// prepare gives the pending key of a facet that has no stored one, made if need
+// be; put says that b has to carry its record, and counts b. It gives nil when
+// something has changed since changes was read.
+func (c *facetCache) prepare(facet [16]byte, changes uint64, b *engine.Batch) (p *pendingKey, put bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.changes != changes {
+		return nil, false
+	}
+	p = c.pending[facet]
+	if p == nil || p.key == nil {
+		raw := randomKey()
+		p = &pendingKey{raw: raw, key: newKey(0, raw)}
+		c.pending[facet] = p
+	}
+	if p.last == b {
+		return p, false
+	}
+	p.last = b
+	p.batches++
+	return p, true
+}
+
+// settle takes note that a batch with p has ended: p holds once one of its
+// batches was committed, and is nothing when all have ended otherwise.
+func (c *facetCache) settle(facet [16]byte, p *pendingKey, committed bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	p.batches--
+	if c.pending[facet] != p {
+		return // a later drop or key has taken its place
+	}
+	if committed && p.key != nil {
+		c.put(facet, p.key)
+	}
+	if committed || p.batches == 0 {
+		delete(c.pending, facet)
+		c.changes++
+	}
 }

@@ -1,9 +1,6 @@
 package vault
 
 import (
-	"crypto/hkdf"
-	"crypto/sha256"
-	"fmt"
 	"hash"
 	"slices"
 
@@ -17,11 +14,7 @@ func (v *Vault) InstallKey() []byte { return slices.Clone(v.install) }
 // Subkey derives 32 bytes for one use from the install key (HKDF-SHA-256,
 // RFC 5869): the same name gives the same bytes, and no two names are related.
 func (v *Vault) Subkey(name string) []byte {
-	key, err := hkdf.Expand(sha256.New, v.install, "reuna subkey "+name, 32)
-	if err != nil {
-		panic(fmt.Sprintf("vault: subkey %q: %v", name, err)) // 32 bytes are always to be had
-	}
-	return key
+	return derive(v.install, "reuna subkey "+name, 32)
 }
 
 // Hash is an identifier's keyed hash for use in keys and indexes: who has the

@@ -65,25 +65,36 @@ func wrap(by *Key, secret, place []byte) []byte {
 	return by.Seal(dst, secret, append([]byte("reuna key "), place...))
 }
 
-// unwrap opens a record made by wrap: 32 bytes of key and what follows them.
-func (v *Vault) unwrap(val, place []byte) (raw, rest []byte, err error) {
+// unwrap opens a record made by wrap: 32 bytes of key and what follows them. A
+// wrapping key that is not there gives a retiredError.
+func (v *Vault) unwrap(val, place []byte) (secret []byte, err error) {
+	id, sealed, err := splitWrapped(val)
+	if err != nil {
+		return nil, err
+	}
+	by := v.ring.find(id)
+	if by == nil {
+		return nil, &retiredError{id}
+	}
+	secret, err = by.Open(nil, sealed, append([]byte("reuna key "), place...))
+	if err == nil && len(secret) < keyBytes {
+		err = fmt.Errorf("%w: a key of %d bytes", record.ErrMalformed, len(secret))
+	}
+	return secret, err
+}
+
+// splitWrapped takes a wrapped key's record apart: the id of the key that
+// wraps it, and the sealed secret.
+func splitWrapped(val []byte) (by uint32, sealed []byte, err error) {
 	r := record.NewReader(val)
 	r.Version("wrapped key", wrapVersion)
 	id := r.Uvarint()
-	sealed := r.Rest()
+	sealed = r.Rest()
 	if err := r.Err(); err != nil {
-		return nil, nil, err
+		return 0, nil, err
 	}
-	by := v.wraps[uint32(id)]
-	if by == nil || id > math.MaxUint32 {
-		return nil, nil, fmt.Errorf("wrapping key %d: %w", id, ErrNoKey)
+	if id > math.MaxUint32 {
+		return 0, nil, fmt.Errorf("wrapped key: %w: wrapped by key %d, wanted at most %d", record.ErrMalformed, id, uint32(math.MaxUint32))
 	}
-	secret, err := by.Open(nil, sealed, append([]byte("reuna key "), place...))
-	if err != nil {
-		return nil, nil, err
-	}
-	if len(secret) < keyBytes {
-		return nil, nil, fmt.Errorf("%w: a key of %d bytes", record.ErrMalformed, len(secret))
-	}
-	return secret[:keyBytes], secret[keyBytes:], nil
+	return uint32(id), sealed, nil
 }

@@ -1,96 +1,71 @@
 package vault
 
 import (
+	"crypto/hkdf"
+	"crypto/sha256"
 	"encoding/hex"
-	"errors"
 	"fmt"
-	"io/fs"
-	"os"
-	"path/filepath"
-	"runtime"
-	"strings"
+
+	"github.com/reuna/reuna/storage/engine"
+	"github.com/reuna/reuna/storage/keyspace"
+	"github.com/reuna/reuna/storage/record"
 )
 
-// ErrKeyFile is under every error about the master key's file.
-var ErrKeyFile = errors.New("master key file")
-
-// LoadOrCreateMasterKey reads the 32-byte master key from a file of 64
-// hexadecimal digits, or makes one with mode 0600. A file that others than its
-// owner may read is refused. The file belongs outside the data folder, and
-// into a backup of its own: without it the folder is noise.
-func LoadOrCreateMasterKey(path string) (key []byte, created bool, err error) {
-	key, err = loadMaster(path)
-	if !errors.Is(err, fs.ErrNotExist) {
-		return key, false, err
-	}
-	key = randomKey()
-	switch err = createMaster(path, key); {
-	case errors.Is(err, fs.ErrExist): // another process was first
-		key, err = loadMaster(path)
-		return key, false, err
-	case err != nil:
-		return nil, false, fmt.Errorf("%w %s cannot be made: %w", ErrKeyFile, path, err)
-	}
-	return key, true, nil
+// masterKey is what the 32 bytes from outside the folder give.
+type masterKey struct {
+	root  *Key   // wrapping key 0
+	print string // tells two masters apart and nothing else: 8 bytes, in hexadecimal digits
 }
 
-func loadMaster(path string) ([]byte, error) {
-	info, err := os.Stat(path)
-	if err != nil {
-		return nil, fmt.Errorf("%w %s: %w", ErrKeyFile, path, err)
+func newMaster(master []byte) (m masterKey, err error) {
+	if len(master) != keyBytes {
+		return m, fmt.Errorf("vault: the master key has %d bytes: %d wanted", len(master), keyBytes)
 	}
-	if mode := info.Mode().Perm(); mode&0o077 != 0 && runtime.GOOS != "windows" {
-		return nil, fmt.Errorf("%w %s has mode %04o, so others can read it: wanted 0600: run chmod 600 %s", ErrKeyFile, path, mode, path)
-	}
-	text, err := os.ReadFile(path)
-	if err != nil {
-		return nil, fmt.Errorf("%w %s: %w", ErrKeyFile, path, err)
-	}
-	key, err := parseMaster(string(text))
-	if err != nil {
-		return nil, fmt.Errorf("%w %s %w: put back the file that belongs to the data folder", ErrKeyFile, path, err)
-	}
-	return key, nil
+	m.root = newKey(0, derive(master, "reuna wrap 1", keyBytes))
+	m.print = Fingerprint(master)
+	return m, nil
 }
 
-// parseMaster never puts the text it was given into its error.
-func parseMaster(text string) ([]byte, error) {
-	text = strings.TrimSpace(text)
-	key, err := hex.DecodeString(text)
-	if err != nil {
-		return nil, errors.New("does not hold hexadecimal digits only")
-	}
-	if len(key) != keyBytes {
-		return nil, fmt.Errorf("holds %d hexadecimal digits, wanted %d", len(text), 2*keyBytes)
-	}
-	return key, nil
+// Fingerprint tells a master key from another: 16 hexadecimal digits, from
+// which nothing else about the key follows.
+func Fingerprint(master []byte) string {
+	return hex.EncodeToString(derive(master, "reuna fingerprint 1", printBytes))
 }
 
-// createMaster puts the whole file in place at once: after a crash there is
-// either no key file or a good one.
-func createMaster(path string, key []byte) (err error) {
-	dir := filepath.Dir(path)
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return err
-	}
-	f, err := os.CreateTemp(dir, ".master-*") // mode 0600
+const printBytes = 8
+
+// derive is HKDF-Expand (RFC 5869); the secret is random, so it needs no Extract.
+func derive(secret []byte, use string, n int) []byte {
+	key, err := hkdf.Expand(sha256.New, secret, use, n)
 	if err != nil {
-		return err
+		panic(fmt.Sprintf("vault: deriving %q: %v", use, err)) // up to 8,160 bytes are always to be had
 	}
-	defer func() { err = errors.Join(err, os.Remove(f.Name())) }()
-	_, err = f.WriteString(hex.EncodeToString(key) + "\n")
-	if err == nil {
-		err = f.Sync()
-	}
-	if err = errors.Join(err, f.Close()); err != nil {
-		return err
-	}
-	if err := os.Link(f.Name(), path); err != nil { // unlike a rename, never over an existing key
-		return err
-	}
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
+	return key
 }
+
+// put writes what the master key itself guards: its fingerprint and the
+// install key. The wrapping keys are the third.
+func (m masterKey) put(b *engine.Batch, install []byte) {
+	print, err := hex.DecodeString(m.print)
+	if err != nil {
+		panic(fmt.Sprintf("vault: fingerprint %q: %v", m.print, err)) // Fingerprint wrote it
+	}
+	b.Set(keyspace.AppendMeta(nil, keyspace.MetaVault), append([]byte{1}, print...))
+	place := keyspace.AppendVault(nil, keyspace.VaultInstall, nil)
+	b.Set(place, wrap(m.root, install, place))
+}
+
+// storedPrint is the fingerprint of the master key that a folder belongs to;
+// "" for a folder that has no keys yet.
+func storedPrint(db *engine.DB) (print string, err error) {
+	_, err = db.Get(keyspace.AppendMeta(nil, keyspace.MetaVault), func(val []byte) error {
+		r := record.NewReader(val)
+		r.Version("vault record", 1)
+		print = hex.EncodeToString(r.Fixed(printBytes))
+		return r.Done("vault record")
+	})
+	return print, err
+}
+
+// Fingerprint is that of the master key that opens the folder now.
+func (v *Vault) Fingerprint() string { return v.ring.masterKey().print }

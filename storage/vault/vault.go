@@ -1,16 +1,16 @@
 // Package vault keeps the keys: a master key outside the data folder opens the
 // wrapping keys in it, those open a key per day of log and a key per facet.
-// What must be forgotten is forgotten by destroying its key.
+// What must be forgotten is forgotten by destroying its key, and the key that
+// wrapped it.
 package vault
 
 import (
-	"crypto/hkdf"
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/binary"
-	"encoding/hex"
 	"errors"
 	"fmt"
+	"math"
 	"sync"
 
 	"github.com/reuna/reuna/storage/engine"
@@ -43,13 +43,14 @@ const wrapVersion = 1
 type Vault struct {
 	db      *engine.DB
 	install []byte
-	wraps   map[uint32]*Key // by id; 0 is the master key's own. Fixed after Open
-	wrapID  uint32          // wrapping key of new keys
-	hashes  sync.Pool       // of *hasher
+	ring    ring
+	change  sync.Mutex // one run of Rewrap, or RotateMaster, at a time
+	hashes  sync.Pool  // of *hasher
 
-	mu     sync.Mutex // guards epochs and now; held over a write once a day
+	mu     sync.Mutex // guards what follows; held over a write once a day
 	epochs map[uint32]*Key
-	now    epoch // the newest
+	now    epoch  // the newest
+	floor  uint32 // epochs below were dropped
 
 	facets facetCache
 }
@@ -63,28 +64,37 @@ type epoch struct {
 // Open opens the folder's keys with the 32-byte master key, and makes them in
 // a new folder. Another folder's master gives ErrWrongMaster.
 func Open(db *engine.DB, master []byte) (*Vault, error) {
-	if len(master) != keyBytes {
-		return nil, fmt.Errorf("vault: the master key has %d bytes: %d wanted", len(master), keyBytes)
-	}
-	v := &Vault{db: db, wraps: map[uint32]*Key{}, epochs: map[uint32]*Key{}}
-	v.facets.init(defaultFacetKeys)
-	root, err := hkdf.Expand(sha256.New, master, "reuna wrap 1", keyBytes)
-	if err != nil {
-		return nil, fmt.Errorf("vault: %w", err)
-	}
-	v.wraps[0] = newKey(0, root)
-	print, err := hkdf.Expand(sha256.New, master, "reuna fingerprint 1", 8)
-	if err != nil {
-		return nil, fmt.Errorf("vault: %w", err)
-	}
-	fresh, err := v.checkMaster(print)
+	v, err := openAny(db, master)
 	if err != nil {
 		return nil, err
 	}
-	if fresh {
-		if err := v.create(print); err != nil {
+	if err := v.ring.complete(); err != nil {
+		return nil, fmt.Errorf("vault: %w", err)
+	}
+	return v, nil
+}
+
+// openAny is Open also for a folder whose keys are not in groups yet.
+func openAny(db *engine.DB, master []byte) (*Vault, error) {
+	m, err := newMaster(master)
+	if err != nil {
+		return nil, err
+	}
+	v := &Vault{db: db, epochs: map[uint32]*Key{}}
+	v.ring.init(m)
+	v.facets.init(defaultFacetKeys)
+	seen, err := storedPrint(db)
+	if err != nil {
+		return nil, fmt.Errorf("vault: %w", err)
+	}
+	switch {
+	case seen == "":
+		if err := v.create(); err != nil {
 			return nil, fmt.Errorf("vault: making the keys: %w", err)
 		}
+	case seen != m.print:
+		return nil, fmt.Errorf("%w: data folder %s was made with master key %s, this one is %s: start with the key file that belongs to the folder",
+			ErrWrongMaster, db.Dir(), seen, m.print)
 	}
 	if err := v.load(); err != nil {
 		return nil, err
@@ -93,45 +103,46 @@ func Open(db *engine.DB, master []byte) (*Vault, error) {
 	return v, nil
 }
 
-// checkMaster compares the master's fingerprint with the folder's; fresh says
-// that the folder has none yet.
-func (v *Vault) checkMaster(print []byte) (fresh bool, err error) {
-	found, err := v.db.Get(keyspace.AppendMeta(nil, keyspace.MetaVault), func(val []byte) error {
-		r := record.NewReader(val)
-		r.Version("vault record", 1)
-		seen := r.Fixed(8)
-		if err := r.Done("vault record"); err != nil {
-			return err
-		}
-		if !hmac.Equal(seen, print) {
-			return fmt.Errorf("%w: data folder %s was made with master key %s, this one is %s: start with the key file that belongs to the folder",
-				ErrWrongMaster, v.db.Dir(), hex.EncodeToString(seen), hex.EncodeToString(print))
-		}
-		return nil
-	})
-	return !found, err
-}
-
-// create makes the install key and the first wrapping key, in one write.
-func (v *Vault) create(print []byte) error {
+// create makes the install key and the groups' wrapping keys, in one write.
+func (v *Vault) create() error {
 	if v.db.ReadOnly() {
 		return engine.ErrReadOnly
 	}
 	b := v.db.NewBatch()
 	defer b.Discard()
-	b.Set(keyspace.AppendMeta(nil, keyspace.MetaVault), append([]byte{1}, print...))
-	place := keyspace.AppendVault(nil, keyspace.VaultInstall, nil)
-	b.Set(place, wrap(v.wraps[0], randomKey(), place))
-	place = keyspace.AppendVaultID(nil, keyspace.VaultWrap, 1)
-	b.Set(place, wrap(v.wraps[0], randomKey(), place))
+	v.ring.masterKey().put(b, randomKey())
+	all := make([]int, Groups)
+	for g := range all {
+		all[g] = g
+	}
+	if _, err := v.putWraps(b, all); err != nil {
+		return err
+	}
 	return b.Commit(true)
+}
+
+// putWraps makes a wrapping key for each of the groups; add makes them known
+// once b is committed.
+func (v *Vault) putWraps(b *engine.Batch, groups []int) (made []wrapKey, err error) {
+	root, id := v.ring.find(0), v.ring.newest()
+	for _, g := range groups {
+		if id == math.MaxUint32 {
+			return nil, errors.New("all 2^32 wrapping keys are used")
+		}
+		id++
+		raw := randomKey()
+		place := keyspace.AppendVaultID(nil, keyspace.VaultWrap, id)
+		b.Set(place, wrap(root, appendGroup(raw, g), place))
+		made = append(made, wrapKey{newKey(id, raw), g})
+	}
+	return made, nil
 }
 
 // load opens the install key, every wrapping key and the newest epoch.
 func (v *Vault) load() error {
 	place := keyspace.AppendVault(nil, keyspace.VaultInstall, nil)
 	found, err := v.db.Get(place, func(val []byte) (err error) {
-		v.install, _, err = v.unwrap(val, place)
+		v.install, err = v.unwrap(val, place)
 		return err
 	})
 	if err == nil && !found {
@@ -142,21 +153,12 @@ func (v *Vault) load() error {
 	}
 	lower, upper := keyspace.Bounds(keyspace.AppendVault(nil, keyspace.VaultWrap, nil))
 	err = v.db.Iter(lower, upper, func(k, val []byte) (bool, error) {
-		id, err := parseID(k)
-		if err != nil {
-			return false, err
+		w, err := v.openWrap(k, val)
+		if err == nil {
+			v.ring.add(w)
 		}
-		raw, _, err := v.unwrap(val, k)
-		if err != nil {
-			return false, fmt.Errorf("wrapping key %d: %w", id, err)
-		}
-		v.wraps[id] = newKey(id, raw)
-		v.wrapID = max(v.wrapID, id)
-		return true, nil
+		return err == nil, err
 	})
-	if err == nil && v.wrapID == 0 {
-		err = fmt.Errorf("wrapping key: %w", ErrNoKey)
-	}
 	if err != nil {
 		return fmt.Errorf("vault: %w", err)
 	}
@@ -184,17 +186,34 @@ func parseID(k []byte) (uint32, error) {
 	return binary.BigEndian.Uint32(id), nil
 }
 
+// openWrap opens a wrapping key: its secret is the key and its group.
+func (v *Vault) openWrap(place, val []byte) (w wrapKey, err error) {
+	id, err := parseID(place)
+	if err != nil {
+		return w, err
+	}
+	secret, err := v.unwrap(val, place)
+	if err == nil {
+		w.group, err = parseGroup(secret[keyBytes:])
+	}
+	if err != nil {
+		return w, fmt.Errorf("wrapping key %d: %w", id, err)
+	}
+	w.Key = newKey(id, secret[:keyBytes])
+	return w, nil
+}
+
 // openEpoch opens an epoch key: its secret is the key and its time of birth.
 func (v *Vault) openEpoch(place, val []byte) (epoch, error) {
 	id, err := parseID(place)
 	if err != nil {
 		return epoch{}, err
 	}
-	raw, rest, err := v.unwrap(val, place)
+	secret, err := v.unwrap(val, place)
 	if err != nil {
 		return epoch{}, fmt.Errorf("epoch key %d: %w", id, err)
 	}
-	r := record.NewReader(rest)
-	e := epoch{id: id, created: r.Varint(), key: newKey(id, raw)}
+	r := record.NewReader(secret[keyBytes:])
+	e := epoch{id: id, created: r.Varint(), key: newKey(id, secret[:keyBytes])}
 	return e, r.Done("epoch key")
 }
