@@ -92,6 +92,7 @@ type DB struct {
 	wait   time.Duration // for space, in Close
 	failed atomic.Pointer[error]
 	dead   chan struct{} // closed when failed is set
+	mark   *Mark
 	damage atomic.Pointer[error]
 	uses   gate
 }
@@ -143,6 +144,9 @@ func Open(o Options) (*DB, error) {
 	}
 	if err := db.checkFormat(); err != nil {
 		return nil, errors.Join(err, db.p.Close(), lock.Close())
+	}
+	if db.mark, err = db.openMark(); err != nil {
+		return nil, errors.Join(fmt.Errorf("data folder %s: mark: %w", o.Dir, err), db.p.Close(), lock.Close())
 	}
 	opened = true
 	return db, nil
@@ -352,17 +356,19 @@ func (db *DB) ReadOnly() bool { return db.ro }
 // with ErrFull, as does Close. After a fatal error Pebble may hold its locks for
 // ever, so it is left as it is, cut off from the folder, and the failure
 // returned.
-func (db *DB) Close() error {
+func (db *DB) Close() (err error) {
 	db.full.endIn(db.wait)
 	if !db.uses.close(db.dead) {
 		return nil
 	}
-	err := db.failure()
-	if err == nil {
+	merr := db.mark.close()
+	if err = db.failure(); err == nil {
+		err = merr
 		closed := make(chan error, 1)
 		go func() { closed <- db.p.Close() }()
 		select {
-		case err = <-closed:
+		case cerr := <-closed:
+			err = errors.Join(err, cerr)
 		case <-db.dead:
 			err = db.failure()
 		}
