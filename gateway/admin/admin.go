@@ -32,7 +32,7 @@ type Persons interface {
 	Named(person string) (id.ID, error)
 	// PersonID is the person id that x has as long as it represents somebody. It
 	// is a keyed hash, so it may stand in a log where x may not.
-	PersonID(x id.ID) string
+	PersonID(x id.ID) (string, error)
 }
 
 // Records reads what was taken and what was refused. *people.Store does.

@@ -270,7 +270,12 @@ func claimed(e event.Event) event.Event {
 }
 
 func (d *desk) personID(typ, value string) string {
-	return d.store.PersonID(id.ID{Type: typ, Value: value})
+	d.Helper()
+	name, err := d.store.PersonID(id.ID{Type: typ, Value: value})
+	if err != nil {
+		d.Fatal(err)
+	}
+	return name
 }
 
 func mustNotContain(t *testing.T, where, text string, secrets ...string) {

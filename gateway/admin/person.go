@@ -92,7 +92,7 @@ func (c *call) person() (*people.Person, *failure) {
 	if x.name != "" {
 		known, err = store.Named(x.name)
 	} else {
-		asked = store.PersonID(x.id)
+		asked, err = store.PersonID(x.id)
 	}
 	var p *people.Person
 	if err == nil {
@@ -210,10 +210,8 @@ func (c *call) appendHead(o *event.Writer, p *people.Person) {
 	o.Flag("known", len(p.Cluster.Users) > 0)
 	o.Key("aliases")
 	o.OpenList()
-	for _, x := range p.Cluster.Members {
-		if alias := c.s.o.People.PersonID(x); alias != p.ID {
-			o.Item(alias)
-		}
+	for _, x := range p.Aliases {
+		o.Item(x)
 	}
 	o.CloseList()
 }

@@ -126,11 +126,11 @@ func Reincarnate(db *engine.DB) error {
 // Origin is the log's present incarnation: 16 random bytes.
 func (l *Log) Origin() [16]byte { return l.origins[len(l.origins)-1].id }
 
-// OriginNumber is the present incarnation's place among this store's, from 1.
-func (l *Log) OriginNumber() uint16 { return uint16(len(l.origins)) }
-
 // OriginOf is the incarnation that gave entry seq its number.
 func (l *Log) OriginOf(seq uint64) [16]byte { return l.origins[l.numberOf(seq)-1].id }
+
+// OriginNumberOf is that incarnation's place among this store's, from 1.
+func (l *Log) OriginNumberOf(seq uint64) uint16 { return uint16(l.numberOf(seq)) }
 
 func (l *Log) numberOf(seq uint64) int {
 	return max(1, sort.Search(len(l.origins), func(i int) bool { return l.origins[i].first > seq }))

@@ -38,6 +38,8 @@ const (
 	MetaFormat = "format" // uvarint: engine.FormatVersion
 	MetaOrigin = "origin" // this log's incarnations
 	MetaHead   = "head"   // the first entry that the log still has
+	// The newest month whose events were deleted by age.
+	MetaExpired = "expired"
 	MetaVault  = "vault"  // version 1, 8 bytes: fingerprint of the master key
 )
 

@@ -36,6 +36,11 @@ const (
 func (s *Store) Checkpoint() error {
 	s.checkpoint.Lock()
 	defer s.checkpoint.Unlock()
+	return s.writeDirty()
+}
+
+// writeDirty is Checkpoint for who holds its lock.
+func (s *Store) writeDirty() error {
 	began := time.Now()
 
 	s.mu.Lock()

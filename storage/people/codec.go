@@ -71,9 +71,7 @@ func decodeSession(record string) (x Session, err error) {
 	r := wire.NewReader(record)
 	version := r.Byte()
 	x.Seq, x.User, x.Until = r.Uint(), r.Text(), r.Int()
-	for i := range x.Token {
-		x.Token[i] = r.Byte()
-	}
+	readHash(r, &x.Token)
 	x.Revoked = r.Byte() == 1
 	if !r.Done() || version != sessionVersion {
 		return Session{}, fmt.Errorf("people: a stored session is corrupt")

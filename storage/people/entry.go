@@ -4,15 +4,20 @@ import (
 	"fmt"
 
 	"github.com/reuna/reuna/identity/event"
+	"github.com/reuna/reuna/identity/graph"
+	"github.com/reuna/reuna/identity/id"
 	"github.com/reuna/reuna/identity/wire"
 )
 
 // Kinds of log entries: the first byte of each. Everything the store knows
 // follows from them. (storage/FORMAT.md)
 const (
-	entryEvent   = 1 // event.AppendBinary
-	entryRefused = 2 // a message that was refused, for the quarantine
-	entrySession = 3 // a session began or ended
+	entryErased   = 0 // what stood here was erased
+	entryEvent    = 1 // event.AppendBinary
+	entryRefused  = 2 // a message that was refused, for the quarantine
+	entrySession  = 3 // a session began or ended
+	entryEvidence = 4 // an operator linked or cut two identifiers, or lifted a cut
+	entryErasure  = 5 // a person was erased
 )
 
 // Session is what a visitor's cookie stands for on the server.
@@ -41,6 +46,12 @@ func appendSession(dst []byte, visitor string, x Session) []byte {
 	return append(dst, flag(x.Revoked))
 }
 
+func readHash(r *wire.Reader, h *Hash) {
+	for i := range h {
+		h[i] = r.Byte()
+	}
+}
+
 func flag(b bool) byte {
 	if b {
 		return 1
@@ -52,9 +63,7 @@ func parseSession(record string) (visitor string, x Session, err error) {
 	r := wire.NewReader(record)
 	version := r.Byte()
 	visitor, x.User, x.Until = r.Text(), r.Text(), r.Int()
-	for i := range x.Token {
-		x.Token[i] = r.Byte()
-	}
+	readHash(r, &x.Token)
 	x.Revoked = r.Byte() == 1
 	if !r.Done() || version != 1 {
 		return "", x, fmt.Errorf("a session's record is corrupt")
@@ -90,6 +99,67 @@ func parseRefused(record string) (x Refused, err error) {
 	x.Code, x.Field, x.Message, x.Raw = event.Code(r.Text()), r.Text(), r.Text(), r.Text()
 	if !r.Done() || version != 1 {
 		return x, fmt.Errorf("a refused message's record is corrupt")
+	}
+	return x, nil
+}
+
+func appendEvidence(dst []byte, e *graph.Evidence) []byte {
+	dst = append(dst, entryEvidence, 1, byte(e.Kind), byte(e.Trust))
+	for _, s := range [...]string{e.A.Type, e.A.Value, e.B.Type, e.B.Value} {
+		dst = wire.AppendText(dst, s)
+	}
+	dst = wire.AppendInt(dst, e.Time)
+	dst = append(dst, e.ID[:]...)
+	dst = append(dst, e.Lifts[:]...)
+	return wire.AppendText(dst, e.Reason)
+}
+
+func parseEvidence(record string) (e graph.Evidence, err error) {
+	r := wire.NewReader(record)
+	version := r.Byte()
+	e.Kind, e.Trust = graph.Kind(r.Byte()), id.Trust(r.Byte())
+	e.A.Type, e.A.Value, e.B.Type, e.B.Value = r.Text(), r.Text(), r.Text(), r.Text()
+	e.Time = r.Int()
+	readHash(r, (*Hash)(&e.ID))
+	readHash(r, (*Hash)(&e.Lifts))
+	e.Reason = r.Text()
+	if !r.Done() || version != 1 || e.Kind < graph.Link || e.Kind > graph.Lift || e.Trust > id.Admin || e.A.IsZero() || e.B.IsZero() {
+		return e, fmt.Errorf("an operator's evidence is corrupt")
+	}
+	return e, nil
+}
+
+// erasure is what the log says of one: whose it was stands in it as keyed
+// hashes alone, which lead nowhere once it is done.
+type erasure struct {
+	at          int64 // ms; what is older and comes later is dropped
+	identifiers []Hash
+	facets      []Hash
+}
+
+func (x *erasure) append(dst []byte) []byte {
+	dst = wire.AppendInt(append(dst, entryErasure, 1), x.at)
+	for _, list := range [...][]Hash{x.identifiers, x.facets} {
+		dst = wire.AppendUint(dst, uint64(len(list)))
+		for _, h := range list {
+			dst = append(dst, h[:]...)
+		}
+	}
+	return dst
+}
+
+func parseErasure(record string) (x erasure, err error) {
+	r := wire.NewReader(record)
+	version := r.Byte()
+	x.at = r.Int()
+	for _, list := range [...]*[]Hash{&x.identifiers, &x.facets} {
+		*list = make([]Hash, r.Count())
+		for i := range *list {
+			readHash(r, &(*list)[i])
+		}
+	}
+	if !r.Done() || version != 1 {
+		return x, fmt.Errorf("an erasure's record is corrupt")
 	}
 	return x, nil
 }

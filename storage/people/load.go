@@ -93,12 +93,15 @@ func (w *want) install() {
 	if w.drops == w.s.drops {
 		for _, n := range w.gotNodes {
 			if w.s.nodes[n.id] == nil {
+				if w.s.erasing != nil {
+					w.s.strip(n)
+				}
 				w.s.adopt(n)
 				w.s.nodes[n.id] = n
 			}
 		}
 		for _, h := range w.gotFacets {
-			if w.s.facets[h.hash] == nil {
+			if w.s.facets[h.hash] == nil && !w.s.erasing[h.hash] {
 				w.s.facets[h.hash] = h
 			}
 		}
@@ -139,8 +142,13 @@ func (w *want) load() error {
 // readNode reads an identifier; one that is not stored is an empty node.
 func (s *Store) readNode(x id.ID) (*node, error) {
 	n := &node{id: x, hash: s.hashID(x), used: true}
+	t, err := s.readTombstone(n.hash)
+	if err != nil {
+		return nil, err
+	}
+	n.erased = t.at
 	lower, upper := keyspace.Bounds(keyspace.AppendNodePrefix(nil, n.hash))
-	err := s.o.DB.Iter(lower, upper, func(k, _ []byte) (bool, error) {
+	err = s.o.DB.Iter(lower, upper, func(k, _ []byte) (bool, error) {
 		_, h, err := keyspace.ParseNode(k)
 		n.facets = append(n.facets, h)
 		return true, err

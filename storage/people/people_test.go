@@ -128,6 +128,16 @@ func (w *world) person(x id.ID) *people.Person {
 	return p
 }
 
+// name is the public id that x would have as a representative.
+func (w *world) name(x id.ID) string {
+	w.t.Helper()
+	name, err := w.PersonID(x)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return name
+}
+
 func (w *world) timeline(p *people.Person) (ids []string) {
 	w.t.Helper()
 	var before people.Place
@@ -177,7 +187,7 @@ func TestADeviceBecomesAUsers(t *testing.T) {
 		if err != nil || x != user("u1") {
 			t.Errorf("%s names %v, %v", p.ID, x, err)
 		}
-		old, err := w.Named(w.PersonID(device("a1")))
+		old, err := w.Named(w.name(device("a1")))
 		if err != nil || w.person(old).ID != p.ID {
 			t.Errorf("the id from before the login leads to %v, %v", old, err)
 		}
@@ -414,7 +424,7 @@ func TestReadersAndWritersOfOneFacet(t *testing.T) {
 	w := open(t, vfs.NewMem(), 0)
 	defer func() { w.close() }()
 	w.send(msg(0, event.Page, "a1", ""))
-	name := w.PersonID(device("a1"))
+	name := w.name(device("a1"))
 	var all sync.WaitGroup
 	all.Go(func() {
 		for i := range 300 {

@@ -22,8 +22,8 @@ func (s *Store) recover(progress func(done, total uint64)) error {
 		return fmt.Errorf("people are written up to entry %d, but the log ends at %d: the data folder was mixed from two", from, end)
 	}
 	total := end - from
-	err = s.o.Log.Read(from+1, func(seq uint64, _ int64, entry []byte) (bool, error) {
-		if err := s.replay(seq, string(entry)); err != nil {
+	err = s.o.Log.Read(from+1, func(seq uint64, receivedAt int64, entry []byte) (bool, error) {
+		if err := s.replay(seq, receivedAt, string(entry)); err != nil {
 			return false, fmt.Errorf("entry %d: %w", seq, err)
 		}
 		s.stats.Replayed++
@@ -42,9 +42,9 @@ func (s *Store) recover(progress func(done, total uint64)) error {
 }
 
 // replay applies one entry. Nobody else uses the store yet.
-func (s *Store) replay(seq uint64, entry string) error {
+func (s *Store) replay(seq uint64, receivedAt int64, entry string) error {
 	if entry == "" {
-		return fmt.Errorf("is empty")
+		return errEmpty
 	}
 	w := want{s: s}
 	switch entry[0] {
@@ -74,7 +74,7 @@ func (s *Store) replay(seq uint64, entry string) error {
 			return err
 		}
 		defer s.mu.Unlock()
-		s.setSession(visitor, x)
+		s.setSession(visitor, x, receivedAt)
 		if x.User != "" {
 			s.take(x.Token, x.Until)
 		}
@@ -82,6 +82,25 @@ func (s *Store) replay(seq uint64, entry string) error {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		s.refused = append(s.refused, seq)
+	case entryErased:
+		s.mu.Lock()
+		defer s.mu.Unlock()
+	case entryEvidence:
+		e, err := parseEvidence(entry[1:])
+		if err != nil {
+			return err
+		}
+		if err := s.hold(&w, func() { w.node(e.A); w.node(e.B) }); err != nil {
+			return err
+		}
+		defer s.mu.Unlock()
+		s.state(e, receivedAt, seq)
+	case entryErasure:
+		x, err := parseErasure(entry[1:])
+		if err != nil {
+			return err
+		}
+		return s.replayErasure(seq, x)
 	default:
 		return fmt.Errorf("has kind %d, which this program does not know: it was written by a newer one", entry[0])
 	}

@@ -5,6 +5,7 @@
 package people
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -17,6 +18,7 @@ import (
 	"github.com/reuna/reuna/storage/engine"
 	"github.com/reuna/reuna/storage/eventlog"
 	"github.com/reuna/reuna/storage/keyspace"
+	"github.com/reuna/reuna/storage/record"
 	"github.com/reuna/reuna/storage/vault"
 )
 
@@ -39,8 +41,18 @@ type Options struct {
 	Hold int
 	// Every is the longest time between checkpoints; 0 means 5 s. A longer one
 	// writes a busy facet less often and replays more after a crash.
-	Every  time.Duration
-	Logger *slog.Logger
+	Every time.Duration
+	// Tail is how long entries stay in the log before they settle into histories;
+	// 0 means 72 hours. SettleEvery is how often that is looked after; 0 means ten
+	// minutes, negative: only when Settle is called.
+	Tail, SettleEvery time.Duration
+	// KeepEvents is how long settled events are kept; 0 means for ever.
+	// KeepRefused is how long refused messages are; 0 means 30 days.
+	KeepEvents, KeepRefused time.Duration
+	// SliceBytes and ChunkBytes are for tests of settling.
+	SliceBytes, ChunkBytes int
+	Now                    func() time.Time // default time.Now
+	Logger                 *slog.Logger
 }
 
 // Store is the state that the log has led to.
@@ -84,7 +96,17 @@ type Store struct {
 	buf            []byte  // the entry that is being made
 	stats          Stats
 
-	checkpoint sync.Mutex // one checkpoint at a time
+	erasing    map[Hash]bool    // identifiers and facets that are about to go from the disk; nil when none,
+	erasingAt  int64            // and since when
+	months     []keyspace.Month // that histories have, oldest first; replaced, never changed
+	checkpoint sync.Mutex       // one checkpoint at a time; taken before mu
+
+	// One settling or erasure at a time; taken before checkpoint. It guards
+	maintain   sync.Mutex
+	build      record.ChunkBuilder
+	scratch    record.Scratch
+	sealed     []byte
+	codec      *record.ChunkCodec // reading needs no lock
 	wake, stop chan struct{}
 	running    sync.WaitGroup
 	failed     error // why checkpoints ended; guarded by mu
@@ -100,6 +122,8 @@ type Stats struct {
 	Replayed                     int64
 	ReplayTime                   time.Duration
 	Evictions                    int64
+	Late                         int64 // events dropped for coming after their erasure
+	SettleErr                    error // why entries could not be moved to histories the last time; nil when they could
 }
 
 // held is a facet in memory.
@@ -120,6 +144,7 @@ type node struct {
 	pairs   []*graph.Pair
 	facets  []Hash
 	session Session
+	erased  int64 // ms; what is not newer is dropped. 0: never
 
 	byOther map[id.ID]*graph.Pair // of pairs, and
 	byHash  map[Hash]struct{}     // of facets, once they are many
@@ -155,16 +180,35 @@ func Open(o Options, progress func(done, total uint64)) (*Store, error) {
 	if o.Logger == nil {
 		o.Logger = slog.Default()
 	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	o.Tail = cmp.Or(o.Tail, 72*time.Hour)
+	o.SettleEvery = cmp.Or(o.SettleEvery, 10*time.Minute)
+	o.KeepRefused = cmp.Or(o.KeepRefused, 30*24*time.Hour)
+	o.SliceBytes, o.ChunkBytes = cmp.Or(o.SliceBytes, sliceBytes), cmp.Or(o.ChunkBytes, chunkBytes)
+	codec, err := record.NewChunkCodec()
+	if err != nil {
+		return nil, fmt.Errorf("people: %w", err)
+	}
 	s := &Store{
-		o: o, log: o.Logger, resolver: graph.NewResolver(o.Types, graph.Options{}),
+		codec: codec,
+		o:     o, log: o.Logger, resolver: graph.NewResolver(o.Types, graph.Options{}),
 		nodes: map[id.ID]*node{}, facets: map[Hash]*held{},
 		taken: map[Hash]int64{}, writing: map[Hash]int64{}, shape: 1,
 		wake: make(chan struct{}, 1), stop: make(chan struct{}),
 	}
-	if err := s.recover(progress); err != nil {
+	if s.months, err = s.listMonths(); err == nil {
+		err = s.recover(progress)
+	}
+	if err != nil {
+		codec.Close()
 		return nil, fmt.Errorf("people: %w", err)
 	}
 	s.running.Go(s.run)
+	if o.SettleEvery > 0 {
+		s.running.Go(s.keepUp)
+	}
 	s.running.Go(s.fillFilter)
 	return s, nil
 }
@@ -173,7 +217,9 @@ func Open(o Options, progress func(done, total uint64)) (*Store, error) {
 func (s *Store) Close() error {
 	close(s.stop)
 	s.running.Wait()
-	return s.Checkpoint()
+	err := s.Checkpoint()
+	s.codec.Close()
+	return err
 }
 
 // Healthy tells why the store cannot keep its promises any more; nil when it can.

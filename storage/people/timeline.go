@@ -2,11 +2,14 @@ package people
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 
 	"github.com/reuna/reuna/identity/event"
 	"github.com/reuna/reuna/identity/facet"
+	"github.com/reuna/reuna/storage/eventlog"
 	"github.com/reuna/reuna/storage/keyspace"
 )
 
@@ -28,26 +31,61 @@ func (s *Store) Timeline(facets []facet.Key, before Place, limit int, fn func(p 
 	if err := s.Checkpoint(); err != nil {
 		return Place{}, err
 	}
-	var found []Place
-	for _, k := range facets {
-		places, err := s.places(s.hashFacet(k), before, limit+1)
-		if err != nil {
-			return Place{}, err
-		}
-		found = append(found, places...)
+	owners := make([]Hash, len(facets))
+	for i, k := range facets {
+		owners[i] = s.hashFacet(k)
 	}
-	slices.SortFunc(found, func(a, b Place) int { return b.compare(a) })
+	var found []placed
+	for {
+		found, err = s.newestEvents(owners, before, limit+1)
+		var trimmed *eventlog.TrimmedError
+		if !errors.As(err, &trimmed) {
+			break
+		} // settled between the look at the index and that at the log: now it is in a history
+	}
+	if err != nil {
+		return Place{}, err
+	}
 	if len(found) > limit {
 		found = found[:limit]
-		next = found[limit-1]
+		next = found[limit-1].Place
 	}
-	seqs := make([]uint64, len(found))
-	for i, p := range found {
-		seqs[i] = p.Seq
+	for _, p := range found {
+		if err := fn(p.Place, p.e); err != nil {
+			return Place{}, err
+		}
+	}
+	return next, nil
+}
+
+// newestEvents gives the most newest events before a place, newest first. The
+// index is read before the histories: what settles meanwhile is then seen
+// twice, and never not at all.
+func (s *Store) newestEvents(owners []Hash, before Place, most int) (found []placed, err error) {
+	for _, o := range owners {
+		places, err := s.places(o, before, most)
+		if err != nil {
+			return nil, err
+		}
+		for _, p := range places {
+			found = append(found, placed{Place: p})
+		}
+	}
+	if found, err = s.settled(owners, before, most, found); err != nil {
+		return nil, err
+	}
+	var seqs []uint64
+	for _, p := range found {
+		if p.e == nil {
+			seqs = append(seqs, p.Seq)
+		}
 	}
 	slices.Sort(seqs)
 	events := make(map[uint64]*event.Event, len(seqs))
 	err = s.o.Log.GetMany(seqs, func(seq uint64, _ int64, entry []byte) (bool, error) {
+		if len(entry) > 0 && entry[0] == entryErased {
+			return true, nil // since the index was read
+		}
 		if len(entry) == 0 || entry[0] != entryEvent {
 			return false, fmt.Errorf("people: entry %d is indexed as an event and is none", seq)
 		}
@@ -56,15 +94,12 @@ func (s *Store) Timeline(facets []facet.Key, before Place, limit int, fn func(p 
 		events[seq] = e
 		return err == nil, err
 	})
-	if err != nil {
-		return Place{}, err
-	}
-	for _, p := range found {
-		if err := fn(p, events[p.Seq]); err != nil {
-			return Place{}, err
+	for i := range found {
+		if found[i].e == nil {
+			found[i].e = events[found[i].Seq]
 		}
 	}
-	return next, nil
+	return slices.DeleteFunc(found, func(p placed) bool { return p.e == nil }), err
 }
 
 // places lists a facet's events before a place, newest first.
@@ -91,21 +126,50 @@ func (s *Store) Quarantine(before uint64, limit int) (list []Refused, err error)
 	if before != 0 {
 		upper = keyspace.AppendQuarantine(nil, before)
 	}
-	err = s.o.DB.IterReverse(lower, upper, func(k, _ []byte) (bool, error) {
+	err = s.o.DB.IterReverse(lower, upper, func(k, v []byte) (bool, error) {
 		seq, err := keyspace.ParseQuarantine(k)
 		if err != nil {
 			return false, err
 		}
-		err = s.o.Log.Get(seq, func(_ int64, entry []byte) error {
-			if len(entry) == 0 || entry[0] != entryRefused {
-				return fmt.Errorf("people: entry %d is in the quarantine and was not refused", seq)
-			}
-			x, err := parseRefused(string(entry[1:]))
-			x.Seq = seq
+		x, err := s.refusedAt(seq, v)
+		if err == nil {
 			list = append(list, x)
-			return err
-		})
+		}
 		return len(list) < limit, err
 	})
 	return list, err
+}
+
+// refusedAt reads a refused message: from the log's tail, or from v, where it
+// has settled.
+func (s *Store) refusedAt(seq uint64, v []byte) (x Refused, err error) {
+	read := func(entry string) (err error) {
+		if entry == "" || entry[0] != entryRefused {
+			return fmt.Errorf("people: entry %d is in the quarantine and was not refused", seq)
+		}
+		x, err = parseRefused(entry[1:])
+		x.Seq = seq
+		return err
+	}
+	if len(v) == 0 {
+		err = s.o.Log.Get(seq, func(_ int64, entry []byte) error { return read(string(entry)) })
+		var trimmed *eventlog.TrimmedError
+		if !errors.As(err, &trimmed) {
+			return x, err
+		} // it has settled since v was read
+		if _, err := s.o.DB.Get(keyspace.AppendQuarantine(nil, seq), func(now []byte) error { v = slices.Clone(now); return nil }); err != nil {
+			return x, err
+		}
+	}
+	_, plain, err := s.openRefused(seq, v)
+	if err != nil {
+		return x, err
+	}
+	return x, read(string(plain))
+}
+
+// hashRefused is the owner of the key that a refused message is settled under:
+// each has its own, so that one can be forgotten without the others.
+func (s *Store) hashRefused(seq uint64) Hash {
+	return s.o.Vault.HashKey("refused", strconv.FormatUint(seq, 10))
 }

@@ -95,11 +95,15 @@ func (tx *Tx) Session(visitor string) Session {
 	return Session{}
 }
 
-// Duplicate says that the item's message has been taken before. Who answers
-// for a duplicate must still wait for End's ticket: the first one may not be
-// durable yet.
+// Duplicate says that the item has nothing to add: its message has been taken
+// before, or it is older than the erasure of somebody it names. Who answers for
+// one must still wait for End's ticket: the first may not be durable yet.
 func (tx *Tx) Duplicate(it *Item) bool {
 	s := tx.s
+	if s.late(it) {
+		s.stats.Late++
+		return true
+	}
 	_, dup := s.taken[it.Message]
 	if !dup {
 		_, dup = s.writing[it.Message]
@@ -108,6 +112,23 @@ func (tx *Tx) Duplicate(it *Item) bool {
 		s.stats.Duplicates++
 	}
 	return dup
+}
+
+// late says that an event comes after the erasure of an identifier in it, and
+// is from before.
+func (s *Store) late(it *Item) bool {
+	at := it.Event.Timestamp
+	old := func(x id.ID) bool {
+		n := s.nodes[x]
+		return n != nil && n.erased != 0 && at <= n.erased
+	}
+	for i := range it.Links {
+		if old(it.Links[i].A) || old(it.Links[i].B) {
+			return true
+		}
+	}
+	return it.key.AnonymousID != "" && old(id.ID{Type: id.AnonymousID, Value: it.key.AnonymousID}) ||
+		it.key.UserID != "" && old(id.ID{Type: id.UserID, Value: it.key.UserID})
 }
 
 // Resolve adds what the event says about identifiers to the evidence.
@@ -148,7 +169,7 @@ func (tx *Tx) Refuse(x *Refused) {
 func (tx *Tx) SetSession(visitor string, x Session, now int64) {
 	tx.s.buf = appendSession(tx.s.buf[:0], visitor, x)
 	if x.Seq = tx.append(now); x.Seq != 0 {
-		tx.s.setSession(visitor, x)
+		tx.s.setSession(visitor, x, now)
 	}
 }
 
@@ -330,7 +351,10 @@ func (s *Store) touch(n *node) {
 	}
 }
 
-func (s *Store) setSession(visitor string, x Session) {
+func (s *Store) setSession(visitor string, x Session, at int64) {
+	for _, owner := range s.sessionOwners(visitor, x) {
+		s.index = append(s.index, indexed{owner, at, x.Seq})
+	}
 	n := s.nodes[id.ID{Type: id.AnonymousID, Value: visitor}]
 	if x.Seq < n.session.Seq {
 		return
@@ -339,6 +363,15 @@ func (s *Store) setSession(visitor string, x Session) {
 	n.session.User = strings.Clone(x.User)
 	n.dirtySession = true
 	s.touch(n)
+}
+
+// sessionOwners are those whose erasure takes a session's entry away.
+func (s *Store) sessionOwners(visitor string, x Session) []Hash {
+	owners := []Hash{s.hashID(id.ID{Type: id.AnonymousID, Value: visitor})}
+	if x.User != "" {
+		owners = append(owners, s.hashID(id.ID{Type: id.UserID, Value: x.User}))
+	}
+	return owners
 }
 
 // newFacet makes a facet that is stored nowhere and tells its identifiers.

@@ -63,7 +63,8 @@ func (s *Store) Device(visitor string) (p *facet.Profile, err error) {
 
 // Person is a cluster with what is known of it.
 type Person struct {
-	ID      string // "p_…"
+	ID      string   // "p_…"
+	Aliases []string // ids under which other members were known, or would be
 	Cluster *graph.Cluster
 	Profile *facet.Profile
 	Facets  []facet.Key
@@ -81,9 +82,14 @@ func (s *Store) Person(x id.ID, v id.View) (p *Person, err error) {
 		if c == nil {
 			return nil
 		}
-		p = &Person{ID: s.PersonID(c.Representative), Cluster: c, Profile: facet.Join(list)}
+		p = &Person{ID: s.publicID(w.node(c.Representative)), Cluster: c, Profile: facet.Join(list)}
 		for _, f := range list {
 			p.Facets = append(p.Facets, f.Key)
+		}
+		for _, m := range c.Members {
+			if name := s.publicID(w.node(m)); name != p.ID {
+				p.Aliases = append(p.Aliases, name)
+			}
 		}
 		return nil
 	})
@@ -203,8 +209,23 @@ var base32Lower = base32.NewEncoding("abcdefghijklmnopqrstuvwxyz234567").WithPad
 // the identifier that represents the cluster. It is the hash under which the
 // identifier is stored, so that any id a person ever had still leads to them,
 // without a table of old names.
-func (s *Store) PersonID(representative id.ID) string {
-	h := s.hashID(representative)
+//
+// An identifier that came back after an erasure has another name than before.
+func (s *Store) PersonID(representative id.ID) (name string, err error) {
+	err = s.see(func(w *want) error {
+		if n := w.node(representative); n != nil {
+			name = s.publicID(n)
+		}
+		return nil
+	})
+	return name, err
+}
+
+func (s *Store) publicID(n *node) string {
+	h := n.hash
+	if n.erased != 0 {
+		h = s.hashAgain(h, n.erased)
+	}
 	return "p_" + base32Lower.EncodeToString(h[:])
 }
 
@@ -215,6 +236,18 @@ func (s *Store) Named(person string) (x id.ID, err error) {
 		return x, ErrUnknown
 	}
 	h := Hash(raw)
+	t, err := s.readTombstone(h)
+	if err != nil {
+		return x, err
+	}
+	if t != (tombstone{}) {
+		return x, ErrUnknown // who had this name was erased
+	}
+	if again, ok, err := s.readAgain(h); err != nil {
+		return x, err
+	} else if ok {
+		h = again
+	}
 	s.mu.Lock()
 	for _, list := range [...][]*node{s.dirtyNodes, s.savingNodes} { // not on disk yet
 		for _, n := range list {

@@ -1,0 +1,50 @@
+package people
+
+import (
+	"crypto/rand"
+	"errors"
+
+	"github.com/reuna/reuna/identity/graph"
+)
+
+// State adds an operator's evidence: a link, a cut, or the lift of a cut. An
+// e without an id gets one. It returns when the evidence is durable.
+func (s *Store) State(e graph.Evidence) (graph.EvidenceID, error) {
+	if e.ID == (graph.EvidenceID{}) {
+		rand.Read(e.ID[:]) // never fails: crypto/rand ends the program instead
+	}
+	if e.A == e.B || e.A.IsZero() || e.B.IsZero() {
+		return e.ID, errors.New("people: evidence wants two different identifiers")
+	}
+	now := s.o.Now().UnixMilli()
+	if e.Time == 0 || e.Time > now {
+		e.Time = now
+	}
+	if err := s.o.Log.Admit(); err != nil {
+		return e.ID, err
+	}
+	w := want{s: s}
+	if err := s.hold(&w, func() { w.node(e.A); w.node(e.B) }); err != nil {
+		return e.ID, err
+	}
+	if err := s.failed; err != nil {
+		s.mu.Unlock()
+		return e.ID, err
+	}
+	s.buf = appendEvidence(s.buf[:0], &e)
+	seq, ticket := s.o.Log.Append(s.buf, now)
+	if seq != 0 {
+		s.applied = seq
+		s.state(e, now, seq)
+	}
+	s.mu.Unlock()
+	return e.ID, ticket.Wait()
+}
+
+// state applies an operator's evidence. The lock is held.
+func (s *Store) state(e graph.Evidence, receivedAt int64, seq uint64) {
+	s.resolve([]graph.Evidence{e})
+	for _, x := range [...]*node{s.nodes[e.A], s.nodes[e.B]} {
+		s.index = append(s.index, indexed{x.hash, receivedAt, seq})
+	}
+}

@@ -1,0 +1,410 @@
+package people
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/reuna/reuna/identity/event"
+	"github.com/reuna/reuna/identity/facet"
+	"github.com/reuna/reuna/identity/wire"
+	"github.com/reuna/reuna/storage/engine"
+	"github.com/reuna/reuna/storage/eventlog"
+	"github.com/reuna/reuna/storage/keyspace"
+	"github.com/reuna/reuna/storage/record"
+)
+
+// historyCursor is where settling stands: entries up to it are in histories.
+const historyCursor = "history"
+
+// Settling works through the log in slices, so that it needs little memory and
+// an erasure never waits long for it. A larger slice finds more of one visitor
+// together and rewrites fewer chunks.
+const (
+	sliceBytes = 64 << 20
+	// chunkBytes is up to where a chunk is added to, in bytes of entries before
+	// compression. benchmarks/results/layout.md has the figures.
+	chunkBytes = 16 << 10
+)
+
+// Settled counts what settling did.
+type Settled struct {
+	Entries, Events, Chunks int64
+	UpTo, Head              uint64 // the last entry in histories, the first that the log still has
+}
+
+// Settle moves what was received before now−age from the log's tail into
+// histories, and has the log give up what no reader waits for. It goes on where
+// it stood before, also after a crash: a chunk takes no entry twice.
+func (s *Store) Settle(ctx context.Context, age time.Duration) (done Settled, err error) {
+	cursor, err := s.o.Log.Cursor(historyCursor)
+	if err != nil {
+		return done, err
+	}
+	people, err := s.o.Log.Cursor(cursorName)
+	if err != nil {
+		return done, err
+	}
+	end, err := s.o.Log.SeekTime(s.o.Now().Add(-age).UnixMilli())
+	if err != nil {
+		return done, err
+	}
+	// Index entries are written by checkpoints and removed here, in this order.
+	upTo := min(end-1, people.Seq)
+	done.UpTo = cursor.Seq
+	for done.UpTo < upTo && ctx.Err() == nil {
+		if done.UpTo, err = s.settleSlice(done.UpTo+1, upTo, &done); err != nil {
+			return done, fmt.Errorf("people: settling: %w", err)
+		}
+	}
+	if err := ctx.Err(); err != nil {
+		return done, err
+	}
+	expired, late, err := s.o.Log.Expired(age)
+	if err != nil {
+		return done, err
+	}
+	if len(late) > 0 && expired < end-1 {
+		s.log.Warn("the log is kept longer than retention.tail for readers that are behind", "readers", late, "keeps_from", expired+1)
+	}
+	done.Head, err = s.o.Log.Trim(expired)
+	return done, err
+}
+
+// settleSlice settles entries from one on, up to a slice full, and gives the
+// last.
+func (s *Store) settleSlice(from, upTo uint64, done *Settled) (last uint64, err error) {
+	s.maintain.Lock()
+	defer s.maintain.Unlock()
+	var x stretch
+	last = from - 1
+	err = s.o.Log.Read(from, func(seq uint64, receivedAt int64, entry []byte) (bool, error) {
+		if seq > upTo {
+			return false, nil
+		}
+		last = seq
+		if err := s.sort(&x, seq, receivedAt, entry); err != nil {
+			return false, fmt.Errorf("entry %d: %w", seq, err)
+		}
+		return len(x.bytes) < s.o.SliceBytes, nil
+	})
+	var trimmed *eventlog.TrimmedError
+	if errors.As(err, &trimmed) {
+		return trimmed.Head - 1, nil // nothing is given up that has not settled
+	}
+	if err != nil {
+		return last, err
+	}
+	w := writer{s: s, b: s.o.DB.NewBatch()}
+	defer func() { w.b.Discard() }()
+	slices.SortFunc(x.parts, func(a, b part) int {
+		if c := bytes.Compare(a.place[:], b.place[:]); c != 0 {
+			return c
+		}
+		return int(a.seq) - int(b.seq)
+	})
+	var months []keyspace.Month
+	for from := 0; from < len(x.parts) && w.err == nil; {
+		to := from + 1
+		for to < len(x.parts) && x.parts[to].place == x.parts[from].place {
+			to++
+		}
+		p := x.parts[from]
+		if len(months) == 0 || months[len(months)-1] != p.month() { // sorted by month first
+			months = append(months, p.month())
+		}
+		w.err = s.append(&w, &x, x.parts[from:to], done)
+		from = to
+	}
+	for _, p := range x.refused {
+		w.err = errors.Join(w.err, s.settleRefused(&w, &x, p))
+	}
+	for _, i := range x.index {
+		w.delete(keyspace.AppendEvent(nil, i.facet, i.time, i.seq))
+	}
+	if w.err == nil {
+		w.err = s.o.Log.SetCursor(w.b, eventlog.Cursor{Name: historyCursor, Seq: last, Hold: eventlog.Forever})
+	}
+	if w.err != nil {
+		return from - 1, w.err
+	}
+	s.addMonths(months) // before anybody can miss what was in the index
+	// Synced: the log gives up next what is written here.
+	if err := w.b.Commit(true); err != nil {
+		return from - 1, err
+	}
+	done.Entries += int64(last - from + 1)
+	done.Events += int64(len(x.parts))
+	return last, nil
+}
+
+// stretch is a part of the log, taken apart.
+type stretch struct {
+	bytes   []byte
+	parts   []part
+	refused []part
+	index   []indexed
+}
+
+// part is one entry that goes into one history: bytes[from:to] of the slice.
+type part struct {
+	place        [4 + len(Hash{}) + 2]byte // month, owner, origin: what a history's keys begin with
+	owner        Hash
+	seq          uint64
+	receivedAt   int64
+	at           int64
+	from, to     int
+	originNumber uint16
+}
+
+func (p *part) month() keyspace.Month { return keyspace.MonthOf(p.receivedAt) }
+
+// sort notes where an entry goes.
+func (s *Store) sort(x *stretch, seq uint64, receivedAt int64, entry []byte) error {
+	if len(entry) == 0 {
+		return errEmpty
+	}
+	p := part{seq: seq, receivedAt: receivedAt, at: receivedAt, from: len(x.bytes), originNumber: s.o.Log.OriginNumberOf(seq)}
+	p.to = p.from + len(entry)
+	x.bytes = append(x.bytes, entry...)
+	add := func(owner Hash) {
+		p.owner = owner
+		key := keyspace.AppendHistory(nil, p.month(), owner, p.originNumber, 0)
+		copy(p.place[:], key[1:])
+		x.parts = append(x.parts, p)
+		x.index = append(x.index, indexed{owner, p.at, seq})
+	}
+	switch entry[0] {
+	case entryEvent:
+		var e event.Event
+		if _, err := decodeEvent(&e, string(entry[1:])); err != nil {
+			return err
+		}
+		p.at = e.Timestamp
+		add(s.hashFacet(facet.KeyOf(&e)))
+	case entryEvidence:
+		e, err := parseEvidence(string(entry[1:]))
+		if err != nil {
+			return err
+		}
+		add(s.hashID(e.A))
+		add(s.hashID(e.B))
+	case entryRefused:
+		x.refused = append(x.refused, p)
+	case entrySession:
+		// What it did stands in the device's session. Nothing else ever asks.
+		visitor, session, err := parseSession(string(entry[1:]))
+		if err != nil {
+			return err
+		}
+		for _, owner := range s.sessionOwners(visitor, session) {
+			x.index = append(x.index, indexed{owner, receivedAt, seq})
+		}
+		x.bytes = x.bytes[:p.from]
+	case entryErased, entryErasure:
+		x.bytes = x.bytes[:p.from]
+	default:
+		return fmt.Errorf("has kind %d, which this program does not know: it was written by a newer one", entry[0])
+	}
+	return nil
+}
+
+var errEmpty = errors.New("is empty")
+
+// append adds parts, all of one history, to its last chunk, and begins new ones
+// when that is full.
+func (s *Store) append(w *writer, x *stretch, parts []part, done *Settled) error {
+	owner, prefix := parts[0].owner, append([]byte{byte(keyspace.History)}, parts[0].place[:]...)
+	sealer, err := s.o.Vault.FacetKey(owner, true, w.b)
+	if err != nil {
+		return err
+	}
+	b := &s.build
+	b.Reset()
+	lower, upper := keyspace.Bounds(prefix)
+	err = s.o.DB.IterReverse(lower, upper, func(k, v []byte) (bool, error) {
+		c, err := parseChunk(k, v)
+		if err != nil {
+			return false, err
+		}
+		for len(parts) > 0 && parts[0].seq <= c.h.Last {
+			parts = parts[1:] // it is in there since before a crash
+		}
+		if len(parts) == 0 || c.h.Bytes >= s.o.ChunkBytes {
+			return false, nil
+		}
+		plain, err := s.openChunk(owner, &c, &s.scratch)
+		if err != nil {
+			return false, err
+		}
+		return false, b.AddChunk(plain, c.h)
+	})
+	if err != nil {
+		return err
+	}
+	write := func() {
+		key := keyspace.AppendHistory(nil, parts[0].month(), owner, parts[0].originNumber, b.First())
+		s.sealed = s.codec.Encode(s.sealed[:0], b, sealer, key)
+		w.set(key, s.sealed)
+		b.Reset()
+		done.Chunks++
+	}
+	for i := range parts {
+		p := &parts[i]
+		if b.Count() > 0 && b.Len()+p.to-p.from > 2*s.o.ChunkBytes {
+			write()
+		}
+		b.Add(p.seq, p.receivedAt, p.at, x.bytes[p.from:p.to])
+		if b.Len() >= s.o.ChunkBytes {
+			write()
+		}
+	}
+	if b.Count() > 0 && len(parts) > 0 {
+		write()
+	}
+	return w.err
+}
+
+const refusedVersion = 1 // in clear: when it was received, ms; then the entry, sealed
+
+// settleRefused keeps a refused message under a key of its own.
+func (s *Store) settleRefused(w *writer, x *stretch, p part) error {
+	owner, place := s.hashRefused(p.seq), keyspace.AppendQuarantine(nil, p.seq)
+	k, err := s.o.Vault.FacetKey(owner, true, w.b)
+	if err != nil {
+		return err
+	}
+	v := wire.AppendInt([]byte{refusedVersion}, p.receivedAt)
+	w.set(place, k.Seal(v, x.bytes[p.from:p.to], append(place, v...)))
+	return w.err
+}
+
+// openRefused undoes settleRefused; the time is all that needs no key.
+func (s *Store) openRefused(seq uint64, v []byte) (receivedAt int64, entry []byte, err error) {
+	r := wire.NewReader(string(v))
+	version := r.Byte()
+	receivedAt = r.Int()
+	if r.Bad() || version != refusedVersion {
+		return 0, nil, fmt.Errorf("people: refused message %d has version %d; this program reads %d", seq, version, refusedVersion)
+	}
+	k, err := s.o.Vault.FacetKey(s.hashRefused(seq), false, nil)
+	if err != nil {
+		return 0, nil, err
+	}
+	head := v[:len(v)-len(r.Rest())]
+	entry, err = k.Open(nil, v[len(head):], append(keyspace.AppendQuarantine(nil, seq), head...))
+	if err != nil {
+		return 0, nil, fmt.Errorf("people: refused message %d: %w", seq, err)
+	}
+	return receivedAt, entry, nil
+}
+
+// addMonths notes that histories have these months.
+func (s *Store) addMonths(months []keyspace.Month) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	list := append(slices.Clone(s.months), months...)
+	slices.Sort(list)
+	s.months = slices.Compact(list)
+}
+
+// Expire drops the months of history that ended before a time, and refused
+// messages that were received before another. What the events led to stays.
+func (s *Store) Expire(events, refused time.Time) error {
+	s.maintain.Lock()
+	defer s.maintain.Unlock()
+	b := s.o.DB.NewBatch()
+	defer func() { b.Discard() }()
+	s.mu.Lock()
+	months := s.months
+	s.mu.Unlock()
+	keep := months
+	for len(keep) > 0 && (keep[0]+1).Begin() <= events.UnixMilli() {
+		b.DeleteRange(keyspace.AppendMonth(nil, keep[0]), keyspace.AppendMonth(nil, keep[0]+1))
+		b.Set(keyspace.AppendMeta(nil, keyspace.MetaExpired), record.AppendUvarint([]byte{expiredVersion}, uint64(keep[0])))
+		keep = keep[1:]
+	}
+	if len(keep) < len(months) {
+		s.log.Info("events were deleted by age", "before", events, "months", len(months)-len(keep))
+	}
+	lower, upper := keyspace.Bounds(keyspace.AppendSpace(nil, keyspace.Quarantine))
+	err := s.o.DB.Iter(lower, upper, func(k, v []byte) (bool, error) {
+		seq, err := keyspace.ParseQuarantine(k)
+		if err != nil || len(v) == 0 {
+			return false, err // it and all that follow are in the tail
+		}
+		r := wire.NewReader(string(v[1:]))
+		if r.Int() >= refused.UnixMilli() {
+			return true, nil
+		}
+		b.Delete(k)
+		s.o.Vault.DropFacetKey(s.hashRefused(seq), b)
+		return b.Len() < batchBytes, nil // the rest comes next time
+	})
+	if err != nil {
+		return err
+	}
+	if err := b.Commit(true); err != nil {
+		return err
+	}
+	s.mu.Lock()
+	s.months = slices.DeleteFunc(slices.Clone(s.months), func(m keyspace.Month) bool { return !slices.Contains(keep, m) && slices.Contains(months, m) })
+	s.mu.Unlock()
+	return nil
+}
+
+const expiredVersion = 1
+
+// delete is set's counterpart.
+func (w *writer) delete(key []byte) {
+	if w.err != nil {
+		return
+	}
+	w.b.Delete(key)
+	if w.b.Len() > batchBytes {
+		w.flush()
+	}
+}
+
+// keepUp settles and expires, now and then, until the store closes.
+func (s *Store) keepUp() {
+	tick := time.NewTicker(s.o.SettleEvery)
+	defer tick.Stop()
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	go func() { // ends with the function: stop is closed before running is awaited
+		select {
+		case <-s.stop:
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	for {
+		select {
+		case <-s.stop:
+			return
+		case <-tick.C:
+		}
+		began := time.Now()
+		done, err := s.Settle(ctx, s.o.Tail)
+		if err == nil && s.o.KeepEvents > 0 {
+			now := s.o.Now()
+			err = s.Expire(now.Add(-s.o.KeepEvents), now.Add(-s.o.KeepRefused))
+		}
+		switch {
+		case errors.Is(err, context.Canceled) || errors.Is(err, engine.ErrClosed):
+			return
+		case err != nil:
+			// Events go on being taken; what waits for this is only room on the disk.
+			s.log.Error("entries could not be moved from the log into histories; trying again later", "err", err)
+		case done.Entries > 0:
+			s.log.Info("entries were moved from the log into histories", "entries", done.Entries, "chunks", done.Chunks, "took", time.Since(began).Round(time.Millisecond))
+		}
+		s.mu.Lock()
+		s.stats.SettleErr = err
+		s.mu.Unlock()
+	}
+}
