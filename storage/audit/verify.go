@@ -111,7 +111,7 @@ type walk struct {
 	prev   Hash              // of entry next-1
 	known  bool              // prev is
 	sealed []byte            // scratch
-	heads  map[uint64]Head   // the good ones stored below until, and not below until-window
+	heads  map[uint64]Head   // stored in the window that ends at until; the zero Head is a bad one
 	until  uint64            // where the next window begins
 	wants  map[uint64][]want // heads from outside the store, by entry
 	report Report
@@ -181,9 +181,10 @@ func (w *walk) entry(k, v []byte) error {
 		w.report.First = r.N
 	}
 	w.report.Last, w.next = r.N, r.N+1
-	head, signed := w.heads[r.N]
-	if !signed && r.N%HeadInterval == 0 {
-		w.fault(FaultHead, r.N, r.N, "there is no good signed head at entry %d, though each %dth entry has one: it was removed or forged", r.N, HeadInterval)
+	head, there := w.heads[r.N]
+	signed := head.N > 0
+	if !there && r.N%HeadInterval == 0 {
+		w.fault(FaultHead, r.N, r.N, "there is no signed head at entry %d, though each %dth entry has one: it was removed", r.N, HeadInterval)
 	}
 	if err != nil {
 		w.fault(kindOf(err), r.N, r.N, "%v", err)
@@ -266,8 +267,8 @@ func (w *walk) loadHeads(n uint64) error {
 		from := w.until
 		w.until += window
 		w.heads = map[uint64]Head{}
-		err := w.eachHead(from, w.until, func(h Head) error {
-			w.heads[h.N] = h
+		err := w.eachHead(from, w.until, func(n uint64, h Head) error {
+			w.heads[n] = h
 			return nil
 		})
 		if err != nil {
@@ -277,9 +278,10 @@ func (w *walk) loadHeads(n uint64) error {
 	return nil
 }
 
-// eachHead gives the good heads in [from, to) to fn and counts them; the others
-// are faults.
-func (w *walk) eachHead(from, to uint64, fn func(Head) error) error {
+// eachHead gives the heads in [from, to) to fn with their entry's number, and
+// counts the good ones. The others are faults and come as the zero Head. A
+// bound of 0 is none.
+func (w *walk) eachHead(from, to uint64, fn func(n uint64, h Head) error) error {
 	lower := keyspace.AppendAuditHead(nil, from)
 	upper := keyspace.AppendAuditHead(nil, to)
 	if from == 0 {
@@ -296,10 +298,10 @@ func (w *walk) eachHead(from, to uint64, fn func(Head) error) error {
 		}
 		if err != nil {
 			w.fault(FaultHead, n, n, "%v", err)
-			return true, nil
+			return true, fn(n, Head{})
 		}
 		w.report.Heads++
-		return true, fn(h)
+		return true, fn(n, h)
 	})
 }
 
@@ -310,27 +312,30 @@ func (w *walk) finish() error {
 	}
 	top, told := w.end, "were acknowledged since this program started"
 	// A head behind the end is good when its entry came meanwhile.
-	look := func(h Head, who string) error {
-		found, err := w.l.db.Get(keyspace.AppendAudit(nil, h.N), func([]byte) error { return nil })
-		if err == nil && !found && h.N > top {
-			top, told = h.N, who+" shows"
+	look := func(n uint64, who string) error {
+		found, err := w.l.db.Get(keyspace.AppendAudit(nil, n), func([]byte) error { return nil })
+		if err == nil && !found && n > top {
+			top, told = n, who+" shows"
 		}
 		return err
 	}
-	err := w.eachHead(w.until, 0, func(h Head) error { return look(h, "a signed head") })
-	if err != nil {
-		return err
+	stored := func(n uint64, h Head) error {
+		if h.N <= w.end {
+			return nil
+		}
+		return look(n, "a signed head")
 	}
 	for n, h := range w.heads {
-		if n > w.end {
-			if err := look(h, "a signed head"); err != nil {
-				return err
-			}
+		if err := stored(n, h); err != nil {
+			return err
 		}
 	}
+	if err := w.eachHead(w.until, 0, stored); err != nil {
+		return err
+	}
 	for n, list := range w.wants {
-		if n >= w.next {
-			if err := look(Head{N: n}, list[0].who); err != nil {
+		if n > w.end {
+			if err := look(n, list[0].who); err != nil {
 				return err
 			}
 		}
