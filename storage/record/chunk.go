@@ -193,7 +193,7 @@ func NewChunkCodec() (*ChunkCodec, error) {
 		return nil, fmt.Errorf("record: zstd encoder: %w", err)
 	}
 	options := []zstd.DOption{zstd.WithDecoderConcurrency(0), zstd.WithDecoderMaxMemory(MaxChunkBytes)}
-	for id := uint32(1); id <= newestDictionary; id++ {
+	for id := uint(1); id <= newestDictionary; id++ {
 		options = append(options, decoderDictionary(id))
 	}
 	dec, err := zstd.NewReader(nil, options...)
@@ -204,7 +204,7 @@ func NewChunkCodec() (*ChunkCodec, error) {
 }
 
 const (
-	chunkLevel  = zstd.SpeedDefault
+	chunkLevel  = zstd.SpeedFastest
 	chunkWindow = 1 << 20
 )
 

@@ -80,6 +80,29 @@ func TestChunkGolden(t *testing.T) {
 	}
 }
 
+// A chunk that version 1 wrote with dictionary 1, zstd frame and all.
+func TestChunkGoldenValue(t *testing.T) {
+	value, err := hex.DecodeString(goldenChunk)
+	if err != nil {
+		t.Fatal(err)
+	}
+	h, plain, err := newChunkCodec(t).Decode(value, plainSealer{}, []byte("a key"), 7, new(Scratch))
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := tell(plain, h)
+	if want := goldenEntries(); err != nil || !slices.Equal(got, want) || h.Packing != PackedZstd+1 {
+		t.Errorf("%v, packing %d\n%v\nwant %v", err, h.Packing, got, want)
+	}
+}
+
+func goldenEntries() []told {
+	return []told{
+		{7, 1_700_000_000_000, 1_699_999_999_990, `{"path":"/pricing","referrer":"https://www.google.com/"}`},
+		{9, 1_700_000_001_000, 1_700_000_001_000, `{"path":"/signup","referrer":"https://www.google.com/"}`},
+	}
+}
+
 func TestChunkRoundTrip(t *testing.T) {
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
@@ -299,3 +322,5 @@ func FuzzChunk(f *testing.F) {
 		}
 	})
 }
+
+const goldenChunk = "0102027d02ec9fabfef962f207257265756e6120686973746f7279206368756e6b61206b65790102027d02ec9fabfef962f2072921017d1d010070380080a0abfef962133702d00f000600be2a6052300062531dab8441e180d680eb11"
