@@ -74,7 +74,7 @@ func readError(err error) error {
 }
 
 // Flush writes everything that is only in memory and the log to table files.
-func (db *DB) Flush() error {
+func (db *DB) Flush() (err error) {
 	if !db.uses.enter() {
 		return ErrClosed
 	}
@@ -82,12 +82,16 @@ func (db *DB) Flush() error {
 	if db.ro {
 		return ErrReadOnly
 	}
-	return db.p.Flush()
+	if err := db.failure(); err != nil {
+		return err
+	}
+	defer db.catch("flush", &err)
+	return db.flush(context.Background())
 }
 
 // Compact rewrites the tables that hold keys of [lower, upper), so that what
 // was deleted there is gone from them. Flush first.
-func (db *DB) Compact(ctx context.Context, lower, upper []byte) error {
+func (db *DB) Compact(ctx context.Context, lower, upper []byte) (err error) {
 	if !db.uses.enter() {
 		return ErrClosed
 	}
@@ -95,17 +99,47 @@ func (db *DB) Compact(ctx context.Context, lower, upper []byte) error {
 	if db.ro {
 		return ErrReadOnly
 	}
+	if err := db.failure(); err != nil {
+		return err
+	}
+	defer db.catch("compact", &err)
 	return db.p.Compact(ctx, lower, upper, false)
 }
 
 // Checkpoint makes a consistent copy of the store in dir, which must not
-// exist; files are linked, not copied, where the disk allows it.
-func (db *DB) Checkpoint(dir string) error {
+// exist; files are linked, not copied, where the disk allows it. The mark is
+// not part of it. It waits for a Scrub that is under way.
+func (db *DB) Checkpoint(dir string) (err error) {
 	if !db.uses.enter() {
 		return ErrClosed
 	}
 	defer db.uses.leave()
-	return db.p.Checkpoint(dir, pebble.WithFlushedWAL())
+	if err := db.failure(); err != nil {
+		return err
+	}
+	db.still <- struct{}{}
+	defer func() { <-db.still }()
+	if !db.ro {
+		if err := db.syncLog(); err != nil {
+			return err
+		}
+	}
+	// Pebble panics when it cannot sync the copy's folder. The store itself is
+	// none the worse for that.
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("store: checkpoint %s: %v", dir, p)
+		}
+	}()
+	return db.p.Checkpoint(dir)
+}
+
+func (db *DB) syncLog() (err error) {
+	defer db.catch("sync the log", &err)
+	if err := db.p.LogData(nil, pebble.Sync); err != nil {
+		return fmt.Errorf("store: sync the log: %w", err)
+	}
+	return db.failure()
 }
 
 // FreeBytes is the space that the folder's disk has left for this process.

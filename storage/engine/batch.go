@@ -67,14 +67,7 @@ func (b *Batch) Commit(sync bool) (err error) {
 	if err := db.failure(); err != nil {
 		return err
 	}
-	// Pebble panics when the log cannot be written and calls Fatalf when it
-	// cannot be synced. Either way its locks may be held, so both end the program.
-	defer func() {
-		if p := recover(); p != nil {
-			db.fail(fmt.Errorf("commit: %v", p))
-			err = db.failure()
-		}
-	}()
+	defer db.catch("commit", &err)
 	opt := pebble.NoSync
 	if sync {
 		opt = pebble.Sync

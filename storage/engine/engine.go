@@ -93,6 +93,7 @@ type DB struct {
 	failed atomic.Pointer[error]
 	dead   chan struct{} // closed when failed is set
 	mark   *Mark
+	still  chan struct{} // has one place: for whoever needs log files to stay as they are
 	damage atomic.Pointer[error]
 	uses   gate
 }
@@ -103,7 +104,7 @@ func Open(o Options) (*DB, error) {
 	if o.Dir == "" {
 		return nil, errors.New("engine: Options.Dir is empty: name the folder to keep data in")
 	}
-	db := &DB{dir: o.Dir, log: o.Logger, exit: o.Exit, ro: o.ReadOnly, wait: o.CloseWait, dead: make(chan struct{})}
+	db := &DB{dir: o.Dir, log: o.Logger, exit: o.Exit, ro: o.ReadOnly, wait: o.CloseWait, dead: make(chan struct{}), still: make(chan struct{}, 1)}
 	if db.log == nil {
 		db.log = slog.Default()
 	}
@@ -314,6 +315,16 @@ func (db *DB) fail(err error) {
 		db.log.Error("storage: fatal error, the program stops now: nothing that was not yet acknowledged is promised", "err", err, "dir", db.dir)
 	}
 	db.exit(ExitFatal)
+}
+
+// catch makes a failure of the store out of a panic. Pebble panics when the
+// log cannot be written and calls Fatalf when it cannot be synced. Either way
+// its locks may be held, so both end the program.
+func (db *DB) catch(what string, err *error) {
+	if p := recover(); p != nil {
+		db.fail(fmt.Errorf("%s: %v", what, p))
+		*err = db.failure()
+	}
 }
 
 func (db *DB) damaged(path string, detail error) {

@@ -31,6 +31,9 @@ func (g *gate) leave() {
 	}
 }
 
+// inside is the number of calls under way.
+func (g *gate) inside() int { return int(g.state.Load() & (shut - 1)) }
+
 func (g *gate) closed() bool { return g.state.Load() >= shut }
 
 // close shuts the gate and waits until nobody is inside, or until dead is
