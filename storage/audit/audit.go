@@ -85,6 +85,8 @@ type Log struct {
 	aead   cipher.AEAD
 	sign   ed25519.PrivateKey
 	public ed25519.PublicKey
+	// What an entry's seal is bound to. Its place is inside: see open.
+	binding []byte
 
 	mu     sync.Mutex // guards what follows; held for copying one entry
 	next   *group     // being filled; nil when nobody waits
@@ -103,6 +105,7 @@ type Log struct {
 
 	// The committer's own.
 	place, plain, sealed []byte
+	salt                 [saltBytes]byte
 }
 
 // Open opens the store's log, or begins one. It refuses an end that does not
@@ -126,7 +129,8 @@ func Open(o Options) (*Log, error) {
 	}
 	l := &Log{
 		db: o.DB, opt: o, sign: ed25519.NewKeyFromSeed(o.Keys.Subkey("signing key 1")),
-		wake: make(chan struct{}, 1), dirty: make(chan struct{}, 1), stop: make(chan struct{}),
+		binding: []byte(sealBinding),
+		wake:    make(chan struct{}, 1), dirty: make(chan struct{}, 1), stop: make(chan struct{}),
 	}
 	l.public = l.sign.Public().(ed25519.PublicKey)
 	block, err := aes.NewCipher(o.Keys.Subkey("audit"))

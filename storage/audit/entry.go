@@ -161,17 +161,16 @@ func parseRecord(plain []byte) (Record, error) {
 }
 
 func hashOf(plain []byte) Hash {
-	buf := make([]byte, 0, 1024) // on the stack: a record is rarely longer
-	return sha256.Sum256(append(append(buf, recordDomain...), plain...))
+	return sha256.Sum256(append(append(make([]byte, 0, len(recordDomain)+len(plain)), recordDomain...), plain...))
 }
 
-// seal makes the record of an entry and seals it into l.sealed.
+// seal makes the record of an entry and seals it into l.sealed. It does not
+// allocate once its buffers have grown, and belongs to the committer.
 func (l *Log) seal(n uint64, ms int64, prev Hash, fields []byte) Hash {
-	var salt [saltBytes]byte
-	rand.Read(salt[:]) // never fails: crypto/rand ends the program instead
-	l.plain = appendRecord(l.plain[:0], n, ms, prev, salt, fields)
-	l.sealed = l.aead.Seal(l.sealed[:0], nil, l.plain, []byte(sealBinding))
-	return hashOf(l.plain)
+	rand.Read(l.salt[:]) // never fails: crypto/rand ends the program instead
+	l.plain = appendRecord(append(l.plain[:0], recordDomain...), n, ms, prev, l.salt, fields)
+	l.sealed = l.aead.Seal(l.sealed[:0], nil, l.plain[len(recordDomain):], l.binding)
+	return sha256.Sum256(l.plain)
 }
 
 // errMoved says that a sound entry stands in another's place.
@@ -184,7 +183,7 @@ func (e errMoved) Error() string {
 // open reads the value that stands at entry n. The number is sealed with the
 // entry, so that a moved one is not only refused but named. scratch may be nil.
 func (l *Log) open(n uint64, sealed, scratch []byte) (Record, error) {
-	plain, err := l.aead.Open(scratch[:0], nil, sealed, []byte(sealBinding))
+	plain, err := l.aead.Open(scratch[:0], nil, sealed, l.binding)
 	if err != nil {
 		return Record{}, fmt.Errorf("entry %d: its %d bytes do not open: they were changed, or are another install's", n, len(sealed))
 	}
