@@ -1,0 +1,143 @@
+package verify
+
+import (
+	"fmt"
+	"strconv"
+
+	"github.com/reuna/reuna/identity/event"
+	"github.com/reuna/reuna/identity/facet"
+	"github.com/reuna/reuna/identity/graph"
+	"github.com/reuna/reuna/identity/id"
+	"github.com/reuna/reuna/storage/record"
+)
+
+// Kinds of log entries, as FORMAT.md has them.
+const (
+	kindErased   = 0
+	kindEvent    = 1
+	kindRefused  = 2
+	kindSession  = 3
+	kindEvidence = 4
+	kindErasure  = 5
+)
+
+// entry is a log entry taken apart; kind says which of the members are set.
+type entry struct {
+	kind     byte
+	event    event.Event
+	noLinks  bool // the site takes no links from claimed events
+	session  session
+	evidence graph.Evidence
+	erasure  erasure
+}
+
+type session struct {
+	visitor string
+	user    string
+	until   int64 // ms since 1970
+	token   Hash
+	revoked bool
+}
+
+type erasure struct {
+	at                  int64 // ms since 1970
+	identifiers, facets []Hash
+}
+
+// parseEntry reads b, of which nothing is kept.
+func parseEntry(e *entry, b []byte) error {
+	if len(b) == 0 {
+		return fmt.Errorf("%w: an entry of no bytes", record.ErrMalformed)
+	}
+	*e = entry{kind: b[0]}
+	r := record.NewReader(b[1:])
+	switch e.kind {
+	case kindErased:
+		return r.Done("erased entry")
+	case kindEvent:
+		e.noLinks = r.Byte() == 1
+		if err := r.Err(); err != nil {
+			return err
+		}
+		return event.Decode(&e.event, string(r.Rest()))
+	case kindRefused:
+		r.Version("refused message", 1)
+		r.Byte()
+		r.Varint()
+		for range 5 {
+			r.Bytes()
+		}
+		return r.Done("refused message")
+	case kindSession:
+		r.Version("session entry", 1)
+		e.session.visitor = r.String()
+		e.session.read(r)
+		return r.Done("session entry")
+	case kindEvidence:
+		return e.readEvidence(r)
+	case kindErasure:
+		return e.readErasure(r, len(b))
+	}
+	return fmt.Errorf("%w: kind %d, which no version wrote", record.ErrMalformed, e.kind)
+}
+
+func (s *session) read(r *record.Reader) {
+	s.user, s.until = r.String(), r.Varint()
+	copy(s.token[:], r.Fixed(len(s.token)))
+	s.revoked = r.Byte() == 1
+}
+
+func (e *entry) readEvidence(r *record.Reader) error {
+	x := &e.evidence
+	r.Version("evidence entry", 1)
+	x.Kind, x.Trust = graph.Kind(r.Byte()), id.Trust(r.Byte())
+	x.A = id.ID{Type: r.String(), Value: r.String()}
+	x.B = id.ID{Type: r.String(), Value: r.String()}
+	x.Time = r.Varint()
+	copy(x.ID[:], r.Fixed(len(x.ID)))
+	copy(x.Lifts[:], r.Fixed(len(x.Lifts)))
+	x.Reason = r.String()
+	if err := r.Done("evidence entry"); err != nil {
+		return err
+	}
+	if x.Kind < graph.Link || x.Kind > graph.Lift || x.Trust < id.Claimed || x.Trust > id.Admin || x.A.IsZero() || x.B.IsZero() || x.A == x.B {
+		return fmt.Errorf("%w: evidence of kind %d and trust %d", record.ErrMalformed, x.Kind, x.Trust)
+	}
+	return nil
+}
+
+func (e *entry) readErasure(r *record.Reader, size int) error {
+	r.Version("erasure entry", 1)
+	e.erasure.at = r.Varint()
+	for _, list := range [...]*[]Hash{&e.erasure.identifiers, &e.erasure.facets} {
+		var err error
+		if *list, err = readHashes(r, size); err != nil {
+			return err
+		}
+	}
+	return r.Done("erasure entry")
+}
+
+// facetHash is where a facet stands.
+func (c *checker) facetHash(k facet.Key) Hash {
+	return c.o.Vault.HashKey("facet", k.AnonymousID, k.UserID, k.Trust.String())
+}
+
+// members are the identifiers that a facet is found by.
+func members(k facet.Key) (list []id.ID) {
+	if k.AnonymousID != "" {
+		list = append(list, device(k.AnonymousID))
+	}
+	if k.UserID != "" {
+		list = append(list, user(k.UserID))
+	}
+	return list
+}
+
+func device(value string) id.ID { return id.ID{Type: id.AnonymousID, Value: value} }
+func user(value string) id.ID   { return id.ID{Type: id.UserID, Value: value} }
+
+// refusedHash is whose key a refused message is sealed under.
+func (c *checker) refusedHash(seq uint64) Hash {
+	return c.o.Vault.HashKey("refused", strconv.FormatUint(seq, 10))
+}
