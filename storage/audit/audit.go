@@ -29,7 +29,8 @@ import (
 
 // Keys is what the log needs of the vault.
 type Keys interface {
-	Subkey(name string) []byte
+	Subkey(name string) []byte // 32 bytes for one use
+	Signer() ed25519.PrivateKey
 }
 
 // Options say where a log lives. DB and Keys are required.
@@ -128,7 +129,7 @@ func Open(o Options) (*Log, error) {
 		o.Logger = slog.Default()
 	}
 	l := &Log{
-		db: o.DB, opt: o, sign: ed25519.NewKeyFromSeed(o.Keys.Subkey("signing key 1")),
+		db: o.DB, opt: o, sign: o.Keys.Signer(),
 		binding: []byte(sealBinding),
 		wake:    make(chan struct{}, 1), dirty: make(chan struct{}, 1), stop: make(chan struct{}),
 	}

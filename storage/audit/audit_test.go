@@ -191,6 +191,7 @@ func TestEntriesThatAreRefused(t *testing.T) {
 		"Actor has 257 bytes":        {Actor: strings.Repeat("a", 257), Action: "a"},
 		"Role has 65 bytes":          {Actor: "a", Action: "a", Role: strings.Repeat("a", 65)},
 		"Object has 513 bytes":       {Actor: "a", Action: "a", Object: strings.Repeat("a", 513)},
+		"Action audit.restored is":   {Actor: "reuna", Action: ActionRestored},
 		"Outcome is not UTF-8":       {Actor: "a", Action: "a", Outcome: "\xff"},
 		"Detail of 1 bytes is not":   {Actor: "a", Action: "a", Detail: []byte("{")},
 		"Detail of 3 bytes is not":   {Actor: "a", Action: "a", Detail: []byte("\"\xff\"")},
@@ -207,10 +208,21 @@ func TestEntriesThatAreRefused(t *testing.T) {
 	if got := b.read(t, Query{}); string(got[0].Detail) != `{"a":1}` {
 		t.Errorf("%s", got[0].Detail)
 	}
+	l := b.log
 	b.close(t)
-	if _, err := b.log.Append(context.Background(), Entry{}); err == nil {
-		t.Error("no error")
+	for range 2 {
+		if _, err := l.Append(context.Background(), Entry{Actor: "a", Action: "a"}); !errors.Is(err, ErrClosed) {
+			t.Error(err)
+		}
+		if err := l.Close(); err != nil {
+			t.Error(err)
+		}
 	}
+	b.open(t, readOnly)
+	if _, err := b.log.Append(context.Background(), Entry{Actor: "a", Action: "a"}); !errors.Is(err, engine.ErrReadOnly) {
+		t.Error(err)
+	}
+	b.close(t)
 }
 
 // Entries that come at once share commits, and each caller gets its own number.

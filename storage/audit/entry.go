@@ -14,7 +14,7 @@ import (
 	"github.com/reuna/reuna/storage/record"
 )
 
-// Actions of the log's own entries, whose actor is "reuna".
+// Actions of the log's own entries, whose actor is "reuna". Append refuses them.
 const (
 	ActionLost     = "audit.lost"      // entries that a signed head covers were missing at a start; detail: first, last
 	ActionHeadFile = "audit.head_file" // the head file was missing at a start; detail: last
@@ -105,6 +105,10 @@ func (e *Entry) check() (detail []byte, err error) {
 		case !utf8.ValidString(f.value):
 			return nil, fmt.Errorf("%w: %s is not UTF-8", ErrEntry, f.name)
 		}
+	}
+	switch e.Action {
+	case ActionLost, ActionHeadFile, ActionRestored:
+		return nil, fmt.Errorf("%w: Action %s is the log's own: use another name", ErrEntry, e.Action)
 	}
 	if len(e.Detail) == 0 {
 		return nil, nil
