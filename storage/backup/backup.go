@@ -162,7 +162,7 @@ func (m *making) run(ctx context.Context) (s *Snapshot, err error) {
 	if err := m.copyFiles(ctx, copied, s); err != nil {
 		return nil, err
 	}
-	if err := m.copyLedger(); err != nil {
+	if s.Erasures, err = m.copyLedger(); err != nil {
 		return nil, err
 	}
 	return s, m.writeManifest(s)
@@ -399,9 +399,10 @@ func (m *making) store(ctx context.Context, from string, f *File) (fresh bool, e
 	return fresh, m.FS.Rename(tmp, path)
 }
 
-// copyLedger puts into the backup who was erased. What the backup has of it
-// already stays, whatever became of the ledger beside the master key.
-func (m *making) copyLedger() error {
+// copyLedger puts into the backup who was erased, and says how many entries
+// that are. What the backup has of it already stays, whatever became of the
+// ledger beside the master key.
+func (m *making) copyLedger() (n int, err error) {
 	path := m.to.path(erasuresName)
 	kept, torn, err := readLedger(m.FS, path)
 	var damage *LedgerError
@@ -409,22 +410,22 @@ func (m *making) copyLedger() error {
 	case errors.As(err, &damage):
 		m.Logger.Error("backup: the backup's copy of the erasure ledger was damaged; it is made anew from its sound lines and the ledger", "err", err)
 	case err != nil:
-		return err
+		return 0, err
 	}
 	var own []LedgerEntry
 	if m.Ledger != "" {
 		if own, torn, err = readLedger(m.FS, m.Ledger); err != nil {
-			return err
+			return 0, err
 		}
 	}
 	if torn {
 		m.Logger.Warn("backup: the last line of the erasure ledger was cut off by a crash; the log has what it said")
 	}
-	_, text, err := union(kept, own)
+	list, text, err := union(kept, own)
 	if err != nil || len(text) == 0 && damage == nil {
-		return err
+		return 0, err
 	}
-	return replace(m.FS, path, text)
+	return len(list), replace(m.FS, path, text)
 }
 
 func (m *making) writeManifest(s *Snapshot) error {

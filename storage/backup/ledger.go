@@ -86,7 +86,7 @@ func parseLedger(text []byte) (entries []LedgerEntry, torn bool, bad *LedgerErro
 		switch {
 		case err == nil:
 			entries = append(entries, e)
-		case !whole:
+		case !whole && !endsWrong(line):
 			return entries, true, bad
 		case bad == nil:
 			bad = &LedgerError{Lines: []int{n}, Err: err}
@@ -95,6 +95,15 @@ func parseLedger(text []byte) (entries []LedgerEntry, torn bool, bad *LedgerErro
 		}
 	}
 	return entries, false, bad
+}
+
+// endsWrong says that an unfinished line is a whole one whose end was changed.
+func endsWrong(line []byte) bool {
+	if len(line) == 0 {
+		return false
+	}
+	_, err := parseLine(line[:len(line)-1])
+	return err == nil
 }
 
 func parseLine(line []byte) (LedgerEntry, error) {

@@ -88,27 +88,33 @@ func (b *folder) verify(ctx context.Context, id string, fn func(done, total int6
 		return nil, err
 	}
 	found := &DamageError{}
-	_, _, err = readLedger(b.fs, b.path(erasuresName))
+	ledger, _, err := readLedger(b.fs, b.path(erasuresName))
 	switch {
 	case errors.Is(err, ErrLedger):
 		found.add(erasuresName, "%v", err)
 	case err != nil:
 		return s, err
+	case len(ledger) < s.Erasures:
+		found.add(erasuresName, "%d entries, the snapshot was made with %d", len(ledger), s.Erasures)
 	}
 	prog := progress{fn: fn}
 	prog.start(s.Bytes())
 	buf := make([]byte, copyBytes)
 	for i := range s.Files {
 		f := &s.Files[i]
-		before := prog.done
-		err := b.fetch(ctx, f, "", buf, prog.piece)
+		left := f.Size
+		err := b.fetch(ctx, f, "", buf, func(n int) {
+			step := min(int64(n), left) // the file may be too long
+			left -= step
+			prog.add(step)
+		})
 		switch {
 		case errors.Is(err, ErrBroken):
 			found.add(b.fs.PathJoin(objectsName, f.SHA256[:2], f.SHA256), "%v", err)
 		case err != nil:
 			return s, err
 		}
-		prog.add(before + f.Size - prog.done) // a short file counts whole
+		prog.add(left) // or too short
 	}
 	if len(found.Faults) > 0 {
 		return s, found

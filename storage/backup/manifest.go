@@ -49,7 +49,10 @@ type Snapshot struct {
 	Origin  string    `json:"origin"`  // the log's incarnation, 32 hexadecimal digits
 	Head    uint64    `json:"head"`    // the first entry that the log had; LastSeq+1 when none
 	LastSeq uint64    `json:"lastSeq"` // the last one
-	Files   []File    `json:"files"`   // sorted by name
+	// Erasures is how many entries the ledger in the backup had: fewer later
+	// mean that somebody may come back.
+	Erasures int    `json:"erasures"`
+	Files    []File `json:"files"` // sorted by name
 
 	NewFiles    int   `json:"-"` // copied by this Make
 	NewBytes    int64 `json:"-"`
@@ -164,6 +167,8 @@ func (s *Snapshot) check() error {
 		return fmt.Errorf("install %q, master %q or origin %q is not of 16, 16 and 32 hexadecimal digits", s.Install, s.Master, s.Origin)
 	case s.Format == 0, s.Head == 0, s.LastSeq == math.MaxUint64, s.Head > s.LastSeq+1:
 		return fmt.Errorf("format %d, log entries %d to %d", s.Format, s.Head, s.LastSeq)
+	case s.Erasures < 0:
+		return fmt.Errorf("%d erasures", s.Erasures)
 	case len(s.Files) == 0:
 		return errors.New("no files")
 	}

@@ -92,7 +92,7 @@ func (r *restore) run(ctx context.Context) (done *Restored, err error) {
 		return nil, fmt.Errorf("%w: this backup was made with master key %s, this one is %s: give the key that was in use on %s",
 			ErrWrongMaster, s.Master, print, s.Time.Format("2006-01-02"))
 	}
-	replay, err := r.ledgers()
+	ledger, err := r.ledgers(s)
 	if err != nil {
 		return nil, err
 	}
@@ -108,10 +108,10 @@ func (r *restore) run(ctx context.Context) (done *Restored, err error) {
 		return nil, err
 	}
 	done = &Restored{Snapshot: s, Bytes: s.Bytes()}
-	if err := r.bringUp(ctx, done, by, replay); err != nil {
+	if err := r.bringUp(ctx, done, by, ledger); err != nil {
 		return nil, err
 	}
-	if err := r.keepLedger(replay); err != nil {
+	if err := r.keepLedger(ledger); err != nil {
 		return nil, err
 	}
 	return done, r.putInPlace()
@@ -150,7 +150,7 @@ func (r *restore) choose() (s *Snapshot, signer ed25519.PublicKey, err error) {
 }
 
 // ledgers gives every erasure that either ledger knows.
-func (r *restore) ledgers() ([]LedgerEntry, error) {
+func (r *restore) ledgers(s *Snapshot) ([]LedgerEntry, error) {
 	theirs, torn, err := readLedger(r.FS, r.from.path(erasuresName))
 	if err != nil {
 		return nil, err
@@ -165,6 +165,10 @@ func (r *restore) ledgers() ([]LedgerEntry, error) {
 		r.Logger.Warn("restore: the last line of the erasure ledger was cut off by a crash: an erasure that was never answered is not done again; ask for it once more")
 	}
 	list, _, err := union(theirs, own)
+	if err == nil && len(list) < s.Erasures {
+		err = fmt.Errorf("%w: it has %d entries, snapshot %s was made with %d: put back a sound copy of %s, or give the ledger beside the master key",
+			ErrLedger, len(list), s.ID, s.Erasures, r.from.path(erasuresName))
+	}
 	return list, err
 }
 
