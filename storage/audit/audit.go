@@ -49,6 +49,9 @@ const (
 	maxWaiting       = 1024 // entries that wait for the disk
 )
 
+// HeadFileName is what the head file is called beside the master key.
+const HeadFileName = "audit-head"
+
 // HeadInterval is how often an entry's head is signed whatever the time: at
 // each multiple of it. Verify misses one that is not there.
 const HeadInterval = 256

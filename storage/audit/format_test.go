@@ -91,7 +91,7 @@ const goldenHeadFile = `{
 func TestGoldenHeadFile(t *testing.T) {
 	l := goldenLog()
 	path := filepath.Join(t.TempDir(), "keys", "head")
-	if err := writeHeadFile(path, l.signHead(tip{300, seven()}, 1_700_000_003_072)); err != nil {
+	if err := WriteHeadFile(path, l.signHead(tip{300, seven()}, 1_700_000_003_072)); err != nil {
 		t.Fatal(err)
 	}
 	if got, err := os.ReadFile(path); err != nil || string(got) != goldenHeadFile {

@@ -132,7 +132,7 @@ func (l *Log) fileHead(end tip) (h Head, err error) {
 	if l.opt.HeadFile == "" {
 		return h, nil
 	}
-	if err := writeHeadFile(l.opt.HeadFile, h); err != nil {
+	if err := WriteHeadFile(l.opt.HeadFile, h); err != nil {
 		return Head{}, fmt.Errorf("%w %s: %w", ErrHeadFile, l.opt.HeadFile, err)
 	}
 	return h, nil
@@ -248,9 +248,9 @@ func parseHeadFile(text []byte) (Head, error) {
 	return f.Head, nil
 }
 
-// writeHeadFile puts the whole file in place at once: after a crash there is
-// either the old head or the new one.
-func writeHeadFile(path string, h Head) (err error) {
+// WriteHeadFile writes what ReadHeadFile reads, with mode 0600. It puts the whole
+// file in place at once: after a crash there is either the old head or the new one.
+func WriteHeadFile(path string, h Head) (err error) {
 	dir := filepath.Dir(path)
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return err

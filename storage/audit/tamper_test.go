@@ -151,7 +151,7 @@ var tamperings = []struct {
 	{"another install's head file", func(h *hand) {
 		other := Log{sign: ed25519.NewKeyFromSeed(make([]byte, 32))}
 		other.public = other.sign.Public().(ed25519.PublicKey)
-		if err := writeHeadFile(h.file, other.signHead(tip{n: 600}, 1)); err != nil {
+		if err := WriteHeadFile(h.file, other.signHead(tip{n: 600}, 1)); err != nil {
 			h.t.Fatal(err)
 		}
 	}, "head_file 600-600"},
@@ -161,7 +161,7 @@ var tamperings = []struct {
 	{"with the keys, half the log written anew", func(h *hand) { h.rewrite(300, 600, false) }, "head 512-512, head 600-600, head_file 600-600"},
 	{"with the keys, its heads too", func(h *hand) { h.rewrite(300, 600, true) }, "head_file 600-600"},
 	{"with the keys, the head file too", func(h *hand) {
-		if err := writeHeadFile(h.file, h.log.signHead(h.rewrite(300, 600, true), 1)); err != nil {
+		if err := WriteHeadFile(h.file, h.log.signHead(h.rewrite(300, 600, true), 1)); err != nil {
 			h.t.Fatal(err)
 		}
 	}, ""}, // TestExpected sees it
