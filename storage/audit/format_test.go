@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/ed25519"
 	"encoding/hex"
+	"encoding/json"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -38,6 +39,11 @@ func TestGoldenEntry(t *testing.T) {
 	}
 	if got := genesis(make(ed25519.PublicKey, 32)).String(); got != "991a3a4a2d5c4ab434007d5ed6493a0cf5d609213ab20dc3744b003ae81a5254" {
 		t.Errorf("genesis: %s", got)
+	}
+	text, err := json.Marshal(r)
+	if want := `{"n":300,"time":"2023-11-14T22:13:23.072Z","actor":"ops","role":"admin","action":"person.read","object":"p_x","outcome":"ok","remote":"::1","detail":{"view":"all"},"prev":"` +
+		seven().String() + `","hash":"` + r.Hash.String() + `"}`; err != nil || string(text) != want {
+		t.Errorf("%s, %v", text, err)
 	}
 	var back Hash
 	if err := back.UnmarshalText([]byte(r.Hash.String())); err != nil || back != r.Hash {

@@ -29,8 +29,8 @@ func (q *Query) takes(r *Record) bool {
 
 // Read gives the durable entries that q asks for to fn, which may keep them,
 // until it says no more. An entry that does not open comes with its number and
-// Fault only, whatever the filter: damage is shown. Filters look at each
-// entry, about a million a second.
+// Fault only, whatever the filter: damage is shown. A filter looks at each
+// entry, about half a million a second.
 func (l *Log) Read(ctx context.Context, q Query, fn func(Record) (more bool, err error)) error {
 	l.mu.Lock()
 	last := l.tip.n
