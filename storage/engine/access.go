@@ -103,7 +103,17 @@ func (db *DB) Compact(ctx context.Context, lower, upper []byte) (err error) {
 		return err
 	}
 	defer db.catch("compact", &err)
-	return db.p.Compact(ctx, lower, upper, false)
+	return db.compact(ctx, lower, upper)
+}
+
+func (db *DB) compact(ctx context.Context, lower, upper []byte) error {
+	ctx, cancel := db.untilDead(ctx)
+	defer cancel()
+	err := db.p.Compact(ctx, lower, upper, false)
+	if failure := db.failure(); failure != nil {
+		return failure
+	}
+	return err
 }
 
 // Checkpoint makes a consistent copy of the store in dir, which must not

@@ -18,11 +18,14 @@ import (
 // such as a checkpoint, passes through.
 //
 // Invariants:
-//   - A sync that fails is told to failed before Pebble hears of it: Pebble
-//     tries tables again, and panics in its own goroutine over a directory.
+//   - A sync that fails, and once the store is open a log or MANIFEST that cannot
+//     be written, is told to failed before Pebble hears of it. Pebble would sync
+//     a table again, and panic over the others: partly in goroutines of its own,
+//     partly so that no recover helps.
 //   - Once fenced nothing in the folder changes any more. Pebble goes on after
 //     a fatal error that did not end the process, and would delete tables whose
-//     replacements never got into the MANIFEST.
+//     replacements never got into the MANIFEST. It is told that all is well with
+//     what it cannot live without: nothing is acknowledged any more anyway.
 //   - A write to anything but a table waits while the disk is full (see
 //     fullness) instead of failing, because Pebble cannot live with the failure.
 //   - While fresh is above zero no write-ahead log is made from an old one's file.
@@ -31,6 +34,7 @@ type disk struct {
 	dir    string
 	failed func(error)
 	full   *fullness
+	open   atomic.Bool // Pebble's Open is done: it has nobody any more to give errors to
 	fenced atomic.Bool
 
 	logs  sync.Mutex // held while a log file gets its name
@@ -86,24 +90,68 @@ func (d *disk) Create(name string, category vfs.DiskWriteCategory) (vfs.File, er
 
 func (d *disk) create(name string, category vfs.DiskWriteCategory) (f vfs.File, err error) {
 	r := roleOf(name, category)
-	if r != waits {
-		d.full.hold(r)
-	}
 	makeFile := func() (err error) {
+		if isMarker(d.PathBase(name)) {
+			if err := d.syncDir(); err != nil {
+				return err
+			}
+		}
 		if err = d.enter("create", name); err == nil {
 			f, err = d.FS.Create(name, category)
 		}
 		return err
 	}
 	if r == waits {
-		err = d.full.wait(name, makeFile)
-	} else if err = makeFile(); err != nil {
-		d.full.tableFailed(r, name, err)
+		return d.vital(name, makeFile, &f)
 	}
-	if err != nil {
+	d.full.hold(r)
+	if err = makeFile(); err != nil {
+		d.full.tableFailed(r, name, err)
 		return nil, err
 	}
 	return &diskFile{File: f, d: d, name: name, role: r}, nil
+}
+
+// isMarker tells Pebble's pointers to its current files. A pointer may not be
+// durable before the file that it names, nor the old one gone before the new one
+// is there. Pebble syncs the folder once, after all of it, which is enough for
+// file systems that keep the order of names but is promised by none.
+func isMarker(base string) bool { return strings.HasPrefix(base, "marker.") }
+
+func (d *disk) syncDir() error {
+	dir, err := d.OpenDir(d.dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(dir.Sync(), dir.Close())
+}
+
+// vital gives the file that makeFile puts into f: one that Pebble cannot go on
+// without. After a failure it is one that leads nowhere.
+func (d *disk) vital(name string, makeFile func() error, f *vfs.File) (vfs.File, error) {
+	err := d.full.wait(name, makeFile)
+	if err != nil && !d.lost("create", name, err) {
+		return nil, err
+	}
+	if err != nil {
+		if *f, err = vfs.NewMem().Create("nowhere", vfs.WriteCategoryUnspecified); err != nil {
+			return nil, err
+		}
+	}
+	return &diskFile{File: *f, d: d, name: name}, nil
+}
+
+// lost tells the store that it has failed, but for Pebble's Open, which can
+// give the error back itself. It is true when Pebble must not see the error.
+func (d *disk) lost(op, name string, err error) bool {
+	if d.fenced.Load() {
+		return true
+	}
+	if !d.open.Load() && !errors.Is(err, ErrFull) {
+		return false
+	}
+	d.failed(fmt.Errorf("%s %s: %w", op, name, err))
+	return true
 }
 
 // ReuseForWrite is that of [vfs.FS]. The old file is not reused while it must
@@ -111,29 +159,27 @@ func (d *disk) create(name string, category vfs.DiskWriteCategory) (f vfs.File, 
 func (d *disk) ReuseForWrite(oldname, newname string, category vfs.DiskWriteCategory) (f vfs.File, err error) {
 	d.logs.Lock()
 	defer d.logs.Unlock()
-	if err := d.enter("rename", oldname); err != nil {
-		return nil, err
-	}
-	_, err = d.Stat(oldname)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return d.create(newname, category)
-	case err != nil:
-		return nil, err
-	case d.fresh > 0:
-		if err := d.Remove(oldname); err != nil {
-			return nil, err
+	return d.vital(newname, func() (err error) {
+		if err := d.enter("rename", oldname); err != nil {
+			return err
 		}
-		return d.create(newname, category)
-	}
-	err = d.full.wait(newname, func() (err error) {
-		f, err = d.FS.ReuseForWrite(oldname, newname, category)
+		_, err = d.Stat(oldname)
+		missing := errors.Is(err, fs.ErrNotExist)
+		if err != nil && !missing {
+			return err
+		}
+		if !missing && d.fresh == 0 {
+			f, err = d.FS.ReuseForWrite(oldname, newname, category)
+			return err
+		}
+		if !missing {
+			if err := d.FS.Remove(oldname); err != nil {
+				return err
+			}
+		}
+		f, err = d.FS.Create(newname, category)
 		return err
-	})
-	if err != nil {
-		return nil, err
-	}
-	return &diskFile{File: f, d: d, name: newname}, nil
+	}, &f)
 }
 
 // OpenReadWrite is that of [vfs.FS].
@@ -141,16 +187,12 @@ func (d *disk) OpenReadWrite(name string, category vfs.DiskWriteCategory, opts .
 	if !d.owns(name) {
 		return d.FS.OpenReadWrite(name, category, opts...)
 	}
-	err = d.full.wait(name, func() (err error) {
+	return d.vital(name, func() (err error) {
 		if err = d.enter("open", name); err == nil {
 			f, err = d.FS.OpenReadWrite(name, category, opts...)
 		}
 		return err
-	})
-	if err != nil {
-		return nil, err
-	}
-	return &diskFile{File: f, d: d, name: name}, nil
+	}, &f)
 }
 
 // OpenDir is that of [vfs.FS].
@@ -159,7 +201,7 @@ func (d *disk) OpenDir(name string) (vfs.File, error) {
 	if err != nil || d.PathJoin(name) != d.PathJoin(d.dir) {
 		return f, err
 	}
-	return &diskFile{File: f, d: d, name: name, isDir: true}, nil
+	return &diskFile{File: f, d: d, name: name}, nil
 }
 
 // Rename is that of [vfs.FS].
@@ -177,10 +219,16 @@ func (d *disk) Rename(oldname, newname string) error {
 
 // Remove is that of [vfs.FS].
 func (d *disk) Remove(name string) error {
-	if d.owns(name) {
-		if err := d.enter("remove", name); err != nil {
+	if !d.owns(name) {
+		return d.FS.Remove(name)
+	}
+	if isMarker(d.PathBase(name)) {
+		if err := d.syncDir(); err != nil {
 			return err
 		}
+	}
+	if d.fenced.Load() {
+		return nil
 	}
 	return d.FS.Remove(name)
 }
@@ -224,18 +272,16 @@ func (d *disk) freshLogs(ctx context.Context) (old []string, release func(), err
 // diskFile is a file of the folder that was opened for writing, or the folder.
 type diskFile struct {
 	vfs.File
-	d     *disk
-	name  string
-	role  role
-	isDir bool
+	d    *disk
+	name string
+	role role
 }
 
 // Write is that of [vfs.File]. A part that found room is not written twice.
 func (f *diskFile) Write(p []byte) (n int, err error) {
-	if err := f.d.enter("write", f.name); err != nil {
-		return 0, err
+	if err = f.d.enter("write", f.name); err == nil {
+		n, err = f.File.Write(p)
 	}
-	n, err = f.File.Write(p)
 	if err == nil {
 		return n, nil
 	}
@@ -243,17 +289,19 @@ func (f *diskFile) Write(p []byte) (n int, err error) {
 		f.d.full.tableFailed(f.role, f.name, err)
 		return n, err
 	}
-	if !noSpace(err) {
-		return n, err
-	}
-	err = f.d.full.wait(f.name, func() error {
-		if err := f.d.enter("write", f.name); err != nil {
+	if noSpace(err) {
+		err = f.d.full.wait(f.name, func() error {
+			if err := f.d.enter("write", f.name); err != nil {
+				return err
+			}
+			m, err := f.File.Write(p[n:])
+			n += m
 			return err
-		}
-		m, err := f.File.Write(p[n:])
-		n += m
-		return err
-	})
+		})
+	}
+	if err != nil && f.d.lost("write", f.name, err) {
+		return len(p), nil
+	}
 	return n, err
 }
 
@@ -270,21 +318,32 @@ func (f *diskFile) SyncTo(length int64) (full bool, err error) {
 }
 
 func (f *diskFile) sync(inner func() error) error {
-	if err := f.d.enter("sync", f.name); err != nil {
-		return f.unsynced(err)
-	}
-	if err := inner(); err != nil {
+	err := f.d.enter("sync", f.name)
+	if err == nil {
+		if err = inner(); err == nil {
+			return nil
+		}
 		f.d.failed(fmt.Errorf("sync %s: %w", f.name, err))
-		return f.unsynced(err)
 	}
-	return nil
+	if f.role == waits {
+		return nil // see disk
+	}
+	return err
 }
 
-// unsynced gives no error for a directory: the store has failed, so whatever
-// Pebble believes is of no consequence, and it would panic in a goroutine that
-// nobody can catch.
-func (f *diskFile) unsynced(err error) error {
-	if f.isDir {
+// Stat is that of [vfs.File].
+func (f *diskFile) Stat() (vfs.FileInfo, error) {
+	info, err := f.File.Stat()
+	if err != nil && f.role == waits && f.d.lost("stat", f.name, err) {
+		return vfs.NewMemFile(nil).Stat()
+	}
+	return info, err
+}
+
+// Close is that of [vfs.File].
+func (f *diskFile) Close() error {
+	err := f.File.Close()
+	if err != nil && f.role == waits && f.d.lost("close", f.name, err) {
 		return nil
 	}
 	return err

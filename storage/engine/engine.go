@@ -4,6 +4,7 @@
 package engine
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -150,6 +151,7 @@ func Open(o Options) (*DB, error) {
 		return nil, errors.Join(fmt.Errorf("data folder %s: mark: %w", o.Dir, err), db.p.Close(), lock.Close())
 	}
 	opened = true
+	db.fs.open.Store(true)
 	return db, nil
 }
 
@@ -346,6 +348,19 @@ func (db *DB) Healthy() error {
 		return ErrClosed
 	}
 	return nil
+}
+
+// untilDead is ctx, ended when the store fails.
+func (db *DB) untilDead(ctx context.Context) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(ctx)
+	go func() {
+		select {
+		case <-db.dead:
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	return ctx, cancel
 }
 
 func (db *DB) failure() error {

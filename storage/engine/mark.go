@@ -155,15 +155,7 @@ func (db *DB) openMark() (m *Mark, err error) {
 		db.log.Warn("storage: the mark of the last entry is damaged: a loss at the end of the log would not be seen this time", "path", path, "err", err)
 	}
 	if fresh {
-		return m, db.syncDir()
+		return m, db.fs.syncDir()
 	}
 	return m, nil
-}
-
-func (db *DB) syncDir() error {
-	d, err := db.fs.OpenDir(db.dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
 }

@@ -64,7 +64,7 @@ func (db *DB) Scrub(ctx context.Context, ranges []Range, progress func(done, tot
 	}
 	step(1)
 	for i, r := range merged {
-		if err := db.p.Compact(ctx, r.Lower, r.Upper, false); err != nil {
+		if err := db.compact(ctx, r.Lower, r.Upper); err != nil {
 			return fmt.Errorf("store: scrub: compact %x to %x: %w", r.Lower, r.Upper, err)
 		}
 		step(i + 2)
@@ -82,7 +82,10 @@ func (db *DB) Scrub(ctx context.Context, ranges []Range, progress func(done, tot
 	if err := db.awaitTables(ctx); err != nil {
 		return err
 	}
-	if err := db.syncDir(); err != nil {
+	if err := db.fs.syncDir(); err != nil {
+		return err
+	}
+	if err := db.failure(); err != nil {
 		return err
 	}
 	step(total)
@@ -97,7 +100,7 @@ func (db *DB) flush(ctx context.Context) error {
 	}
 	select {
 	case <-flushed:
-		return nil
+		return db.failure()
 	case <-db.dead:
 		return db.failure()
 	case <-ctx.Done():
