@@ -3,6 +3,7 @@ package people
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 
 	"github.com/reuna/reuna/identity/graph"
@@ -54,7 +55,9 @@ func (s *Store) Erase(x id.ID, v id.View) (*Erasure, error) {
 		for _, f := range list {
 			who.facets = append(who.facets, s.hashFacet(f.Key))
 		}
-		return s.decide(&who) // around lacks nothing, so this is the last look
+		err := s.decide(&who)        // around lacks nothing, so this is the last look,
+		w.nodes, w.facets = nil, nil // and what was asked for before is gone now
+		return err
 	})
 	if err != nil {
 		return nil, err
@@ -132,12 +135,13 @@ func (s *Store) decide(who *decided) error {
 	}
 	s.dirtyFacets = slices.DeleteFunc(s.dirtyFacets, func(x *held) bool { return gone[x.hash] })
 	s.dirtyNodes = slices.DeleteFunc(s.dirtyNodes, func(n *node) bool { return gone[n.hash] })
-	s.index = slices.DeleteFunc(s.index, func(x indexed) bool {
+	for _, x := range s.index {
 		if gone[x.facet] {
 			who.unindexed = append(who.unindexed, x.seq)
 		}
-		return gone[x.facet]
-	})
+	}
+	// Evidence stands under both its identifiers, and goes with either.
+	s.index = slices.DeleteFunc(s.index, func(x indexed) bool { return slices.Contains(who.unindexed, x.seq) })
 	s.erasing, s.erasingAt = gone, who.at
 	s.shape++
 	s.drops++
@@ -212,22 +216,26 @@ func (s *Store) eraseRecords(seq uint64, x erasure, unindexed ...uint64) (*Erasu
 	if g.err != nil {
 		return nil, fmt.Errorf("people: erasing: %w", g.err)
 	}
-	for n := range g.entries {
-		e.Entries = append(e.Entries, n)
-	}
-	slices.Sort(e.Entries)
 	for h := range g.ownKeys {
 		s.o.Vault.DropFacetKey(h, b)
-		e.Keys = append(e.Keys, h)
 	}
 	before, err := s.Erasure(seq)
 	switch {
 	case err == nil && before.Done: // the replay of one that was through already
-		e = before
-	case err == nil || errors.Is(err, ErrUnknown):
-		b.Set(keyspace.AppendErasure(nil, seq), e.append(nil))
-	default:
+		return before, b.Commit(true)
+	case err == nil: // the replay of one whose records had gone already, with what led to the rest
+		e.Counts = before.Counts
+		for _, n := range before.Entries {
+			g.entries[n] = true
+		}
+		for _, h := range before.Keys {
+			g.ownKeys[h] = true
+		}
+	case !errors.Is(err, ErrUnknown):
 		return nil, err
 	}
+	e.Entries = slices.Sorted(maps.Keys(g.entries))
+	e.Keys = slices.Collect(maps.Keys(g.ownKeys))
+	b.Set(keyspace.AppendErasure(nil, seq), e.append(nil))
 	return e, b.Commit(true)
 }

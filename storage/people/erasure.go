@@ -121,6 +121,28 @@ func (s *Store) Erasures(before uint64, limit int) (list []*Erasure, err error) 
 	return list, err
 }
 
+// toOverwrite are the entries that erasures have taken away and Shred has not
+// overwritten yet: nobody may take them for events any more.
+func (s *Store) toOverwrite() (seqs map[uint64]bool, err error) {
+	seqs = map[uint64]bool{}
+	lower, upper := keyspace.Bounds(keyspace.AppendSpace(nil, keyspace.Erasure))
+	err = s.o.DB.Iter(lower, upper, func(k, v []byte) (bool, error) {
+		seq, err := keyspace.ParseErasure(k)
+		if err != nil {
+			return false, err
+		}
+		e, err := decodeErasure(seq, string(v))
+		if err != nil {
+			return false, err
+		}
+		for _, n := range e.Entries {
+			seqs[n] = true
+		}
+		return true, nil
+	})
+	return seqs, err
+}
+
 // Finished notes that an erasure is through, with its receipt.
 func (s *Store) Finished(e *Erasure, receipt []byte) error {
 	done := *e

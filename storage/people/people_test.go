@@ -2,6 +2,8 @@ package people_test
 
 import (
 	"bytes"
+	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"log/slog"
@@ -16,6 +18,7 @@ import (
 
 	"github.com/reuna/reuna/identity/event"
 	"github.com/reuna/reuna/identity/facet"
+	"github.com/reuna/reuna/identity/graph"
 	"github.com/reuna/reuna/identity/id"
 	"github.com/reuna/reuna/storage/engine"
 	"github.com/reuna/reuna/storage/eventlog"
@@ -25,9 +28,11 @@ import (
 
 // world is a store on a file system in memory that can lose its power.
 type world struct {
-	t    *testing.T
-	fs   *vfs.MemFS
-	hold int
+	t     *testing.T
+	fs    *vfs.MemFS
+	hold  int
+	clock *int64 // ms; shared by what is compared
+	seed  uint64
 
 	db  *engine.DB
 	log *eventlog.Log
@@ -40,7 +45,14 @@ var master = bytes.Repeat([]byte{7}, 32)
 
 func open(t *testing.T, fs *vfs.MemFS, hold int) *world {
 	t.Helper()
-	w := &world{t: t, fs: fs, hold: hold}
+	now := time.Now().UnixMilli()
+	return openAt(t, fs, hold, &now)
+}
+
+func openAt(t *testing.T, fs *vfs.MemFS, hold int, clock *int64) *world {
+	t.Helper()
+	w := &world{t: t, fs: fs, hold: hold, clock: clock}
+	now := func() time.Time { return time.UnixMilli(*clock) }
 	quiet := slog.New(slog.DiscardHandler)
 	var err error
 	if w.db, err = engine.Open(engine.Options{Dir: "data", FS: fs, Logger: quiet}); err != nil {
@@ -50,11 +62,12 @@ func open(t *testing.T, fs *vfs.MemFS, hold int) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if w.log, err = eventlog.Open(w.db, v, eventlog.Options{MinFree: -1, Logger: quiet}); err != nil {
+	if w.log, err = eventlog.Open(w.db, v, eventlog.Options{MinFree: -1, Logger: quiet, Now: now, MaxBlock: 2000}); err != nil {
 		t.Fatal(err)
 	}
 	w.Store, err = people.Open(people.Options{
 		DB: w.db, Vault: v, Log: w.log, Types: id.Default(), Hold: hold, Every: time.Hour, Logger: quiet,
+		Now: now, SettleEvery: -1, SliceBytes: 3000, ChunkBytes: 700,
 		Rules: facet.Rules{Contribute: func(e *event.Event, add func(facet.SeriesSpec, string, int64)) {
 			add(facet.SeriesSpec{Name: "kinds", Width: 1e9, Buckets: 90}, e.Type.String(), 1)
 		}},
@@ -82,7 +95,9 @@ func (w *world) crash(r *rand.Rand) *world {
 	w.t.Helper()
 	after := w.fs.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: r.IntN(101), RNG: r})
 	w.close()
-	return open(w.t, after, w.hold)
+	x := openAt(w.t, after, w.hold, w.clock)
+	x.seed = w.seed
+	return x
 }
 
 // send does what a request does with its events; it says which were new.
@@ -147,7 +162,7 @@ func (w *world) timeline(p *people.Person) (ids []string) {
 			return nil
 		})
 		if err != nil {
-			w.t.Fatal(err)
+			w.t.Fatal(w.seed, err)
 		}
 		if next == (people.Place{}) {
 			slices.Reverse(ids)
@@ -255,17 +270,20 @@ func TestSessionsAndTokensOutliveACrash(t *testing.T) {
 func TestPowerCutsLoseNothing(t *testing.T) {
 	for seed := range uint64(*seeds) {
 		r := rand.New(rand.NewPCG(seed, 77))
-		w := open(t, vfs.NewCrashableMem(), 4)
-		calm := open(t, vfs.NewMem(), 0)
-		sent := 0
-		for range 120 {
-			switch r.IntN(12) {
+		clock := new(int64)
+		*clock = 1_700_000_000_000
+		w := openAt(t, vfs.NewCrashableMem(), 4, clock)
+		calm := openAt(t, vfs.NewMem(), 0, clock)
+		w.seed, calm.seed = seed, seed
+		sent, erased := 0, 0
+		var cuts []graph.Evidence
+		for range 150 {
+			*clock += r.Int64N(1 << 29) // up to six days
+			switch r.IntN(16) {
 			case 0:
 				w = w.crash(r)
 			case 1:
-				if err := w.Checkpoint(); err != nil {
-					t.Fatal(err)
-				}
+				w.must(w.Checkpoint())
 			case 2: // again, whatever it was
 				if sent > 0 {
 					r2 := rand.New(rand.NewPCG(seed, uint64(r.IntN(sent))))
@@ -273,15 +291,35 @@ func TestPowerCutsLoseNothing(t *testing.T) {
 						t.Fatalf("seed %d: %d events counted again", seed, n)
 					}
 				}
-				continue
+			case 3:
+				age := time.Duration(r.Int64N(1<<31)) * time.Millisecond
+				if r.IntN(2) == 0 {
+					age = -1 << 60 // everything
+				}
+				_, err := w.Settle(t.Context(), age)
+				w.must(err)
+			case 4: // and the power goes while somebody is being erased
+				if r.IntN(3) == 0 {
+					w, erased = w.eraseAndCrash(r, calm, erased)
+				}
+			case 5:
+				e := randomEvidence(r, cuts)
+				e.Time = *clock - r.Int64N(1<<30)
+				if e.Kind == graph.Cut {
+					cuts = append(cuts, e)
+				}
+				for _, x := range [...]*world{w, calm} {
+					_, err := x.State(e)
+					x.must(err)
+				}
 			default:
 				sent++
 				r2 := rand.New(rand.NewPCG(seed, uint64(sent-1)))
 				events := randomMessage(r2, sent)
-				if n := w.send(events...); n != len(events) {
-					t.Fatalf("seed %d: %d of %d events are new", seed, n, len(events))
+				n, want := w.send(slices.Clone(events)...), calm.send(events...)
+				if n != want || erased == 0 && n != len(events) {
+					t.Fatalf("seed %d: %d of %d events are new, want %d", seed, n, len(events), want)
 				}
-				calm.send(events...)
 			}
 		}
 		w = w.crash(r)
@@ -312,10 +350,83 @@ func TestPowerCutsLoseNothing(t *testing.T) {
 	}
 }
 
+func (w *world) must(err error) {
+	w.t.Helper()
+	if err != nil {
+		w.t.Fatalf("seed %d: %v", w.seed, err)
+	}
+}
+
+// eraseAndCrash takes the power away while a person is being erased. Whether it
+// was decided shows afterwards, and holds for the calm store too.
+func (w *world) eraseAndCrash(r *rand.Rand, calm *world, before int) (after *world, erased int) {
+	w.t.Helper()
+	x := []id.ID{user(fmt.Sprint("u", r.IntN(6))), device(fmt.Sprint("a", r.IntN(6)))}[r.IntN(2)]
+	done := make(chan error)
+	go func() {
+		e, err := w.Erase(x, id.AllView)
+		if err == nil {
+			err = w.Shred(context.Background(), e, nil)
+		}
+		done <- err
+	}()
+	var wait time.Duration
+	if r.IntN(2) == 0 {
+		wait = time.Duration(r.Int64N(int64(8 * time.Millisecond)))
+	}
+	var err error
+	select {
+	case err = <-done:
+		done = nil
+	case <-time.After(wait):
+	}
+	clone := w.fs.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: r.IntN(101), RNG: r})
+	if done != nil {
+		err = <-done
+	}
+	if err != nil && !errors.Is(err, people.ErrUnknown) {
+		w.t.Fatal(err)
+	}
+	w.close()
+	after = openAt(w.t, clone, w.hold, w.clock)
+	after.seed = w.seed
+	list, err := after.Erasures(0, 1000)
+	after.must(err)
+	if len(list) > before {
+		_, err := calm.Erase(x, id.AllView)
+		calm.must(err)
+	}
+	for _, e := range list {
+		if !e.Done && r.IntN(2) == 0 {
+			after.must(after.Shred(context.Background(), e, nil))
+			after.must(after.Finished(e, []byte("receipt")))
+		}
+	}
+	return after, len(list)
+}
+
+func randomEvidence(r *rand.Rand, cuts []graph.Evidence) graph.Evidence {
+	e := graph.Evidence{Kind: graph.Link, A: user(fmt.Sprint("u", r.IntN(6))), Trust: id.Admin, Reason: "because"}
+	for i := range e.ID {
+		e.ID[i] = byte(r.Uint32())
+	}
+	e.B = device(fmt.Sprint("a", r.IntN(6)))
+	switch r.IntN(3) {
+	case 0:
+		e.Kind = graph.Cut
+	case 1:
+		if len(cuts) > 0 {
+			c := cuts[r.IntN(len(cuts))]
+			e.Kind, e.A, e.B, e.Lifts = graph.Lift, c.A, c.B, c.ID
+		}
+	}
+	return e
+}
+
 // randomMessage makes the events of one request; the same source, the same
 // events.
 func randomMessage(r *rand.Rand, _ int) (list []event.Event) {
-	first := r.IntN(1 << 30)
+	first := r.IntN(1 << 25) // within a year
 	for i := range 1 + r.IntN(3) {
 		e := msg(first+i, []event.Type{event.Page, event.Track, event.Identify}[r.IntN(3)], fmt.Sprint("a", r.IntN(6)), "")
 		e.Trust = id.Trust(1 + r.IntN(2))

@@ -70,7 +70,7 @@ func (s *Store) Settle(ctx context.Context, age time.Duration) (done Settled, er
 	if len(late) > 0 && expired < end-1 {
 		s.log.Warn("the log is kept longer than retention.tail for readers that are behind", "readers", late, "keeps_from", expired+1)
 	}
-	done.Head, err = s.o.Log.Trim(expired)
+	done.Head, err = s.o.Log.Trim(min(expired, done.UpTo)) // a cursor that was never set holds nothing
 	return done, err
 }
 
@@ -79,7 +79,10 @@ func (s *Store) Settle(ctx context.Context, age time.Duration) (done Settled, er
 func (s *Store) settleSlice(from, upTo uint64, done *Settled) (last uint64, err error) {
 	s.maintain.Lock()
 	defer s.maintain.Unlock()
-	var x stretch
+	x := stretch{}
+	if x.erased, err = s.toOverwrite(); err != nil {
+		return from - 1, err
+	}
 	last = from - 1
 	err = s.o.Log.Read(from, func(seq uint64, receivedAt int64, entry []byte) (bool, error) {
 		if seq > upTo {
@@ -143,6 +146,7 @@ func (s *Store) settleSlice(from, upTo uint64, done *Settled) (last uint64, err 
 
 // stretch is a part of the log, taken apart.
 type stretch struct {
+	erased  map[uint64]bool // entries of erasures that are not shredded yet
 	bytes   []byte
 	parts   []part
 	refused []part
@@ -166,6 +170,9 @@ func (p *part) month() keyspace.Month { return keyspace.MonthOf(p.receivedAt) }
 func (s *Store) sort(x *stretch, seq uint64, receivedAt int64, entry []byte) error {
 	if len(entry) == 0 {
 		return errEmpty
+	}
+	if x.erased[seq] {
+		return nil
 	}
 	p := part{seq: seq, receivedAt: receivedAt, at: receivedAt, from: len(x.bytes), originNumber: s.o.Log.OriginNumberOf(seq)}
 	p.to = p.from + len(entry)

@@ -36,7 +36,7 @@ func (s *Store) Timeline(facets []facet.Key, before Place, limit int, fn func(p 
 		owners[i] = s.hashFacet(k)
 	}
 	var found []placed
-	for {
+	for range settleRetries {
 		found, err = s.newestEvents(owners, before, limit+1)
 		var trimmed *eventlog.TrimmedError
 		if !errors.As(err, &trimmed) {
@@ -57,6 +57,10 @@ func (s *Store) Timeline(facets []facet.Key, before Place, limit int, fn func(p 
 	}
 	return next, nil
 }
+
+// settleRetries is how often a timeline is begun anew because the log gave up
+// what it was about to read. That happens once in a tail's length of time.
+const settleRetries = 3
 
 // newestEvents gives the most newest events before a place, newest first. The
 // index is read before the histories: what settles meanwhile is then seen
