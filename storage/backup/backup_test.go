@@ -43,7 +43,7 @@ func openStore(t testing.TB, d vfs.FS, dir string) *store {
 	t.Helper()
 	s := &store{fs: d}
 	var err error
-	if s.db, err = openEngine(engine.Options{Dir: dir, FS: d, CacheBytes: 1 << 20, Logger: quiet}); err != nil {
+	if s.db, err = openEngine(engine.Options{Dir: dir, FS: d, CacheBytes: 1 << 20, Logger: quiet}, func() { t.Error("the store failed") }); err != nil {
 		t.Fatal(err)
 	}
 	if s.v, err = vault.Open(s.db, master); err != nil {

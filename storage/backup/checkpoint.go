@@ -49,7 +49,7 @@ func readCheckpoint(d vfs.FS, dir string) (c *checkpointed, err error) {
 		}
 		c.files = append(c.files, File{Name: name, Size: info.Size(), Modified: info.ModTime().UnixNano()})
 	}
-	db, err := openEngine(engine.Options{Dir: dir, FS: d, CacheBytes: 1 << 20, ReadOnly: true, Logger: slog.New(slog.DiscardHandler)})
+	db, err := openEngine(engine.Options{Dir: dir, FS: d, CacheBytes: 1 << 20, ReadOnly: true, Logger: slog.New(slog.DiscardHandler)}, func() {})
 	if err != nil {
 		return nil, fmt.Errorf("the store's copy: %w", err)
 	}
@@ -57,12 +57,12 @@ func readCheckpoint(d vfs.FS, dir string) (c *checkpointed, err error) {
 	return c, c.look(db)
 }
 
-// openEngine opens a store whose failure is ours to tell, and ends no program.
-func openEngine(o engine.Options) (*engine.DB, error) {
+// openEngine opens a store whose fatal failure calls died and ends no program.
+func openEngine(o engine.Options, died func()) (*engine.DB, error) {
 	if o.FS == vfs.Default {
 		o.FS = nil // the engine adds its own watch
 	}
-	o.Exit = func(int) {}
+	o.Exit = func(int) { died() }
 	return engine.Open(o)
 }
 

@@ -143,7 +143,7 @@ func lock(d vfs.FS, path, what string) (io.Closer, error) {
 	case errors.As(err, &place), errors.As(err, &number) && number != syscall.EAGAIN && number != syscall.EACCES:
 		return nil, fmt.Errorf("lock file %s: %w", path, err)
 	}
-	return nil, fmt.Errorf("%w: %s: wait until it is done", ErrBusy, what)
+	return nil, fmt.Errorf("%w: %s: wait until it is done (%w)", ErrBusy, what, err)
 }
 
 // room says whether the disk that holds dir can take need more bytes.

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"sync"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 
@@ -108,7 +109,7 @@ func (r *restore) run(ctx context.Context) (done *Restored, err error) {
 		return nil, err
 	}
 	done = &Restored{Snapshot: s, Bytes: s.Bytes()}
-	if err := r.bringUp(ctx, done, by, ledger); err != nil {
+	if err := r.guarded(func(died func()) error { return r.bringUp(ctx, done, by, ledger, died) }); err != nil {
 		return nil, err
 	}
 	if err := r.keepLedger(ledger); err != nil {
@@ -213,9 +214,29 @@ func (r *restore) copyFiles(ctx context.Context, s *Snapshot) error {
 	return syncDir(r.FS, r.tmp)
 }
 
+// guarded runs work on a store that may fail for good. Pebble then goes on for
+// ever, on the goroutine that failed or on another: it is stopped where it is
+// and left behind, as the engine does when it closes a failed store.
+func (r *restore) guarded(work func(died func()) error) error {
+	failed, result := make(chan struct{}), make(chan error, 1)
+	var once sync.Once
+	go func() {
+		result <- work(func() {
+			once.Do(func() { close(failed) })
+			select {}
+		})
+	}()
+	select {
+	case err := <-result:
+		return err
+	case <-failed:
+		return fmt.Errorf("%w: %s could not be written: the log says why; look at the disk", engine.ErrFailed, r.tmp)
+	}
+}
+
 // bringUp opens the copy, checks it, and makes it a store of its own.
-func (r *restore) bringUp(ctx context.Context, done *Restored, signer ed25519.PublicKey, ledger []LedgerEntry) (err error) {
-	db, err := openEngine(engine.Options{Dir: r.tmp, FS: r.FS, Logger: r.Logger})
+func (r *restore) bringUp(ctx context.Context, done *Restored, signer ed25519.PublicKey, ledger []LedgerEntry, died func()) (err error) {
+	db, err := openEngine(engine.Options{Dir: r.tmp, FS: r.FS, Logger: r.Logger}, died)
 	if err != nil {
 		return err
 	}
