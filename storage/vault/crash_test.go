@@ -18,7 +18,7 @@ import (
 )
 
 var (
-	crashSeeds = flag.Int("crash.seeds", 60, "power cuts that TestPowerCut tries")
+	crashSeeds = flag.Int("crash.seeds", 30, "power cuts that TestPowerCut tries")
 	crashSeed  = flag.Uint64("crash.seed", 0, "the one seed that TestPowerCut tries, when not 0")
 )
 
@@ -65,7 +65,8 @@ type crashWorld struct {
 	masters states[[]byte]
 	floors  states[uint32]    // epochs below were dropped
 	epochs  map[uint32][]byte // what a durable epoch key sealed
-	done    int               // batches ended in this run
+	install []byte
+	done    int // batches ended in this run
 	stop    bool
 	moved   sync.Cond
 }
@@ -268,6 +269,12 @@ func (w *crashWorld) check(t *testing.T, db *engine.DB) *Vault {
 	}
 	if v == nil {
 		t.Fatal("no master key opens the folder")
+	}
+	if w.install == nil {
+		w.install = v.InstallKey()
+	}
+	if !bytes.Equal(w.install, v.InstallKey()) {
+		t.Fatal("the install key changed")
 	}
 	w.checkKeys(t, v)
 	checkGroups(t, v)

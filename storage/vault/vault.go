@@ -178,8 +178,12 @@ func (v *Vault) load() error {
 	return nil
 }
 
-func parseID(k []byte) (uint32, error) {
-	_, id, err := keyspace.ParseVault(k)
+// parseID reads the number in the key of a kind that counts its keys.
+func parseID(place []byte, kind byte) (uint32, error) {
+	k, id, err := keyspace.ParseVault(place)
+	if err == nil && k != kind {
+		err = fmt.Errorf("%w: key %x is of kind %q, wanted %q", record.ErrMalformed, place, k, kind)
+	}
 	if err != nil {
 		return 0, err
 	}
@@ -188,7 +192,7 @@ func parseID(k []byte) (uint32, error) {
 
 // openWrap opens a wrapping key: its secret is the key and its group.
 func (v *Vault) openWrap(place, val []byte) (w wrapKey, err error) {
-	id, err := parseID(place)
+	id, err := parseID(place, keyspace.VaultWrap)
 	if err != nil {
 		return w, err
 	}
@@ -205,7 +209,7 @@ func (v *Vault) openWrap(place, val []byte) (w wrapKey, err error) {
 
 // openEpoch opens an epoch key: its secret is the key and its time of birth.
 func (v *Vault) openEpoch(place, val []byte) (epoch, error) {
-	id, err := parseID(place)
+	id, err := parseID(place, keyspace.VaultEpoch)
 	if err != nil {
 		return epoch{}, err
 	}
