@@ -20,11 +20,12 @@ import (
 
 func main() {
 	events := flag.Int("events", 6000, "events for each figure of compression")
-	stored := flag.Int("stored", 200_000, "events written to a store; 0 leaves that out")
+	stored := flag.Int("stored", 200_000, "events written to a store")
+	only := flag.String("parts", parts, "what to measure")
 	seed := flag.Uint64("seed", 7, "same seed, same events")
 	flag.Parse()
 	runtime.LockOSThread() // cpu counts this thread
-	if err := report(os.Stdout, *events, *stored, *seed); err != nil {
+	if err := report(os.Stdout, *only, *events, *stored, *seed); err != nil {
 		fmt.Fprintln(os.Stderr, "layout:", err)
 		os.Exit(1)
 	}
@@ -35,28 +36,42 @@ var (
 	levels = [...]zstd.EncoderLevel{zstd.SpeedFastest, zstd.SpeedDefault, zstd.SpeedBetterCompression}
 )
 
-func report(w io.Writer, events, stored int, seed uint64) error {
+// parts is what there is to measure, in the order of the report.
+const parts = "compression,records,month,erasing,disk"
+
+func report(w io.Writer, only string, events, stored int, seed uint64) error {
 	fmt.Fprintf(w, "Measured on %d cores, %s/%s, %s.\n", runtime.NumCPU(), runtime.GOOS, runtime.GOARCH, runtime.Version())
-	for _, t := range traffics() {
-		if err := compression(w, t, events, seed); err != nil {
+	sites := traffics()
+	for part := range strings.SplitSeq(only, ",") {
+		var err error
+		switch part {
+		case "compression":
+			err = eachSite(w, sites, events, seed, compression)
+		case "records":
+			err = eachSite(w, sites, events, seed, records)
+		case "month":
+			err = eachSite(w, sites, events, seed, merging)
+		case "erasing":
+			err = erasing(w, sites[0], seed)
+		case "disk":
+			err = disk(w, sites[0], stored, seed)
+		default:
+			err = fmt.Errorf("no such part: expected some of %s", parts)
+		}
+		if err != nil {
+			return fmt.Errorf("%s: %w", part, err)
+		}
+	}
+	return nil
+}
+
+func eachSite(w io.Writer, sites []traffic, events int, seed uint64, measure func(io.Writer, traffic, int, uint64) error) error {
+	for _, t := range sites {
+		if err := measure(w, t, events, seed); err != nil {
 			return fmt.Errorf("%s: %w", t.name, err)
 		}
 	}
-	for _, t := range traffics() {
-		if err := records(w, t, events, seed); err != nil {
-			return err
-		}
-		if err := merging(w, t, events, seed); err != nil {
-			return err
-		}
-	}
-	if err := erasing(w, traffics()[0], seed); err != nil {
-		return err
-	}
-	if stored == 0 {
-		return nil
-	}
-	return disk(w, traffics()[0], stored, seed)
+	return nil
 }
 
 // compression compares dictionaries and levels by the number of a visitor's events in a chunk.
