@@ -38,7 +38,6 @@ const (
 
 // packing is a way to compress.
 type packing struct {
-	name  string
 	level zstd.EncoderLevel
 	dict  []byte // raw content; nil: none
 }
@@ -121,8 +120,8 @@ func blocks(entries []entry, size int) (out [][]byte) {
 	return append(out, b)
 }
 
-// chunks are the entries by owner, each owner's in one chunk, unpacked; what
-// has no owner's number is nil. headers are their headers' lengths together.
+// chunks are the entries by owner, each owner's in one chunk, unpacked.
+// headers are their headers' lengths together.
 func chunks(entries []entry) (plains [][]byte, headers int, err error) {
 	builders := map[int]*record.ChunkBuilder{}
 	var order []int

@@ -32,7 +32,6 @@ type member struct {
 	zone     string
 	addr     string
 	agent    string
-	version  string
 	projects []string
 }
 

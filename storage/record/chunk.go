@@ -204,6 +204,8 @@ func NewChunkCodec() (*ChunkCodec, error) {
 }
 
 const (
+	// Slower levels save 1 to 7 % for two to five times the processor time, and
+	// a chunk that grows is written again each time. (benchmarks/results/layout.md)
 	chunkLevel  = zstd.SpeedFastest
 	chunkWindow = 1 << 20
 )
@@ -284,8 +286,8 @@ func (c *ChunkCodec) unpack(h ChunkHeader, scratch *Scratch) error {
 }
 
 // ChunkEntries walks a decoded chunk's entries in order until fn says no more;
-// times are milliseconds since 1970. entry is a part of plain. After a whole walk the entries
-// have been checked against h.
+// times are milliseconds since 1970. entry is a part of plain. After a whole
+// walk the entries have been checked against h.
 func ChunkEntries(plain []byte, h ChunkHeader, fn func(seq uint64, receivedAt, eventTime int64, entry []byte) (more bool, err error)) error {
 	w := chunkWalk{r: Reader{b: plain}, seq: h.First}
 	for i := range h.Count {
