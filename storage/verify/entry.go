@@ -115,6 +115,7 @@ func (e *entry) readErasure(r *record.Reader, size int) error {
 			return err
 		}
 	}
+	readRequest(r)
 	return r.Done("erasure entry")
 }
 

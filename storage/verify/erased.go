@@ -15,6 +15,7 @@ type erased struct {
 	facets  map[Hash]uint64   // erased by which entry
 	jobs    map[uint64]bool   // entries of erasures that have a record
 	pending map[uint64]uint64 // entries that are yet to be overwritten, and the erasure that says so
+	newest  int64             // when the latest was decided, ms
 }
 
 // tomb says when an identifier was erased, and by which entry. What older
@@ -94,6 +95,7 @@ func (c *checker) loadErased() error {
 			c.report.Unfinished++
 		}
 		c.erased.jobs[seq] = true
+		c.erased.newest = max(c.erased.newest, x.At)
 		for _, h := range x.Facets {
 			c.erased.facets[h] = max(c.erased.facets[h], seq)
 		}
@@ -124,6 +126,7 @@ func ReadErasure(v []byte) (x Erasure, err error) {
 	r.Version("erasure", 1)
 	x.At = r.Varint()
 	r.Fixed(len(Hash{})) // its origin
+	readRequest(r)
 	for _, list := range [...]*[]Hash{&x.Identifiers, &x.Facets, &keys} {
 		if *list, err = readHashes(r, len(v)); err != nil {
 			return x, err
@@ -145,6 +148,13 @@ func ReadErasure(v []byte) (x Erasure, err error) {
 	return x, r.Done("erasure")
 }
 
+// readRequest passes over what is kept of the request: view, when, reason.
+func readRequest(r *record.Reader) {
+	r.Byte()
+	r.Varint()
+	r.Bytes()
+}
+
 func readHashes(r *record.Reader, size int) (list []Hash, err error) {
 	n := r.Uvarint()
 	if n > uint64(size/len(Hash{})) {
@@ -164,7 +174,7 @@ func (c *checker) againHash(h Hash, erasedAt int64) Hash {
 }
 
 // outlived says whether an entry should have gone with an erasure: it is
-// the facet's, and the facet was erased after it. gone says that it is on its way.
+// the facet's, and the facet was erased after it.
 func (c *checker) outlived(facet Hash, seq uint64) (by uint64, outlived bool) {
 	by = c.erased.facets[facet]
 	return by, seq < by

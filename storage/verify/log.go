@@ -110,12 +110,17 @@ func (c *checker) scanLog(p *part) error {
 	if err != nil || !p.first() {
 		return err
 	}
-	if n := len(epochs); s.FirstEpoch != 0 && n > 0 {
-		for _, x := range epochs[:n-1] { // the newest may wait for its first block
-			if x < s.FirstEpoch {
-				c.fault(keyspace.AppendVaultID(nil, keyspace.VaultEpoch, x), "is older than the log's first block, which has epoch key %d: it should have been destroyed", s.FirstEpoch)
-			}
+	if s.FirstEpoch == 0 {
+		return nil
+	}
+	older, _ := slices.BinarySearch(epochs, s.FirstEpoch)
+	for i, x := range epochs[:older] {
+		// A log that gave up its last entry keeps the key that it may still use.
+		tell := c.fault
+		if i == older-1 {
+			tell = c.warn
 		}
+		tell(keyspace.AppendVaultID(nil, keyspace.VaultEpoch, x), "is older than the log's first block, which has epoch key %d: the key should have been destroyed", s.FirstEpoch)
 	}
 	return nil
 }

@@ -135,7 +135,7 @@ func (w *writer) refuse() {
 
 func (w *writer) erase(x id.ID) *people.Erasure {
 	w.t.Helper()
-	e, err := w.Erase(x, id.AllView)
+	e, err := w.Erase(x, people.EraseRequest{View: id.AllView})
 	w.must(err)
 	return e
 }
