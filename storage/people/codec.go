@@ -11,10 +11,15 @@ import (
 
 // Records of this package. Each begins with its version; FORMAT.md lists them.
 const (
-	heldVersion    = 1 // sealed: the last entry folded in, then the facet
+	heldVersion    = 2 // sealed: the last entry folded in of each origin, then the facet. 1 had one origin
 	sessionVersion = 1 // sealed: its entry, then the session
 	takenVersion   = 1 // in clear: when the message was taken, ms
 )
+
+// ownLog names this store's own log in a facet's vector of what was folded in,
+// whatever its incarnation: its numbers go on through all of them. Other stores'
+// logs will get numbers of their own.
+const ownLog = 0
 
 // seal encrypts a record under the data key of owner (a facet's or an
 // identifier's hash), bound to its place. The key is made in b when it is new.
@@ -40,16 +45,20 @@ func (s *Store) unseal(owner Hash, place, sealed []byte) ([]byte, error) {
 }
 
 func (h *held) append(dst []byte) []byte {
-	dst = append(dst, heldVersion)
+	dst = append(dst, heldVersion, 1, ownLog)
 	dst = wire.AppendUint(dst, h.applied)
 	return h.f.AppendBinary(dst)
 }
 
 func decodeHeld(record string, hash Hash) (*held, error) {
 	r := wire.NewReader(record)
-	version, applied := r.Byte(), r.Uint()
-	if r.Bad() || version != heldVersion {
-		return nil, fmt.Errorf("people: facet %x has version %d; this program reads %d", hash, version, heldVersion)
+	version := r.Byte()
+	if version == heldVersion && (r.Byte() != 1 || r.Byte() != ownLog) {
+		r.Fail()
+	}
+	applied := r.Uint()
+	if r.Bad() || version == 0 || version > heldVersion {
+		return nil, fmt.Errorf("people: facet %x has version %d; this program reads 1 to %d, of one origin", hash, version, heldVersion)
 	}
 	f, err := facet.Decode(r.Rest())
 	if err != nil {

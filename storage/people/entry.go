@@ -135,6 +135,14 @@ type erasure struct {
 	at          int64 // ms; what is older and comes later is dropped
 	identifiers []Hash
 	facets      []Hash
+	EraseRequest
+}
+
+// EraseRequest is what an erasure keeps of the request for it.
+type EraseRequest struct {
+	View      id.View // in which the person was put together
+	Requested int64   // ms since 1970
+	Reason    string  // a code or a ticket; never who it is
 }
 
 func (x *erasure) append(dst []byte) []byte {
@@ -145,7 +153,16 @@ func (x *erasure) append(dst []byte) []byte {
 			dst = append(dst, h[:]...)
 		}
 	}
-	return dst
+	return x.EraseRequest.append(dst)
+}
+
+func (x *EraseRequest) append(dst []byte) []byte {
+	dst = wire.AppendInt(append(dst, byte(x.View)), x.Requested)
+	return wire.AppendText(dst, x.Reason)
+}
+
+func (x *EraseRequest) read(r *wire.Reader) {
+	x.View, x.Requested, x.Reason = id.View(r.Byte()), r.Int(), r.Text()
 }
 
 func parseErasure(record string) (x erasure, err error) {
@@ -158,6 +175,7 @@ func parseErasure(record string) (x erasure, err error) {
 			readHash(r, &(*list)[i])
 		}
 	}
+	x.read(r)
 	if !r.Done() || version != 1 {
 		return x, fmt.Errorf("an erasure's record is corrupt")
 	}

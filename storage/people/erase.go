@@ -30,10 +30,10 @@ import (
 // that moves its cursor past the decision comes after the batch. A crash in
 // between leaves the decision in the log's tail, where the replay finds it.
 
-// Erase erases the person that x belongs to in a view. ErrUnknown when nothing
+// Erase erases the person that x belongs to in the request's view. ErrUnknown when nothing
 // is stored about x. The person's data can no longer be read when it returns;
 // Shred then takes it off the disk.
-func (s *Store) Erase(x id.ID, v id.View) (*Erasure, error) {
+func (s *Store) Erase(x id.ID, request EraseRequest) (*Erasure, error) {
 	s.maintain.Lock()
 	defer s.maintain.Unlock()
 	s.checkpoint.Lock()
@@ -41,13 +41,13 @@ func (s *Store) Erase(x id.ID, v id.View) (*Erasure, error) {
 	if err := s.writeDirty(); err != nil {
 		return nil, err
 	}
-	var who decided
+	who := decided{erasure: erasure{EraseRequest: request}}
 	err := s.see(func(w *want) error {
 		n := w.node(x)
 		if n != nil && len(n.pairs) == 0 && len(n.facets) == 0 {
 			return ErrUnknown
 		}
-		c, list := s.around(w, n, v)
+		c, list := s.around(w, n, request.View)
 		if c == nil {
 			return nil
 		}
@@ -194,7 +194,8 @@ func (s *Store) replayErasure(seq uint64, x erasure) error {
 // eraseRecords deletes every record of an erasure's identifiers and facets,
 // leaves tombstones, and notes what is left to shred, all in one synced batch.
 func (s *Store) eraseRecords(seq uint64, x erasure, unindexed ...uint64) (*Erasure, error) {
-	e := &Erasure{Seq: seq, At: x.at, Origin: s.o.Log.OriginOf(seq), Identifiers: x.identifiers, Facets: x.facets}
+	e := &Erasure{Seq: seq, At: x.at, Origin: s.o.Log.OriginOf(seq), EraseRequest: x.EraseRequest,
+		Identifiers: x.identifiers, Facets: x.facets}
 	b := s.o.DB.NewBatch()
 	defer b.Discard()
 	g := eraser{s: s, b: b, e: e, gone: map[Hash]bool{}, entries: map[uint64]bool{}, ownKeys: map[Hash]bool{}}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strconv"
 
+	"github.com/reuna/reuna/identity/id"
 	"github.com/reuna/reuna/identity/wire"
 	"github.com/reuna/reuna/storage/keyspace"
 )
@@ -17,8 +18,9 @@ type Erasure struct {
 	At          int64  // when it was decided, ms since 1970
 	Identifiers []Hash
 	Facets      []Hash
-	Done        bool
-	Receipt     []byte // signed; once Done
+	EraseRequest
+	Done    bool
+	Receipt []byte // signed; once Done
 
 	// What Shred still has to do: entries to overwrite in the log's tail, owners
 	// whose data keys go. Empty once Done.
@@ -38,6 +40,7 @@ const erasureVersion = 1
 func (e *Erasure) append(dst []byte) []byte {
 	dst = wire.AppendInt(append(dst, erasureVersion), e.At)
 	dst = append(dst, e.Origin[:]...)
+	dst = e.EraseRequest.append(dst)
 	for _, list := range [...][]Hash{e.Identifiers, e.Facets, e.Keys} {
 		dst = wire.AppendUint(dst, uint64(len(list)))
 		for _, h := range list {
@@ -67,6 +70,7 @@ func decodeErasure(seq uint64, record string) (*Erasure, error) {
 	version := r.Byte()
 	e.At = r.Int()
 	readHash(r, &e.Origin)
+	e.read(r)
 	for _, list := range [...]*[]Hash{&e.Identifiers, &e.Facets, &e.Keys} {
 		*list = make([]Hash, r.Count())
 		for i := range *list {
@@ -174,7 +178,9 @@ func (s *Store) EraseAgain(at int64, identifiers, facets []Hash) (*Erasure, erro
 	if seen == len(identifiers) {
 		return nil, nil
 	}
-	x := erasure{at: at, identifiers: identifiers, facets: facets}
+	x := erasure{at: at, identifiers: identifiers, facets: facets, EraseRequest: EraseRequest{
+		View: id.AllView, Requested: at, Reason: "repeated after a restore",
+	}}
 	seq, ticket := s.o.Log.Append(x.append(nil), s.o.Now().UnixMilli())
 	if err := ticket.Wait(); err != nil {
 		return nil, err

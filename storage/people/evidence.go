@@ -44,6 +44,9 @@ func (s *Store) State(e graph.Evidence) (graph.EvidenceID, error) {
 // state applies an operator's evidence. The lock is held.
 func (s *Store) state(e graph.Evidence, receivedAt int64, seq uint64) {
 	s.resolve([]graph.Evidence{e})
+	if s.detached {
+		return
+	}
 	for _, x := range [...]*node{s.nodes[e.A], s.nodes[e.B]} {
 		s.index = append(s.index, indexed{x.hash, receivedAt, seq})
 	}

@@ -34,6 +34,8 @@ type world struct {
 	clock *int64 // ms; shared by what is compared
 	seed  uint64
 
+	options people.Options
+
 	db  *engine.DB
 	log *eventlog.Log
 	*people.Store
@@ -65,13 +67,14 @@ func openAt(t *testing.T, fs *vfs.MemFS, hold int, clock *int64) *world {
 	if w.log, err = eventlog.Open(w.db, v, eventlog.Options{MinFree: -1, Logger: quiet, Now: now, MaxBlock: 2000}); err != nil {
 		t.Fatal(err)
 	}
-	w.Store, err = people.Open(people.Options{
+	w.options = people.Options{
 		DB: w.db, Vault: v, Log: w.log, Types: id.Default(), Hold: hold, Every: time.Hour, Logger: quiet,
 		Now: now, SettleEvery: -1, SliceBytes: 3000, ChunkBytes: 700,
 		Rules: facet.Rules{Contribute: func(e *event.Event, add func(facet.SeriesSpec, string, int64)) {
 			add(facet.SeriesSpec{Name: "kinds", Width: 1e9, Buckets: 90}, e.Type.String(), 1)
 		}},
-	}, nil)
+	}
+	w.Store, err = people.Open(w.options, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -345,8 +348,25 @@ func TestPowerCutsLoseNothing(t *testing.T) {
 				}
 			}
 		}
+		w.rebuilt()
 		w.close()
 		calm.close()
+	}
+}
+
+// rebuilt derives everything from the events alone and compares.
+func (w *world) rebuilt() {
+	w.t.Helper()
+	w.must(w.Checkpoint())
+	scratch, err := engine.Open(engine.Options{Dir: "scratch", FS: vfs.NewMem(), Logger: slog.New(slog.DiscardHandler)})
+	w.must(err)
+	o := w.options
+	o.Hold = 4
+	r, err := people.Rebuild(context.Background(), people.RebuildOptions{Options: o, Scratch: scratch})
+	w.must(err)
+	w.must(scratch.Close())
+	if r.Total != 0 || r.Facets == 0 {
+		w.t.Fatalf("seed %d: %d facets, %d differences: %x", w.seed, r.Facets, r.Total, r.Differences)
 	}
 }
 
@@ -364,7 +384,7 @@ func (w *world) eraseAndCrash(r *rand.Rand, calm *world, before int) (after *wor
 	x := []id.ID{user(fmt.Sprint("u", r.IntN(6))), device(fmt.Sprint("a", r.IntN(6)))}[r.IntN(2)]
 	done := make(chan error)
 	go func() {
-		e, err := w.Erase(x, id.AllView)
+		e, err := w.Erase(x, people.EraseRequest{View: id.AllView, Requested: *w.clock, Reason: "art. 17"})
 		if err == nil {
 			err = w.Shred(context.Background(), e, nil)
 		}
@@ -393,7 +413,7 @@ func (w *world) eraseAndCrash(r *rand.Rand, calm *world, before int) (after *wor
 	list, err := after.Erasures(0, 1000)
 	after.must(err)
 	if len(list) > before {
-		_, err := calm.Erase(x, id.AllView)
+		_, err := calm.Erase(x, people.EraseRequest{View: id.AllView, Requested: *w.clock, Reason: "art. 17"})
 		calm.must(err)
 	}
 	for _, e := range list {

@@ -56,6 +56,11 @@ func (s *Store) replay(seq uint64, receivedAt int64, entry string) error {
 		}
 		var it Item
 		s.Prepare(&it, &e, noLinks)
+		if s.detached {
+			if it.Links, err = s.notErased(it.Links, seq); err != nil {
+				return err
+			}
+		}
 		it.looked, it.known = true, false // what is in the log was taken once
 		if err := s.hold(&w, func() { it.asOf = s.rotations; w.item(&it) }); err != nil {
 			return err

@@ -27,7 +27,7 @@ const (
 	sliceBytes = 64 << 20
 	// chunkBytes is up to where a chunk is added to, in bytes of entries before
 	// compression. benchmarks/results/layout.md has the figures.
-	chunkBytes = 16 << 10
+	chunkBytes = 32 << 10
 )
 
 // Settled counts what settling did.

@@ -43,8 +43,9 @@ type Options struct {
 	// writes a busy facet less often and replays more after a crash.
 	Every time.Duration
 	// Tail is how long entries stay in the log before they settle into histories;
-	// 0 means 72 hours. SettleEvery is how often that is looked after; 0 means ten
-	// minutes, negative: only when Settle is called.
+	// 0 means 72 hours. SettleEvery is how often that is looked after; 0 means six
+	// hours, negative: only when Settle is called. Settling more often costs more:
+	// it opens and writes again a chunk for each visitor who was there.
 	Tail, SettleEvery time.Duration
 	// KeepEvents is how long settled events are kept; 0 means for ever.
 	// KeepRefused is how long refused messages are; 0 means 30 days.
@@ -109,6 +110,7 @@ type Store struct {
 	codec      *record.ChunkCodec // reading needs no lock
 	wake, stop chan struct{}
 	running    sync.WaitGroup
+	detached   bool  // derives the state anew, see Rebuild
 	failed     error // why checkpoints ended; guarded by mu
 }
 
@@ -168,6 +170,27 @@ type indexed struct {
 // Open brings the state up to the end of the log and starts writing it behind
 // the log. progress, when it is not nil, hears how much of the tail is done.
 func Open(o Options, progress func(done, total uint64)) (*Store, error) {
+	s, err := newStore(o)
+	if err != nil {
+		return nil, fmt.Errorf("people: %w", err)
+	}
+	if s.months, err = s.listMonths(); err == nil {
+		err = s.recover(progress)
+	}
+	if err != nil {
+		s.codec.Close()
+		return nil, fmt.Errorf("people: %w", err)
+	}
+	s.running.Go(s.run)
+	if s.o.SettleEvery > 0 {
+		s.running.Go(s.keepUp)
+	}
+	s.running.Go(s.fillFilter)
+	return s, nil
+}
+
+// newStore makes a store that has not read anything.
+func newStore(o Options) (*Store, error) {
 	if o.Every == 0 {
 		o.Every = 5 * time.Second
 	}
@@ -184,33 +207,20 @@ func Open(o Options, progress func(done, total uint64)) (*Store, error) {
 		o.Now = time.Now
 	}
 	o.Tail = cmp.Or(o.Tail, 72*time.Hour)
-	o.SettleEvery = cmp.Or(o.SettleEvery, 10*time.Minute)
+	o.SettleEvery = cmp.Or(o.SettleEvery, 6*time.Hour)
 	o.KeepRefused = cmp.Or(o.KeepRefused, 30*24*time.Hour)
 	o.SliceBytes, o.ChunkBytes = cmp.Or(o.SliceBytes, sliceBytes), cmp.Or(o.ChunkBytes, chunkBytes)
 	codec, err := record.NewChunkCodec()
 	if err != nil {
-		return nil, fmt.Errorf("people: %w", err)
+		return nil, err
 	}
-	s := &Store{
+	return &Store{
 		codec: codec,
 		o:     o, log: o.Logger, resolver: graph.NewResolver(o.Types, graph.Options{}),
 		nodes: map[id.ID]*node{}, facets: map[Hash]*held{},
 		taken: map[Hash]int64{}, writing: map[Hash]int64{}, shape: 1,
 		wake: make(chan struct{}, 1), stop: make(chan struct{}),
-	}
-	if s.months, err = s.listMonths(); err == nil {
-		err = s.recover(progress)
-	}
-	if err != nil {
-		codec.Close()
-		return nil, fmt.Errorf("people: %w", err)
-	}
-	s.running.Go(s.run)
-	if o.SettleEvery > 0 {
-		s.running.Go(s.keepUp)
-	}
-	s.running.Go(s.fillFilter)
-	return s, nil
+	}, nil
 }
 
 // Close writes what is not written yet.

@@ -222,20 +222,25 @@ var errBrokenOff = errors.New("people: a change was broken off half-way by a fau
 // is held and everything touched is loaded.
 
 func (s *Store) take(message Hash, at int64) {
+	if s.detached {
+		return
+	}
 	s.taken[message] = at
 	s.ever.add(message)
 }
 
 func (s *Store) fold(k facet.Key, hash Hash, e *event.Event, seq uint64) {
-	s.index = append(s.index, indexed{hash, e.Timestamp, seq})
+	if !s.detached {
+		s.index = append(s.index, indexed{hash, e.Timestamp, seq})
+	}
 	h := s.facets[hash]
 	if h == nil {
 		h = s.newFacet(k, hash)
 	}
-	if seq <= h.applied {
+	if seq <= h.applied && !s.detached { // which comes by month of receipt, not by number
 		return
 	}
-	h.applied, h.used = seq, true
+	h.applied, h.used = max(h.applied, seq), true
 	s.stats.TraitsOverLimit += int64(h.f.Fold(e, &s.o.Rules))
 	if !h.dirty {
 		h.dirty = true

@@ -1,0 +1,317 @@
+package people
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/reuna/reuna/identity/graph"
+	"github.com/reuna/reuna/storage/engine"
+	"github.com/reuna/reuna/storage/keyspace"
+	"github.com/reuna/reuna/storage/record"
+)
+
+// RebuildOptions say what is derived again, and where.
+type RebuildOptions struct {
+	// Options are those of the store in question; nobody else may use it
+	// meanwhile. Copy an open one first (engine.DB.Checkpoint).
+	Options
+	// Scratch is an empty store to derive into; it can be thrown away afterwards.
+	Scratch *engine.DB
+	// Replace puts what was derived in the place of what differs.
+	Replace  bool
+	Progress func(done, total uint64) // entries; may be nil
+}
+
+// Rebuilt says how what was derived from the events compares with what is stored.
+type Rebuilt struct {
+	Entries              uint64 // events and evidence that were read
+	Facets, Names, Pairs int64  // records compared
+	// Unprovable counts records that events led to which were deleted by age.
+	Unprovable  int64
+	Differences []Difference // the first hundred
+	Total       int64        // of differences
+	Replaced    int64
+}
+
+// Difference is one record that is not what the events lead to.
+type Difference struct {
+	Key  []byte
+	What string
+}
+
+// Rebuild derives all facets and all evidence from the events alone, from those
+// in histories and those in the log, and compares the result with what is
+// stored. It shows that nothing that people know comes from anywhere else.
+//
+// What it does not derive: sessions and the messages taken, which end by
+// themselves, and erasures, whose tombstones are all that is left of them.
+func Rebuild(ctx context.Context, o RebuildOptions) (*Rebuilt, error) {
+	source, err := newStore(o.Options)
+	if err != nil {
+		return nil, err
+	}
+	defer source.codec.Close()
+	into := source.o
+	into.DB = o.Scratch
+	s, err := newStore(into)
+	if err != nil {
+		return nil, err
+	}
+	defer s.codec.Close()
+	s.detached = true
+	x := &rebuild{o: o, source: source, s: s, r: &Rebuilt{}}
+	if err := x.run(ctx); err != nil {
+		return nil, fmt.Errorf("people: rebuild: %w", err)
+	}
+	return x.r, nil
+}
+
+type rebuild struct {
+	o         RebuildOptions
+	source, s *Store
+	r         *Rebuilt
+	total     uint64
+	expired   bool
+}
+
+func (x *rebuild) run(ctx context.Context) (err error) {
+	people, err := x.source.o.Log.Cursor(cursorName)
+	if err != nil {
+		return err
+	}
+	x.total = people.Seq
+	if x.expired, err = x.o.DB.Get(keyspace.AppendMeta(nil, keyspace.MetaExpired), func([]byte) error { return nil }); err != nil {
+		return err
+	}
+	if err := x.readErased(); err != nil {
+		return err
+	}
+	if err := x.fromHistories(ctx); err != nil {
+		return err
+	}
+	if err := x.fromLog(ctx, people.Seq); err != nil {
+		return err
+	}
+	if err := x.s.Checkpoint(); err != nil {
+		return err
+	}
+	for _, space := range [...]keyspace.Space{keyspace.Facet, keyspace.Node, keyspace.Pair} {
+		if err := x.compare(ctx, space); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// take derives what an entry led to.
+func (x *rebuild) take(seq uint64, receivedAt int64, entry []byte) error {
+	if len(entry) == 0 {
+		return errEmpty
+	}
+	if entry[0] != entryEvent && entry[0] != entryEvidence {
+		return nil
+	}
+	if err := x.s.replay(seq, receivedAt, string(entry)); err != nil {
+		return fmt.Errorf("entry %d: %w", seq, err)
+	}
+	x.r.Entries++
+	if x.r.Entries%4096 == 0 && x.o.Progress != nil {
+		x.o.Progress(x.r.Entries, x.total)
+	}
+	if len(x.s.dirtyFacets)+len(x.s.dirtyNodes) > x.s.o.Hold { // nobody else uses it
+		return x.s.Checkpoint()
+	}
+	return nil
+}
+
+func (x *rebuild) fromHistories(ctx context.Context) error {
+	var scratch record.Scratch
+	lower, upper := keyspace.Bounds(keyspace.AppendSpace(nil, keyspace.History))
+	return x.o.DB.Iter(lower, upper, func(k, v []byte) (bool, error) {
+		_, owner, _, _, err := keyspace.ParseHistory(k)
+		if err != nil {
+			return false, err
+		}
+		c, err := parseChunk(k, v)
+		if err != nil {
+			return false, err
+		}
+		err = x.source.eachSettled(owner, &c, &scratch, func(seq uint64, receivedAt, _ int64, entry []byte) error {
+			return x.take(seq, receivedAt, entry)
+		})
+		return ctx.Err() == nil, err
+	})
+}
+
+func (x *rebuild) fromLog(ctx context.Context, upTo uint64) error {
+	settled, err := x.source.o.Log.Cursor(historyCursor)
+	if err != nil {
+		return err
+	}
+	gone, err := x.source.toOverwrite()
+	if err != nil {
+		return err
+	}
+	return x.source.o.Log.Read(settled.Seq+1, func(seq uint64, receivedAt int64, entry []byte) (bool, error) {
+		if seq > upTo || ctx.Err() != nil {
+			return false, ctx.Err()
+		}
+		if gone[seq] {
+			return true, nil
+		}
+		return true, x.take(seq, receivedAt, entry)
+	})
+}
+
+// readErased has the derived store know who was erased.
+func (x *rebuild) readErased() error {
+	b := x.o.Scratch.NewBatch()
+	defer b.Discard()
+	lower, upper := keyspace.Bounds(keyspace.AppendSpace(nil, keyspace.Tombstone))
+	err := x.o.DB.Iter(lower, upper, func(k, v []byte) (bool, error) {
+		b.Set(k, v)
+		return true, nil
+	})
+	if err != nil {
+		return err
+	}
+	return b.Commit(true)
+}
+
+// notErased leaves out what an event says about identifiers that were erased
+// after it: events of others may name them, and no longer link anybody to them.
+func (s *Store) notErased(links []graph.Evidence, seq uint64) ([]graph.Evidence, error) {
+	var err error
+	links = slices.DeleteFunc(links, func(e graph.Evidence) bool {
+		a, err1 := s.readTombstone(s.hashID(e.A))
+		b, err2 := s.readTombstone(s.hashID(e.B))
+		if err == nil {
+			err = err1
+		}
+		if err == nil {
+			err = err2
+		}
+		return a.seq > seq || b.seq > seq
+	})
+	return links, err
+}
+
+// compare walks a space of both stores.
+func (x *rebuild) compare(ctx context.Context, space keyspace.Space) error {
+	lower, upper := keyspace.Bounds(keyspace.AppendSpace(nil, space))
+	b := x.o.DB.NewBatch()
+	defer func() { b.Discard() }()
+	replace := func(fn func()) error {
+		if !x.o.Replace || x.expired {
+			return nil
+		}
+		fn()
+		x.r.Replaced++
+		if b.Len() < batchBytes {
+			return nil
+		}
+		err := b.Commit(false)
+		b = x.o.DB.NewBatch()
+		return err
+	}
+	err := x.o.DB.Iter(lower, upper, func(k, stored []byte) (bool, error) {
+		switch space {
+		case keyspace.Facet:
+			x.r.Facets++
+		case keyspace.Node:
+			x.r.Names++
+		case keyspace.Pair:
+			x.r.Pairs++
+		}
+		same := false
+		found, err := x.o.Scratch.Get(k, func(derived []byte) (err error) {
+			same, err = x.equal(space, k, stored, derived)
+			if err == nil && !same {
+				err = replace(func() { b.Set(k, derived) })
+			}
+			return err
+		})
+		switch {
+		case err != nil || same:
+		case x.expired:
+			x.r.Unprovable++
+		case found:
+			x.differ(k, "is not what the events lead to")
+		default:
+			x.differ(k, "is stored, and no event leads to it")
+			err = replace(func() { b.Delete(k) })
+		}
+		return ctx.Err() == nil, err
+	})
+	if err != nil {
+		return err
+	}
+	err = x.o.Scratch.Iter(lower, upper, func(k, derived []byte) (bool, error) {
+		found, err := x.o.DB.Get(k, func([]byte) error { return nil })
+		if err == nil && !found {
+			x.differ(k, "is what the events lead to, and is not stored")
+			err = replace(func() { b.Set(k, derived) })
+		}
+		return ctx.Err() == nil, err
+	})
+	if err != nil {
+		return err
+	}
+	if err := b.Commit(true); err != nil {
+		return err
+	}
+	return ctx.Err()
+}
+
+func (x *rebuild) differ(key []byte, what string) {
+	x.r.Total++
+	if len(x.r.Differences) < 100 {
+		x.r.Differences = append(x.r.Differences, Difference{bytes.Clone(key), what})
+	}
+}
+
+// equal compares two records by what they say, whatever their versions and
+// however they were sealed.
+func (x *rebuild) equal(space keyspace.Space, k, stored, derived []byte) (bool, error) {
+	var plain [2][]byte
+	for i, side := range [...]struct {
+		s *Store
+		v []byte
+	}{{x.source, stored}, {x.s, derived}} {
+		switch space {
+		case keyspace.Node:
+			plain[i] = side.v
+		case keyspace.Facet:
+			h, err := keyspace.ParseFacet(k)
+			if err != nil {
+				return false, err
+			}
+			open, err := side.s.unseal(h, k, side.v)
+			if err != nil {
+				return false, err
+			}
+			f, err := decodeHeld(string(open), h)
+			if err != nil {
+				return false, err
+			}
+			plain[i] = f.append(nil)
+		case keyspace.Pair:
+			owner, _, err := keyspace.ParsePair(k)
+			if err != nil {
+				return false, err
+			}
+			open, err := side.s.unseal(owner, k, side.v)
+			if err != nil {
+				return false, err
+			}
+			p, err := graph.DecodePair(open)
+			if err != nil {
+				return false, err
+			}
+			plain[i] = p.AppendBinary(nil)
+		}
+	}
+	return bytes.Equal(plain[0], plain[1]), nil
+}
