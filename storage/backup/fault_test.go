@@ -5,6 +5,7 @@ import (
 	"flag"
 	"fmt"
 	"math/rand/v2"
+	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -16,23 +17,42 @@ import (
 
 var faultSeeds = flag.Int("backup.crashes", 60, "power cuts that TestPowerCut tries")
 
-// countdown fails the n-th call, once.
+// countdown fails the n-th call, once. It spares the calls of Pebble's Open:
+// where that fails, a goroutine of its own may panic over the cache that Open
+// has closed (Pebble 2.1.7, collectTableStats). Package engine tries those.
 type countdown struct {
-	left  atomic.Int64
-	calls atomic.Int64
-	then  func(op errorfs.Op) error
+	left   atomic.Int64
+	spared bool
+	then   func(op errorfs.Op) error
 }
 
-func (c *countdown) arm(n int64) { c.calls.Store(0); c.left.Store(n) }
+func (c *countdown) arm(n int64) { c.spared = false; c.left.Store(n) }
 
 func (c *countdown) String() string { return "countdown" }
 
 func (c *countdown) MaybeError(op errorfs.Op) error {
-	c.calls.Add(1)
-	if c.left.Add(-1) == 0 {
-		return c.then(op)
+	if c.left.Add(-1) != 0 {
+		return nil
 	}
-	return nil
+	if inPebbleOpen() {
+		c.spared = true
+		return nil
+	}
+	return c.then(op)
+}
+
+func inPebbleOpen() bool {
+	pc := make([]uintptr, 100)
+	frames := runtime.CallersFrames(pc[:runtime.Callers(2, pc)])
+	for {
+		f, more := frames.Next()
+		if strings.HasSuffix(f.Function, "pebble/v2.Open") {
+			return true
+		}
+		if !more {
+			return false
+		}
+	}
 }
 
 // sound checks that every snapshot of a backup folder is whole, and how many there are.
@@ -73,9 +93,10 @@ func TestFaultAtEveryCall(t *testing.T) {
 			o.FS = errorfs.Wrap(mem, inject)
 			inject.arm(n)
 			_, err := Make(t.Context(), o)
-			fired := inject.left.Load() <= 0
+			fired, spared := inject.left.Load() <= 0, inject.spared
 			inject.arm(0)
 			switch {
+			case spared:
 			case err == nil && fired:
 				silent++ // the disk's free space, a file that is read again, the links
 			case err != nil:
@@ -169,17 +190,14 @@ func TestRestoreFaults(t *testing.T) {
 		inject.arm(0)
 		if err != nil {
 			faults++
-			if _, serr := mem.Stat(o.To); serr == nil {
-				// Only the last sync of all may fail behind the rename.
-				if r := openStore(t, mem, o.To); true {
-					equal(t, contents(t, r.db), want)
-					r.close(t)
-				}
-			}
-		} else {
+		}
+		// Behind the rename the last sync of all may fail: then all is there, too.
+		if _, serr := mem.Stat(o.To); serr == nil {
 			r := openStore(t, mem, o.To)
 			equal(t, contents(t, r.db), want)
 			r.close(t)
+		} else if err == nil {
+			t.Errorf("call %d: nothing was restored: %v", n, serr)
 		}
 		if !fired {
 			break

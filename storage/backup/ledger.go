@@ -143,8 +143,8 @@ func (e *LedgerEntry) check() error {
 	if !isHex(e.Origin, 16) {
 		return fmt.Errorf("origin %q, wanted 32 lower-case hexadecimal digits", e.Origin)
 	}
-	if len(e.Identifiers)+len(e.Facets) == 0 {
-		return errors.New("neither an identifier nor a facet")
+	if len(e.Identifiers) == 0 {
+		return errors.New("no identifier: whose erasure is it?")
 	}
 	for _, list := range [...][]string{e.Identifiers, e.Facets} {
 		for _, h := range list {

@@ -58,7 +58,7 @@ func TestLedgerRefusesEntries(t *testing.T) {
 	for name, change := range map[string]func(*LedgerEntry){
 		"no seq":      func(e *LedgerEntry) { e.Seq = 0 },
 		"no origin":   func(e *LedgerEntry) { e.Origin = "" },
-		"nobody":      func(e *LedgerEntry) { e.Identifiers, e.Facets = nil, nil },
+		"nobody":      func(e *LedgerEntry) { e.Identifiers = nil },
 		"an address":  func(e *LedgerEntry) { e.Identifiers[0] = "ada@example.com" },
 		"upper case":  func(e *LedgerEntry) { e.Facets[0] = strings.Repeat("AB", 16) },
 		"a short one": func(e *LedgerEntry) { e.Facets[0] = "ab" },

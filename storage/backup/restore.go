@@ -15,6 +15,7 @@ import (
 	"github.com/reuna/reuna/storage/engine"
 	"github.com/reuna/reuna/storage/eventlog"
 	"github.com/reuna/reuna/storage/keyspace"
+	"github.com/reuna/reuna/storage/migrate"
 	"github.com/reuna/reuna/storage/vault"
 )
 
@@ -244,6 +245,9 @@ func (r *restore) bringUp(ctx context.Context, done *Restored, signer ed25519.Pu
 	s := done.Snapshot
 	if db.Format() != s.Format {
 		return fmt.Errorf("%w: snapshot %s says format %d, its files are of format %d", ErrBroken, s.ID, s.Format, db.Format())
+	}
+	if err := migrate.Up(db, r.Master, r.Logger); err != nil {
+		return err
 	}
 	v, err := vault.Open(db, r.Master)
 	if err != nil {
