@@ -37,6 +37,7 @@ type disk struct {
 	open   atomic.Bool // Pebble's Open is done: it has nobody any more to give errors to
 	fenced atomic.Bool
 
+	seal  seal
 	logs  sync.Mutex // held while a log file gets its name
 	fresh int
 }
@@ -138,7 +139,11 @@ func (d *disk) vital(name string, makeFile func() error, f *vfs.File) (vfs.File,
 			return nil, err
 		}
 	}
-	return &diskFile{File: *f, d: d, name: name}, nil
+	file := &diskFile{File: *f, d: d, name: name}
+	if num, ok := manifestNumber(d.PathBase(name)); ok {
+		return &manifestFile{diskFile: file, state: manifestState{num: num}}, nil
+	}
+	return file, nil
 }
 
 // lost tells the store that it has failed, but for Pebble's Open, which can
@@ -224,6 +229,9 @@ func (d *disk) Remove(name string) error {
 	}
 	if isMarker(d.PathBase(name)) {
 		if err := d.syncDir(); err != nil {
+			return err
+		}
+		if err := d.markerMoved(); err != nil {
 			return err
 		}
 	}

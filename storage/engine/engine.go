@@ -122,7 +122,8 @@ func Open(o Options) (*DB, error) {
 	opened := false
 	defer func() {
 		if !opened {
-			_ = db.health.Close() // ends a goroutine; it has no error to give
+			// Nothing was promised yet: the error that Open gives is the one that counts.
+			_, _ = db.fs.closeSeal(), db.health.Close()
 		}
 	}()
 	if !o.ReadOnly {
@@ -141,6 +142,9 @@ func Open(o Options) (*DB, error) {
 		return nil, fmt.Errorf("%w: data folder %s is in use by another gateway: stop that one, or give this one its own folder", ErrInUse, o.Dir)
 	}
 	db.lock = lock
+	if err := db.fs.checkManifest(db.log); err != nil {
+		return nil, errors.Join(err, lock.Close())
+	}
 	if db.p, err = pebble.Open(o.Dir, db.options(o)); err != nil {
 		return nil, errors.Join(openError(o.Dir, err), lock.Close())
 	}
@@ -399,5 +403,5 @@ func (db *DB) Close() (err error) {
 			err = db.failure()
 		}
 	}
-	return errors.Join(err, db.lock.Close(), db.health.Close())
+	return errors.Join(err, db.fs.closeSeal(), db.lock.Close(), db.health.Close())
 }

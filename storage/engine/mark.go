@@ -104,12 +104,8 @@ func encodeMark(buf *[markBytes]byte, seq uint64) {
 // decodeMark reads a mark's file. One that was never written to, or whose first
 // bytes did not reach the disk before a power cut, is empty or zero: no mark.
 func decodeMark(data []byte) (seq uint64, ok bool, err error) {
-	zero := true
-	for _, b := range data {
-		zero = zero && b == 0
-	}
 	switch {
-	case zero && len(data) <= markBytes:
+	case len(data) <= markBytes && allZero(data):
 		return 0, false, nil
 	case len(data) != markBytes:
 		return 0, false, fmt.Errorf("%w: mark of %d bytes, want %d", ErrDamaged, len(data), markBytes)
