@@ -18,15 +18,11 @@ const (
 // commitLoop is the only writer of the log.
 func (l *Log) commitLoop() {
 	defer close(l.done)
-	space := time.NewTicker(spaceInterval)
-	defer space.Stop()
 	for {
 		select {
 		case <-l.wake:
 			l.gather()
 			l.commitQueued()
-		case <-space.C:
-			l.measureSpace()
 		case <-l.stop:
 			l.commitQueued() // nothing is appended any more
 			return
@@ -91,6 +87,7 @@ func (l *Log) write(segs []*segment) error {
 	}
 	l.high = high
 	l.grouped = last - segs[0].first + 1
+	l.mark(last)
 	l.durable.Store(last)
 	l.follow.moved()
 	return nil
@@ -140,22 +137,5 @@ func (l *Log) recycle(segs []*segment) {
 	}
 	if l.segs == nil {
 		l.segs = segs[:0]
-	}
-}
-
-// measureSpace notes how much room the disk has, for Admit.
-func (l *Log) measureSpace() {
-	free, known := l.db.FreeBytes()
-	if !known || l.opt.MinFree < 0 {
-		l.free.Store(-1)
-		return
-	}
-	was := l.free.Swap(int64(min(free, 1<<62)))
-	if now := l.free.Load(); (was >= 0 && was < l.opt.MinFree) != (now < l.opt.MinFree) {
-		if now < l.opt.MinFree {
-			l.opt.Logger.Error("event log: the disk is nearly full, no event is taken until there is room", "free", now, "need", l.opt.MinFree)
-		} else {
-			l.opt.Logger.Info("event log: the disk has room, events are taken", "free", now)
-		}
 	}
 }

@@ -3,6 +3,7 @@ package eventlog
 import (
 	"context"
 	"fmt"
+	"math"
 	"sync"
 	"time"
 
@@ -30,7 +31,11 @@ const cursorVersion = 2
 func (c *Cursor) append(dst []byte) []byte {
 	dst = record.AppendUvarint(append(dst, cursorVersion), c.Seq)
 	dst = record.AppendVarint(dst, c.Moved)
-	return record.AppendVarint(dst, c.Hold.Milliseconds())
+	hold := c.Hold.Milliseconds()
+	if c.Hold < 0 {
+		hold = -1 // Forever is less than a millisecond
+	}
+	return record.AppendVarint(dst, hold)
 }
 
 func parseCursor(name string, val []byte) (c Cursor, err error) {
@@ -38,10 +43,13 @@ func parseCursor(name string, val []byte) (c Cursor, err error) {
 	version := r.Version("cursor", cursorVersion)
 	c = Cursor{Name: name, Seq: r.Uvarint()}
 	if version > 1 {
-		c.Moved, c.Hold = r.Varint(), time.Duration(r.Varint())*time.Millisecond
-	}
-	if c.Hold < 0 {
-		c.Hold = Forever
+		c.Moved = r.Varint()
+		switch hold := r.Varint(); {
+		case hold < 0, hold > math.MaxInt64/int64(time.Millisecond): // 292 years
+			c.Hold = Forever
+		default:
+			c.Hold = time.Duration(hold) * time.Millisecond
+		}
 	}
 	if err = r.Done("cursor"); err != nil {
 		return c, fmt.Errorf("cursor %q: %w", name, err)
@@ -91,7 +99,7 @@ func (l *Log) Cursors() (list []Cursor, err error) {
 
 // Expired gives the last entry that the log need not keep: it was received
 // before now−age, and every reader is done with it or was waited for as long as
-// it may be. 0 when all must stay. late names the readers that entries are
+// it may be. One before Head when all must stay. late names the readers that entries are
 // kept for beyond their age.
 func (l *Log) Expired(age time.Duration) (upTo uint64, late []string, err error) {
 	now := l.opt.Now()

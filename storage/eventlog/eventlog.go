@@ -26,6 +26,7 @@ type Options struct {
 	QueueBytes int64            // Admit refuses above this much that is not durable yet; default 32 MiB
 	MaxBlock   int              // entries of one block, bytes before compression; default 256 KiB
 	MinFree    int64            // Admit refuses when the disk has less left, bytes; default 256 MiB, negative: never
+	CommitWait time.Duration    // how long WaitUnlessFull waits on a disk without room; default 10 s
 	Now        func() time.Time // default time.Now; chooses the epoch key
 	Logger     *slog.Logger     // default slog.Default()
 	OnFatal    func(error)      // called once when the log has failed; must not call Close; may be nil
@@ -35,6 +36,7 @@ const (
 	defaultQueueBytes = 32 << 20
 	defaultMaxBlock   = 256 << 10
 	defaultMinFree    = 256 << 20
+	defaultCommitWait = 10 * time.Second
 	spaceInterval     = time.Second
 	tailBlocks        = 64 // checked for gaps by Open
 )
@@ -56,9 +58,17 @@ func (e ErrBusy) Error() string {
 }
 
 // ErrDiskFull says that the disk has too little space left to promise a write.
-type ErrDiskFull struct{ Free, Need int64 } // bytes
+// From a Ticket it says no more than that: what was appended becomes durable
+// when there is room, unless the program ends before.
+type ErrDiskFull struct {
+	Free, Need int64     // bytes; Free is -1 when it is not known
+	Since      time.Time // when a write found no room; zero: writes still find some
+}
 
 func (e ErrDiskFull) Error() string {
+	if !e.Since.IsZero() {
+		return fmt.Sprintf("event log: the disk is full since %s, writes wait: make room; writing goes on by itself", e.Since.UTC().Format(time.RFC3339))
+	}
 	return fmt.Sprintf("event log: the disk has %d bytes left, %d are needed: make room; writing goes on by itself", e.Free, e.Need)
 }
 
@@ -86,7 +96,8 @@ type Log struct {
 	free    atomic.Int64  // bytes left on the disk; -1 unknown
 	refuse  atomic.Pointer[error]
 
-	maintain sync.Mutex // one Trim or Overwrite at a time
+	maintain sync.Mutex // one Trim or Overwrite at a time; guards
+	spent    uint32     // keys below this one are destroyed
 	follow   follow
 
 	mu     sync.Mutex // guards what follows; held for copying one entry
@@ -95,19 +106,22 @@ type Log struct {
 	next   *group     // of segs; nil when there are none
 	flight *group     // being written; nil when the committer rests
 	spare  []*segment // empty ones for use again
+	stuck  *stuck     // what new groups get
 
-	wake chan struct{} // capacity 1: there is something in segs
-	once sync.Once     // of closing stop
-	stop chan struct{} // closed by Close
-	done chan struct{} // closed by the committer at its end
+	wake chan struct{}  // capacity 1: there is something in segs
+	once sync.Once      // of closing stop
+	stop chan struct{}  // closed by Close
+	done chan struct{}  // closed by the committer at its end
+	rest sync.WaitGroup // the watch for space
 
 	// The committer's own.
-	began   time.Time // of the last commit
-	grouped uint64    // its entries
-	high    int64     // highest receipt time written
-	key     []byte
-	block   []byte
-	scratch sync.Pool // of *record.Scratch, for readers
+	began    time.Time // of the last commit
+	grouped  uint64    // its entries
+	high     int64     // highest receipt time written
+	unmarked bool      // the last mark could not be written
+	key      []byte
+	block    []byte
+	scratch  sync.Pool // of *record.Scratch, for readers
 }
 
 // segment is one block in the making.
@@ -118,11 +132,12 @@ type segment struct {
 
 // group is what one commit makes durable; its waiters share a channel.
 type group struct {
-	done chan struct{}
-	err  error // written before done is closed
+	done  chan struct{}
+	err   error  // written before done is closed
+	stuck *stuck // nil when done is closed from the start
 }
 
-func newGroup() *group { return &group{done: make(chan struct{})} }
+func newGroup(s *stuck) *group { return &group{done: make(chan struct{}), stuck: s} }
 
 // Ticket is a claim on the commit that will hold an entry. The zero Ticket
 // waits for nothing.
@@ -136,6 +151,28 @@ func (t Ticket) Wait() error {
 	}
 	<-t.g.done
 	return t.g.err
+}
+
+// WaitUnlessFull is Wait for whoever has somebody waiting for an answer: it gives
+// an ErrDiskFull once the disk has had no room for Options.CommitWait. What
+// becomes of the entry is not known then. Send it again: it is either there, and
+// known by its message id, or it is not.
+func (t Ticket) WaitUnlessFull() error {
+	if t.g == nil {
+		return nil
+	}
+	if t.g.stuck != nil {
+		select {
+		case <-t.g.done:
+		case <-t.g.stuck.on:
+			select {
+			case <-t.g.done:
+			default:
+				return t.g.stuck.err
+			}
+		}
+	}
+	return t.Wait()
 }
 
 // Done is closed when Wait will not block; nil for the zero Ticket.
@@ -160,6 +197,9 @@ func Open(db *engine.DB, v *vault.Vault, o Options) (*Log, error) {
 	if o.MinFree == 0 {
 		o.MinFree = defaultMinFree
 	}
+	if o.CommitWait <= 0 {
+		o.CommitWait = defaultCommitWait
+	}
 	if o.Now == nil {
 		o.Now = time.Now
 	}
@@ -173,6 +213,7 @@ func Open(db *engine.DB, v *vault.Vault, o Options) (*Log, error) {
 	l := &Log{
 		db: db, vault: v, codec: codec, opt: o,
 		wake: make(chan struct{}, 1), stop: make(chan struct{}), done: make(chan struct{}),
+		stuck: newStuck(),
 	}
 	l.free.Store(-1)
 	l.scratch.New = func() any { return new(record.Scratch) }
@@ -186,6 +227,7 @@ func Open(db *engine.DB, v *vault.Vault, o Options) (*Log, error) {
 	}
 	l.measureSpace()
 	go l.commitLoop()
+	l.rest.Go(l.watchSpace)
 	return l, nil
 }
 
@@ -211,6 +253,9 @@ func (l *Log) Queued() int64 { return l.queued.Load() }
 func (l *Log) Admit() error {
 	if err := l.refuse.Load(); err != nil {
 		return *err
+	}
+	if since, full := l.db.Full(); full {
+		return ErrDiskFull{Free: l.free.Load(), Need: max(0, l.opt.MinFree), Since: since}
 	}
 	if q := l.queued.Load(); q >= l.opt.QueueBytes {
 		return ErrBusy{Queued: q, Limit: l.opt.QueueBytes}
@@ -242,7 +287,7 @@ func (l *Log) Append(entry []byte, receivedAt int64) (seq uint64, t Ticket) {
 	l.queued.Add(int64(s.build.Len() - before))
 	begun := l.next == nil
 	if begun {
-		l.next = newGroup()
+		l.next = newGroup(l.stuck)
 	}
 	t = Ticket{l.next}
 	l.mu.Unlock()
@@ -253,7 +298,7 @@ func (l *Log) Append(entry []byte, receivedAt int64) (seq uint64, t Ticket) {
 }
 
 func refused(err error) Ticket {
-	g := newGroup()
+	g := newGroup(nil)
 	g.err = err
 	close(g.done)
 	return Ticket{g}
@@ -310,6 +355,7 @@ func (l *Log) Close() error {
 	l.mu.Unlock()
 	l.once.Do(func() { close(l.stop) })
 	<-l.done
+	l.rest.Wait()
 	if err := l.refuse.Load(); errors.Is(*err, ErrFailed) {
 		return *err
 	}

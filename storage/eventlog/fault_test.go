@@ -289,7 +289,7 @@ func fillBlocks(t *testing.T, s store, n int) {
 		}
 		l.last += 5
 		l.queued.Add(int64(seg.build.Len()))
-		l.segs, l.next = append(l.segs, seg), newGroup()
+		l.segs, l.next = append(l.segs, seg), newGroup(l.stuck)
 		l.mu.Unlock()
 		l.kick()
 		if err := l.Barrier().Wait(); err != nil {
@@ -374,7 +374,11 @@ func TestGapsAreNamed(t *testing.T) {
 				t.Fatal(err)
 			}
 			alter(t, s, 15, drop)
+			if err := s.db.Mark().Store(0); err != nil { // a power cut may take it
+				t.Fatal(err)
+			}
 		}, 11, 14},
+		{"end, which had been noted", func(t *testing.T, s store) { alter(t, s, 15, drop) }, 11, 15},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			mem := vfs.NewMem()

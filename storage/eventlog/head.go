@@ -1,8 +1,10 @@
 package eventlog
 
 import (
+	"errors"
 	"fmt"
 	"math"
+	"slices"
 
 	"github.com/reuna/reuna/storage/engine"
 	"github.com/reuna/reuna/storage/keyspace"
@@ -50,45 +52,69 @@ func (l *Log) Head() uint64 { return l.head.Load() }
 
 // Trim gives up every block that ends at or before entry upTo, together with
 // the keys that sealed nothing but them. What must be known of the entries has
-// to be elsewhere, synced, before.
+// to be elsewhere, synced, before. Call it now and then also when there is
+// nothing to give up: the last key of a log that nobody writes to any more goes
+// with the first call after its day.
 func (l *Log) Trim(upTo uint64) (newHead uint64, err error) {
 	l.maintain.Lock()
 	defer l.maintain.Unlock()
 	old, end := l.head.Load(), l.durable.Load()
 	upTo = min(upTo, end)
-	if upTo < old {
+	if upTo < old && old <= end {
 		return old, nil
 	}
-	next, epoch := head{upTo + 1, math.MinInt64}, uint32(0)
+	next, epoch := head{old, math.MinInt64}, uint32(0) // of all keys, those from this one on are needed
 	if upTo < end {
 		err = l.find(upTo+1, func(first uint64, h record.Header, _ []byte) error {
 			next.seq, epoch = first, h.Epoch
 			return nil
 		})
+	} else {
+		next.seq = end + 1
+		epoch, err = l.needed(end)
 	}
 	if err == nil && next.seq > old {
-		err = l.find(next.seq-1, func(_ uint64, h record.Header, _ []byte) error {
-			next.high = h.High
-			if epoch == 0 {
-				epoch = h.Epoch // it may still be in use
-			}
-			return nil
-		})
+		err = l.find(next.seq-1, func(_ uint64, h record.Header, _ []byte) error { next.high = h.High; return nil })
 	}
-	if err != nil || next.seq <= old {
+	if err != nil {
 		return old, err
 	}
 	b := l.db.NewBatch()
 	defer b.Discard()
-	b.DeleteRange(keyspace.AppendLogBlock(nil, old), keyspace.AppendLogBlock(nil, next.seq))
-	b.Set(keyspace.AppendMeta(nil, keyspace.MetaHead), appendHead(nil, next))
-	l.vault.DropEpochs(epoch, b)
+	if next.seq > old {
+		b.DeleteRange(keyspace.AppendLogBlock(nil, old), keyspace.AppendLogBlock(nil, next.seq))
+		b.Set(keyspace.AppendMeta(nil, keyspace.MetaHead), appendHead(nil, next))
+	}
+	if epoch > l.spent {
+		l.vault.DropEpochs(epoch, b)
+	}
+	if b.Count() == 0 {
+		return old, nil
+	}
 	// Before the commit: a reader that finds nothing below must know why.
 	l.head.Store(next.seq)
 	if err := b.Commit(true); err != nil {
 		return old, fmt.Errorf("event log: giving up entries %d to %d: %w", old, next.seq-1, err)
 	}
+	l.spent = max(l.spent, epoch)
 	return next.seq, nil
+}
+
+// needed gives the first key that a log which ends with entry end, and has given
+// up all of it, may still need; 0 when it cannot tell now.
+func (l *Log) needed(end uint64) (epoch uint32, err error) {
+	key, err := l.vault.Epoch(l.opt.Now().UnixMilli()) // a new one when the last has had its day
+	if err != nil {
+		return 0, fmt.Errorf("event log: %w", err)
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	// A commit under way may have asked for its key before us. One that begins
+	// after this look gets our key or a later one.
+	if l.flight != nil || l.durable.Load() != end {
+		return 0, nil
+	}
+	return key.ID(), nil
 }
 
 // Overwrite puts with in the place of the durable entries seqs, which must
@@ -96,6 +122,9 @@ func (l *Log) Trim(upTo uint64) (newHead uint64, err error) {
 // It returns when the change is synced. The old bytes are gone from the folder
 // after engine.DB.Scrub of Blocks.
 func (l *Log) Overwrite(seqs []uint64, with []byte) (overwritten int, err error) {
+	if !slices.IsSorted(seqs) {
+		return 0, errors.New("event log: Overwrite wants ascending numbers")
+	}
 	l.maintain.Lock()
 	defer l.maintain.Unlock()
 	codec, err := record.NewCodec() // the committer's own is busy
@@ -110,37 +139,12 @@ func (l *Log) Overwrite(seqs []uint64, with []byte) (overwritten int, err error)
 			seqs = seqs[1:]
 			continue
 		}
-		var rest []uint64
-		err := l.find(seqs[0], func(first uint64, h record.Header, block []byte) error {
-			var build record.Builder
-			rest = seqs
-			err := l.decode(block, first, h, func(i int, at int64, entry []byte) (bool, error) {
-				if len(rest) > 0 && rest[0] == first+uint64(i) {
-					entry, rest = with, rest[1:]
-					overwritten++
-				}
-				build.Add(entry, at)
-				return true, nil
-			})
-			if err != nil {
-				return err
-			}
-			key, err := l.vault.EpochKey(h.Epoch)
-			if err != nil {
-				return err
-			}
-			changed, _ := codec.Encode(nil, &build, key, h.Epoch, l.OriginOf(first), first, h.High)
-			b.Set(keyspace.AppendLogBlock(nil, first), changed)
-			return nil
-		})
+		rest, n, err := l.overwriteBlock(b, codec, seqs, with)
 		if err != nil {
 			return overwritten, err
 		}
-		if len(rest) == len(seqs) {
-			return overwritten, fmt.Errorf("event log: entries to overwrite must ascend; seen %d", seqs[0])
-		}
-		seqs = rest
-		if b.Len() > overwriteBytes {
+		seqs, overwritten = rest, overwritten+n
+		if len(seqs) > 0 && b.Len() > overwriteBytes { // the last batch is synced, and those before with it
 			if err := b.Commit(false); err != nil {
 				return overwritten, err
 			}
@@ -148,6 +152,37 @@ func (l *Log) Overwrite(seqs []uint64, with []byte) (overwritten int, err error)
 		}
 	}
 	return overwritten, b.Commit(true)
+}
+
+// overwriteBlock puts into b the block that has entry seqs[0], changed in all of
+// seqs that it has, and gives those it has not.
+func (l *Log) overwriteBlock(b *engine.Batch, codec *record.Codec, seqs []uint64, with []byte) (rest []uint64, n int, err error) {
+	rest = seqs
+	err = l.find(seqs[0], func(first uint64, h record.Header, block []byte) error {
+		var build record.Builder
+		err := l.decode(block, first, h, func(i int, at int64, entry []byte) (bool, error) {
+			if len(rest) > 0 && rest[0] == first+uint64(i) {
+				entry = with
+				n++
+			}
+			for len(rest) > 0 && rest[0] == first+uint64(i) {
+				rest = rest[1:]
+			}
+			build.Add(entry, at)
+			return true, nil
+		})
+		if err != nil {
+			return err
+		}
+		key, err := l.vault.EpochKey(h.Epoch)
+		if err != nil {
+			return err
+		}
+		changed, _ := codec.Encode(nil, &build, key, h.Epoch, l.OriginOf(first), first, h.High)
+		b.Set(keyspace.AppendLogBlock(nil, first), changed)
+		return nil
+	})
+	return rest, n, err
 }
 
 // overwriteBytes bounds the batches of Overwrite.

@@ -2,6 +2,7 @@ package eventlog
 
 import (
 	"crypto/rand"
+	"encoding/binary"
 	"fmt"
 	"sort"
 
@@ -125,6 +126,40 @@ func Reincarnate(db *engine.DB) error {
 
 // Origin is the log's present incarnation: 16 random bytes.
 func (l *Log) Origin() [16]byte { return l.origins[len(l.origins)-1].id }
+
+// A mark names an entry in 48 bits, and in the 16 above them the incarnation that
+// gave it its number, by the beginning of its id: what another one's file says
+// must not count.
+const markBits = 48
+
+func (l *Log) markOf(seq uint64) uint64 {
+	id := l.Origin()
+	return uint64(binary.BigEndian.Uint16(id[:]))<<markBits | seq
+}
+
+// mark notes how far the log is durable, for checkMark. It is not worth a
+// commit's life: one that is missing only leaves a loss unseen.
+func (l *Log) mark(last uint64) {
+	if last>>markBits != 0 {
+		return
+	}
+	err := l.db.Mark().Store(l.markOf(last))
+	if err != nil && !l.unmarked {
+		l.opt.Logger.Warn("event log: the last entry's number cannot be noted beside the store: a loss at the log's end might not be seen", "entry", last, "err", err)
+	}
+	l.unmarked = err != nil
+}
+
+// checkMark compares the log's end with what was last acknowledged as far as it
+// is known: Pebble cannot tell the end of a log that lost something from one
+// that a crash tore.
+func (l *Log) checkMark() error {
+	mark, ok := l.db.Mark().Load()
+	if seq := mark & (1<<markBits - 1); ok && mark == l.markOf(seq) && seq > l.last {
+		return &GapError{From: l.last + 1, To: seq}
+	}
+	return nil
+}
 
 // OriginOf is the incarnation that gave entry seq its number.
 func (l *Log) OriginOf(seq uint64) [16]byte { return l.origins[l.numberOf(seq)-1].id }

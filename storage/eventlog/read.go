@@ -7,6 +7,7 @@ import (
 
 	"github.com/reuna/reuna/storage/keyspace"
 	"github.com/reuna/reuna/storage/record"
+	"github.com/reuna/reuna/storage/vault"
 )
 
 // GapError says that entries are missing which were durable once.
@@ -66,6 +67,9 @@ func (l *Log) openTail() error {
 		return &DamageError{First: next, Err: fmt.Errorf("%w: entries before %d were given up", record.ErrMalformed, head.seq)}
 	}
 	l.durable.Store(l.last)
+	if err := l.checkMark(); err != nil {
+		return err
+	}
 	return l.checkCursors()
 }
 
@@ -119,6 +123,9 @@ func blockAt(k, v []byte) (first uint64, h record.Header, err error) {
 // decode opens a block and walks its entries.
 func (l *Log) decode(block []byte, first uint64, h record.Header, fn func(i int, receivedAt int64, entry []byte) (bool, error)) error {
 	key, err := l.vault.EpochKey(h.Epoch)
+	if head := l.head.Load(); errors.Is(err, vault.ErrNoKey) && first < head {
+		return &TrimmedError{From: first, Head: head} // between our look at the block and at its key
+	}
 	if err != nil {
 		return &DamageError{First: first, Err: err}
 	}
@@ -172,6 +179,9 @@ func (l *Log) Read(from uint64, fn func(seq uint64, receivedAt int64, entry []by
 		if err == nil {
 			err = follows(next-1, first)
 		}
+		if head := l.head.Load(); err != nil && next == start && start < head {
+			return false, &TrimmedError{From: from, Head: head} // between blockOf and here
+		}
 		if err != nil {
 			return false, err
 		}
@@ -188,6 +198,9 @@ func (l *Log) Read(from uint64, fn func(seq uint64, receivedAt int64, entry []by
 		return !stopped, err
 	})
 	if err == nil && !stopped && next != end+1 {
+		if head := l.head.Load(); next == start && start < head {
+			return &TrimmedError{From: from, Head: head}
+		}
 		return &GapError{From: next, To: end}
 	}
 	return err
@@ -268,6 +281,17 @@ func (l *Log) GetMany(seqs []uint64, fn func(seq uint64, receivedAt int64, entry
 // received at ms (since 1970) or later; one past the newest when there is none. It halves
 // over the blocks' High, so it is right whatever the clock did.
 func (l *Log) SeekTime(ms int64) (seq uint64, err error) {
+	for {
+		seq, err = l.seekTime(ms)
+		var trimmed *TrimmedError
+		if !errors.As(err, &trimmed) {
+			return seq, err
+		}
+		// Where it looked was given up meanwhile. The head only rises, so this ends.
+	}
+}
+
+func (l *Log) seekTime(ms int64) (seq uint64, err error) {
 	end := l.durable.Load()
 	lo, hi := l.head.Load(), end+1 // lo begins a block, or is past the end
 	for lo < hi {
