@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"io/fs"
@@ -25,6 +26,8 @@ import (
 	"github.com/reuna/reuna/storage/record"
 	"github.com/reuna/reuna/storage/vault"
 )
+
+var everyCut = flag.Bool("cut.every", false, "have TestUpSurvivesCuts cut the power at every moment")
 
 const fixture = "testdata/format1"
 
@@ -230,8 +233,8 @@ func TestUpRefusesStrangeBlocks(t *testing.T) {
 	}
 }
 
-// The power is cut before every write, sync and rename of a whole run in turn,
-// with any part of what was not synced surviving, and once more during the run
+// The power is cut before every eighth, or with a flag every, write, sync and
+// rename of a whole run in turn, with any part of what was not synced surviving, and once more during the run
 // that follows; then the third one finishes.
 func TestUpSurvivesCuts(t *testing.T) {
 	seed := rand.Uint64()
@@ -242,7 +245,11 @@ func TestUpSurvivesCuts(t *testing.T) {
 	if total < 20 {
 		t.Fatalf("only %d moments to cut at", total)
 	}
-	for at := 1; at <= total; at++ {
+	stride := 8
+	if *everyCut {
+		stride = 1
+	}
+	for at := 1 + r.IntN(stride); at <= total; at += stride {
 		cut(t, format1(t), at, r, func(first *vfs.MemFS) {
 			again := first
 			cut(t, first, 1+r.IntN(total), r, func(second *vfs.MemFS) { again = second })

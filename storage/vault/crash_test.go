@@ -18,7 +18,7 @@ import (
 )
 
 var (
-	crashSeeds = flag.Int("crash.seeds", 30, "power cuts that TestPowerCut tries")
+	crashSeeds = flag.Int("crash.seeds", 20, "power cuts that TestPowerCut tries")
 	crashSeed  = flag.Uint64("crash.seed", 0, "the one seed that TestPowerCut tries, when not 0")
 )
 
