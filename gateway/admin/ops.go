@@ -3,6 +3,7 @@ package admin
 import (
 	"bytes"
 	_ "embed"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/http/pprof"
@@ -30,6 +31,17 @@ func (c *call) serveHealth() *failure {
 	return nil
 }
 
+// NotReady is an error of Options.Ready whose reason anybody may hear.
+type NotReady struct {
+	Code, Message string // safe for whoever asks
+	Err           error  // for the log
+}
+
+func (e *NotReady) Error() string { return e.Err.Error() }
+
+// Unwrap gives the detail.
+func (e *NotReady) Unwrap() error { return e.Err }
+
 // readiness remembers the last answer, so that the log tells of a change once
 // and not with every probe.
 type readiness struct{ down atomic.Bool }
@@ -50,6 +62,10 @@ func (c *call) serveReady() *failure {
 	}
 	if err != nil {
 		f := refuse(fasthttp.StatusServiceUnavailable, "not_ready", "the gateway takes no traffic now: it starts, stops, or cannot write; its log says which")
+		var why *NotReady
+		if errors.As(err, &why) {
+			f.code, f.message = why.Code, why.Message
+		}
 		f.retryAfter = retryNotReady
 		return f
 	}

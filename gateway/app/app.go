@@ -12,14 +12,15 @@ import (
 	"os"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"github.com/valyala/fasthttp"
 
 	"github.com/reuna/reuna/gateway/config"
 	"github.com/reuna/reuna/gateway/enrich"
 	"github.com/reuna/reuna/identity/id"
+	"github.com/reuna/reuna/storage/audit"
 	"github.com/reuna/reuna/storage/engine"
+	"github.com/reuna/reuna/storage/erasure"
 	"github.com/reuna/reuna/storage/eventlog"
 	"github.com/reuna/reuna/storage/people"
 	"github.com/reuna/reuna/storage/vault"
@@ -49,7 +50,9 @@ type App struct {
 	db       *engine.DB
 	vault    *vault.Vault
 	events   *eventlog.Log
+	audit    *audit.Log
 	people   *people.Store
+	erasures *erasure.Worker
 	types    *id.Types
 	enricher *enrich.Enricher
 	meters   *meters
@@ -96,8 +99,12 @@ func Start(o Options) (a *App, err error) {
 		{"data folder", a.openFolder},
 		{"keys", a.openKeys},
 		{"store", a.openStore},
+		{"vault", a.openVault},
+		{"event log", a.openLog},
+		{"audit log", a.openAudit},
 		{"definitions", a.openDefinitions},
 		{"people", a.openPeople},
+		{"erasures", a.openErasures},
 		{"enrichment", a.openEnricher},
 		{"sites", a.openFront},
 		{"listeners", a.listen},
@@ -107,57 +114,12 @@ func Start(o Options) (a *App, err error) {
 			return nil, fmt.Errorf("%s: %w", open.name, err)
 		}
 	}
-	if a.cfg.Retention.Events != config.Default().Retention.Events {
-		a.log.Warn("retention.events is set, but this version deletes no events by age")
-	}
 	a.log.Info("ready", "site", a.SiteURL(), "desk", a.DeskURL(), "pid", os.Getpid())
 	a.greet()
 	return a, nil
 }
 
 func (a *App) opened(name string, close func() error) { a.open = append(a.open, step{name, close}) }
-
-func (a *App) openFolder() error {
-	if _, err := os.Stat(a.cfg.DataDir); errors.Is(err, os.ErrNotExist) {
-		a.first = true
-	}
-	if err := os.MkdirAll(a.cfg.DataDir, 0o700); err != nil {
-		return fmt.Errorf("%w; data_dir must be a folder that this user may write to", err)
-	}
-	return nil
-}
-
-func (a *App) openStore() (err error) {
-	a.db, err = engine.Open(engine.Options{
-		Dir: a.cfg.DataDir, CacheBytes: int64(a.cfg.CacheBytes), Logger: a.log, Exit: a.o.Exit,
-	})
-	if err != nil {
-		return err
-	}
-	a.opened("store", a.db.Close)
-	if a.vault, err = vault.Open(a.db, a.keys.master); err != nil {
-		return err
-	}
-	a.events, err = eventlog.Open(a.db, a.vault, eventlog.Options{
-		QueueBytes: int64(a.cfg.Limits.QueueBytes), Logger: a.log, OnFatal: a.lost,
-	})
-	if err != nil {
-		return err
-	}
-	a.opened("event log", a.events.Close)
-	return a.setAdminKey()
-}
-
-// lost ends the program when the log can no longer keep its promise: after a
-// failed fsync nothing may be acknowledged, and a restart knows what was kept.
-func (a *App) lost(err error) {
-	a.fatal.Do(func() {
-		a.log.Error("the event log failed; stopping, so that a restart can recover what is on disk", "err", err)
-		go a.o.Exit(exitLost)
-	})
-}
-
-const exitLost = 70 // EX_SOFTWARE in sysexits.h
 
 func (a *App) openDefinitions() error {
 	d, err := a.define(a.cfg)
@@ -172,31 +134,6 @@ func (a *App) define(cfg *config.Config) (*definitions, error) {
 	return define(cfg, a.vault.Subkey("hold-outs"))
 }
 
-func (a *App) openPeople() (err error) {
-	if a.types, err = identifierTypes(a.cfg); err != nil {
-		return err
-	}
-	shown := time.Now()
-	a.people, err = people.Open(people.Options{
-		DB: a.db, Vault: a.vault, Log: a.events, Types: a.types,
-		Rules:        a.foldRules(),
-		DedupeWindow: a.cfg.DedupeWindow, Logger: a.log,
-	}, func(done, total uint64) {
-		if time.Since(shown) > time.Second {
-			shown = time.Now()
-			a.log.Info("replaying the log's tail", "done", done, "of", total)
-		}
-	})
-	if err != nil {
-		return err
-	}
-	a.opened("people", a.people.Close)
-	if st := a.people.Stats(); st.Replayed > 0 {
-		a.log.Info("replayed the log's tail", "entries", st.Replayed, "took", st.ReplayTime.Round(time.Millisecond))
-	}
-	return nil
-}
-
 func (a *App) openEnricher() (err error) {
 	a.enricher, err = enrich.New(enrich.Options{
 		City: a.cfg.Geo.City, Country: a.cfg.Geo.Country, ASN: a.cfg.Geo.ASN, IP: a.cfg.Retention.IP, Logger: a.log,
@@ -205,20 +142,6 @@ func (a *App) openEnricher() (err error) {
 		a.opened("enrichment", a.enricher.Close)
 	}
 	return err
-}
-
-// Ready says why the gateway cannot take events now; nil when it can.
-func (a *App) Ready() error {
-	if a.draining.Load() {
-		return errors.New("the gateway is stopping")
-	}
-	if err := a.db.Healthy(); err != nil {
-		return err
-	}
-	if err := a.people.Healthy(); err != nil {
-		return err
-	}
-	return a.events.Admit()
 }
 
 // SiteURL is where browsers and SDKs reach the gateway.
@@ -246,6 +169,9 @@ func (a *App) Reload() error {
 	}{
 		{"data_dir", a.cfg.DataDir, cfg.DataDir}, {"site_addr", a.cfg.SiteAddr, cfg.SiteAddr}, {"desk_addr", a.cfg.DeskAddr, cfg.DeskAddr},
 		{"geo", fmt.Sprint(a.cfg.Geo), fmt.Sprint(cfg.Geo)}, {"identifiers", fmt.Sprint(a.cfg.Identifiers), fmt.Sprint(cfg.Identifiers)},
+		{"retention", fmt.Sprint(a.cfg.Retention), fmt.Sprint(cfg.Retention)}, {"backup", fmt.Sprint(a.cfg.Backup), fmt.Sprint(cfg.Backup)},
+		{"limits.min_free", fmt.Sprint(a.cfg.Limits.MinFree), fmt.Sprint(cfg.Limits.MinFree)},
+		{"limits.commit_wait", fmt.Sprint(a.cfg.Limits.CommitWait), fmt.Sprint(cfg.Limits.CommitWait)},
 	} {
 		if fixed.old != fixed.new {
 			a.log.Warn("this setting changes at the next start", "setting", fixed.name)
@@ -256,6 +182,9 @@ func (a *App) Reload() error {
 		return errors.Join(err, cerr)
 	}
 	f, cerr := a.newFront(cfg, defs)
+	if cerr == nil {
+		cerr = a.note("config.reload", "ok")
+	}
 	if cerr == nil {
 		a.defs.Store(defs)
 		a.front.Store(f)

@@ -82,7 +82,7 @@ func (a *App) newFront(cfg *config.Config, defs *definitions) (f *front, err err
 			PerAddress: collect.Rate{PerSecond: float64(cfg.Limits.RequestsPerSecondPerAddress), Burst: cfg.Limits.BurstPerAddress},
 			PerKey:     collect.Rate{PerSecond: float64(cfg.Limits.RequestsPerSecondPerKey), Burst: cfg.Limits.BurstPerKey},
 		},
-		Cookies: cookies, Intake: &intake{p: flow, log: a.log}, Ready: a.Ready, Logger: a.log, Metrics: a.meters,
+		Cookies: cookies, Intake: &intake{p: flow, log: a.log}, Ready: a.siteReady, Logger: a.log, Metrics: a.meters,
 		ClientAddr: enrich.ClientAddr, Extra: extra,
 	})
 	if err != nil {
@@ -141,7 +141,7 @@ func (a *App) newDesk(cfg *config.Config, f *front) (*admin.Server, error) {
 		keys = append(keys, k)
 	}
 	return admin.New(admin.Options{
-		Keys: keys, People: a.people, Types: a.types, Derive: f.defs.derive, Metrics: a.meters.set, Ready: a.Ready,
+		Keys: keys, People: a.people, Types: a.types, Derive: f.defs.derive, Metrics: a.meters.set, Ready: a.deskReady,
 		Logger: a.log, Version: a.o.Version,
 	})
 }

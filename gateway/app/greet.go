@@ -31,14 +31,14 @@ func (a *App) greet() {
 	say("")
 	say("%s", indent(a.pasted(f)))
 	say("")
-	if a.keys.masterFile != "" {
+	if a.keys.master.file != "" {
 		made := ""
 		if a.created {
 			made = ", made just now"
 		}
-		say("  Keep %s: it is the master key%s.", a.keys.masterFile, made)
-		say("  Without it the data folder can never be read again, and whoever has both can read")
-		say("  everything. Back it up apart from the data, or move it and set master_key: file:PATH.")
+		say("  Keep %s: it is the master key%s. Without it the data can", a.keys.master.file, made)
+		say("  never be read again, and whoever has both can read everything. Back it up apart from the data:")
+		say("    cp %s SAFE-PLACE/     or move it there, and set  master_key: file:SAFE-PLACE/%s", a.keys.master.file, masterFile)
 		say("")
 	}
 	say("  What to try next:")

@@ -5,21 +5,30 @@ import (
 	"encoding/base32"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
 
 	"github.com/reuna/reuna/gateway/config"
+	"github.com/reuna/reuna/storage/engine"
+	"github.com/reuna/reuna/storage/migrate"
 	"github.com/reuna/reuna/storage/vault"
 )
 
 // keys are the program's own secrets.
 type keys struct {
-	master     []byte
-	masterFile string // "" when the config names the key
-	admin      string // "" when only the config's admin_keys count
-	adminFile  string // "" when the operator gave the key
+	master    master
+	admin     string // "" when only the config's admin_keys count
+	adminFile string // "" when the operator gave the key
 }
+
+// What lies in the key folder.
+const (
+	masterFile = "master.key"
+	adminFile  = "admin.key"
+	ledgerFile = "erasures" // who was erased, as keyed hashes: restores go by it
+)
 
 // keyDir is where generated keys live: beside the data folder, never in it, so
 // that a copy of the folder opens nothing.
@@ -27,20 +36,90 @@ func keyDir(dataDir string) string {
 	return strings.TrimRight(filepath.Clean(dataDir), string(filepath.Separator)) + ".keys"
 }
 
-func (a *App) openKeys() (err error) {
-	if text := a.cfg.MasterKey; !text.IsZero() {
-		if a.keys.master, err = config.MasterKeyBytes(text.Reveal()); err != nil {
-			return fmt.Errorf("master_key: %w", err)
-		}
-		return nil
+// master is where the key of a data folder comes from.
+type master struct {
+	file string // the generated key's file; "" when the config names the key
+	// key and next are the config's, 32 bytes each; nil when it has none.
+	key, next []byte
+}
+
+// masterOf reads what the config says of the master key.
+func masterOf(cfg *config.Config) (m master, err error) {
+	if cfg.MasterKey.IsZero() {
+		m.file = filepath.Join(keyDir(cfg.DataDir), masterFile)
+		return m, nil
 	}
+	if m.key, err = config.MasterKeyBytes(cfg.MasterKey.Reveal()); err != nil {
+		return m, fmt.Errorf("master_key: %w", err)
+	}
+	if !cfg.NextMasterKey.IsZero() {
+		if m.next, err = config.MasterKeyBytes(cfg.NextMasterKey.Reveal()); err != nil {
+			return m, fmt.Errorf("next_master_key: %w", err)
+		}
+	}
+	return m, nil
+}
+
+// open opens the vault of a data folder, after bringing a folder of an older
+// format up. created says that the key was made now; moved that next_master_key
+// opened the folder, since a rotation is through that the config does not tell of.
+func (m master) open(db *engine.DB, log *slog.Logger) (v *vault.Vault, created, moved bool, err error) {
+	if m.file != "" {
+		if db.Format() < engine.FormatVersion {
+			key, err := vault.LoadMasterKey(m.file)
+			if err != nil {
+				return nil, false, false, err
+			}
+			if err := migrate.Up(db, key, log); err != nil {
+				return nil, false, false, err
+			}
+		}
+		v, created, err = vault.OpenWithFile(db, m.file)
+		return v, created, false, err
+	}
+	if err := migrate.Up(db, m.key, log); err != nil {
+		return nil, false, false, err
+	}
+	v, err = vault.Open(db, m.key)
+	if errors.Is(err, vault.ErrWrongMaster) && m.next != nil {
+		if v, nerr := vault.Open(db, m.next); !errors.Is(nerr, vault.ErrWrongMaster) {
+			return v, false, nerr == nil, nerr
+		}
+	}
+	if errors.Is(err, vault.ErrWrongMaster) {
+		err = fmt.Errorf("%w: master_key has the fingerprint %s; set the key that was in use when the gateway last ran", err, vault.Fingerprint(m.key))
+	}
+	return v, false, false, err
+}
+
+// bytes is the key itself, without opening a folder.
+func (m master) bytes() ([]byte, error) {
+	if m.file == "" {
+		return m.key, nil
+	}
+	return vault.LoadMasterKey(m.file)
+}
+
+func (a *App) openKeys() (err error) {
 	dir := keyDir(a.cfg.DataDir)
 	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return fmt.Errorf("%w; the master key is kept beside the data folder unless master_key says otherwise", err)
+		return fmt.Errorf("%w; keys, the head of the audit log and the list of erasures are kept beside the data folder", err)
 	}
-	a.keys.masterFile = filepath.Join(dir, "master.key")
-	a.keys.master, a.created, err = vault.LoadOrCreateMasterKey(a.keys.masterFile)
+	a.keys.master, err = masterOf(a.cfg)
 	return err
+}
+
+// openVault opens the keys in the folder, and then knows who may use the desk.
+func (a *App) openVault() error {
+	v, created, moved, err := a.keys.master.open(a.db, a.log)
+	if err != nil {
+		return err
+	}
+	a.vault, a.created = v, created
+	if moved {
+		a.log.Warn("next_master_key opens the data folder, master_key no longer does: put next_master_key in the place of master_key", "fingerprint", v.Fingerprint())
+	}
+	return a.setAdminKey()
 }
 
 // setAdminKey finds the desk's key that the config does not name: the one of the
@@ -57,11 +136,7 @@ func (a *App) setAdminKey() error {
 	if len(a.cfg.AdminKeys) > 0 {
 		return nil // the config's keys come and go with it
 	}
-	dir := keyDir(a.cfg.DataDir)
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return err
-	}
-	a.keys.adminFile = filepath.Join(dir, "admin.key")
+	a.keys.adminFile = filepath.Join(keyDir(a.cfg.DataDir), adminFile)
 	text, err := os.ReadFile(a.keys.adminFile)
 	if errors.Is(err, os.ErrNotExist) {
 		a.keys.admin = "ak_" + strings.ToLower(rand.Text())

@@ -21,6 +21,17 @@ type failure struct {
 	allow      string        // methods, with 405
 }
 
+// NotReady is an error of Options.Ready whose reason anybody may hear.
+type NotReady struct {
+	Code, Message string // safe for the sender
+	Err           error  // for the log
+}
+
+func (e *NotReady) Error() string { return e.Message }
+
+// Unwrap gives the detail.
+func (e *NotReady) Unwrap() error { return e.Err }
+
 // retryNotReady is how soon a client may ask again while the gateway starts or
 // stops.
 const retryNotReady = 5 * time.Second

@@ -2,6 +2,7 @@ package collect
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"sort"
 	"strings"
@@ -135,9 +136,12 @@ func (c *call) wrongMethod() *failure {
 func (c *call) health() *failure {
 	if c.route.name == "readyz" && c.s.o.Ready != nil {
 		if err := c.s.o.Ready(); err != nil {
-			// The reason is for the log and the desk; a load balancer needs the status.
 			c.s.log.Debug("not ready", "error", err)
 			f := fail(fasthttp.StatusServiceUnavailable, "not_ready", "the gateway takes no requests now; try again soon")
+			var why *NotReady
+			if errors.As(err, &why) {
+				f.code, f.message = why.Code, why.Message
+			}
 			f.retryAfter = retryNotReady
 			return f
 		}

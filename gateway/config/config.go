@@ -33,13 +33,17 @@ type Config struct {
 	// MasterKey wraps every data key: 32 bytes as 64 hex digits or as base64
 	// (MasterKeyBytes decodes it). Without one the gateway makes a key file.
 	MasterKey Secret `yaml:"master_key"`
-	Log       Log    `yaml:"log"`
+	// NextMasterKey is what the master key is to become: a rotation at the desk
+	// has the data folder opened by it, and it then takes MasterKey's place here.
+	NextMasterKey Secret `yaml:"next_master_key"`
+	Log           Log    `yaml:"log"`
 	// Sites may be empty: the gateway then makes one site with a random write key.
 	Sites []Site `yaml:"sites"`
 	// Identifiers always holds user_id, anonymous_id, email and phone; the file
 	// changes these or adds others.
 	Identifiers  map[string]Identifier `yaml:"identifiers"`
 	Retention    Retention             `yaml:"retention"`
+	Backup       Backup                `yaml:"backup"`
 	Limits       Limits                `yaml:"limits"`
 	DedupeWindow time.Duration         `yaml:"dedupe_window"` // how long a messageId is remembered
 	CacheBytes   Size                  `yaml:"cache_bytes"`   // memory for the store's block cache
@@ -124,8 +128,18 @@ type Identifier struct {
 
 // Retention says how long and how exactly things are kept.
 type Retention struct {
-	Events time.Duration `yaml:"events"`
-	IP     string        `yaml:"ip"` // truncated (/24, /48), full or none
+	Events  time.Duration `yaml:"events"`  // months of history that ended before are dropped; what they led to stays
+	Tail    time.Duration `yaml:"tail"`    // how long events stay in the log before they settle into histories
+	Refused time.Duration `yaml:"refused"` // messages in quarantine
+	IP      string        `yaml:"ip"`      // truncated (/24, /48), full or none
+}
+
+// Backup says where the gateway copies its data folder to by itself, and how
+// often. Without To it makes no backups, but the desk can ask for some.
+type Backup struct {
+	To    string        `yaml:"to"`    // folder, on another disk than data_dir
+	Every time.Duration `yaml:"every"` // from one good backup to the next
+	Keep  int           `yaml:"keep"`  // snapshots; older ones are removed
 }
 
 // Limits bound what one sender may cost. A rate of 0 switches that rate limit
@@ -146,6 +160,8 @@ type Limits struct {
 	RequestsPerSecondPerKey     int           `yaml:"requests_per_second_per_key"`
 	BurstPerKey                 int           `yaml:"burst_per_key"`
 	QueueBytes                  Size          `yaml:"queue_bytes"` // events waiting for their commit; above it: 503
+	CommitWait                  time.Duration `yaml:"commit_wait"` // how long a request waits for a full disk before it is answered 503
+	MinFree                     Size          `yaml:"min_free"`    // space left on the data folder's disk below which no events are taken; 0: none
 }
 
 // Kinds of computed traits.

@@ -36,7 +36,8 @@ func Default() *Config {
 			"email":        {From: []string{"traits.email"}, MaxPerPerson: 5, Normalise: "email"},
 			"phone":        {From: []string{"traits.phone"}, MaxPerPerson: 5, Normalise: "phone"},
 		},
-		Retention: Retention{Events: 25 * month, IP: "truncated"},
+		Retention: Retention{Events: 25 * month, Tail: 3 * day, Refused: 30 * day, IP: "truncated"},
+		Backup:    Backup{Every: day, Keep: 14},
 		Limits: Limits{
 			Event:                       32 * KiB,
 			Batch:                       500 * KiB,
@@ -53,6 +54,8 @@ func Default() *Config {
 			RequestsPerSecondPerKey:     20000,
 			BurstPerKey:                 40000,
 			QueueBytes:                  64 * MiB,
+			CommitWait:                  10 * time.Second,
+			MinFree:                     256 * MiB,
 		},
 		DedupeWindow: 7 * day,
 		CacheBytes:   128 * MiB,

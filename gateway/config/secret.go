@@ -109,6 +109,7 @@ func readSecretFile(path string) (string, error) {
 // eachSecret visits every secret of the configuration.
 func (c *Config) eachSecret(visit func(path string, s *Secret)) {
 	visit("master_key", &c.MasterKey)
+	visit("next_master_key", &c.NextMasterKey)
 	for i := range c.AdminKeys {
 		visit(fmt.Sprintf("admin_keys[%d]", i), &c.AdminKeys[i])
 	}

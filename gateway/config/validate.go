@@ -1,11 +1,13 @@
 package config
 
 import (
+	"bytes"
 	"fmt"
 	"maps"
 	"net"
 	"net/netip"
 	"path"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strconv"
@@ -32,8 +34,8 @@ func (c *Config) check() Faults {
 	k.keys()
 	k.choice("log.level", c.Log.Level, "debug", "info", "warn", "error")
 	k.choice("log.format", c.Log.Format, "text", "json")
-	k.choice("retention.ip", c.Retention.IP, "truncated", "full", "none")
-	k.atLeast("retention.events", c.Retention.Events, day)
+	k.retention()
+	k.backup()
 	k.between("dedupe_window", c.DedupeWindow, time.Minute, 90*day)
 	k.size("cache_bytes", c.CacheBytes, MiB, 1<<50)
 	k.limits()
@@ -123,13 +125,53 @@ func (k *checker) address(at, addr string) {
 const minKey = 16 // bytes; a shorter bearer key can be guessed
 
 func (k *checker) keys() {
-	if m := k.c.MasterKey; !m.IsZero() && !m.pending() {
-		if _, err := MasterKeyBytes(m.Reveal()); err != nil {
-			k.fault("master_key", "%v", err)
-		}
+	current := k.masterKey("master_key", k.c.MasterKey)
+	next := k.masterKey("next_master_key", k.c.NextMasterKey)
+	switch {
+	case k.c.NextMasterKey.IsZero():
+	case k.c.MasterKey.IsZero():
+		k.fault("next_master_key", "there is no master_key beside it; the generated key file is rotated without this setting, so leave it out")
+	case current != nil && bytes.Equal(current, next):
+		k.fault("next_master_key", "saw the key of master_key; expected another one, or leave it out once the rotation is done")
 	}
 	for i, key := range k.c.AdminKeys {
 		k.secret(index("admin_keys", i), key, minKey)
+	}
+}
+
+// masterKey decodes a master key whose text is known; nil when there is none.
+func (k *checker) masterKey(at string, s Secret) []byte {
+	if s.IsZero() || s.pending() {
+		return nil
+	}
+	key, err := MasterKeyBytes(s.Reveal())
+	if err != nil {
+		k.fault(at, "%v", err)
+	}
+	return key
+}
+
+func (k *checker) retention() {
+	r := k.c.Retention
+	k.choice("retention.ip", r.IP, "truncated", "full", "none")
+	k.between("retention.tail", r.Tail, time.Minute, 90*day)
+	k.atLeast("retention.events", r.Events, day)
+	if r.Events < r.Tail {
+		k.fault("retention.events", "saw %s, less than retention.tail (%s); events are deleted from histories, where they go after that time", FormatDuration(r.Events), FormatDuration(r.Tail))
+	}
+	k.atLeast("retention.refused", r.Refused, time.Hour)
+}
+
+func (k *checker) backup() {
+	b := k.c.Backup
+	k.between("backup.every", b.Every, time.Minute, 90*day)
+	k.number("backup.keep", b.Keep, 1, 100_000)
+	if b.To == "" {
+		return
+	}
+	data, to := filepath.Clean(k.c.DataDir), filepath.Clean(b.To)
+	if to == data || strings.HasPrefix(to, data+string(filepath.Separator)) {
+		k.fault("backup.to", "saw %s, which is in data_dir (%s); expected a folder elsewhere, best on another disk", quoted(b.To), k.c.DataDir)
 	}
 }
 
@@ -155,6 +197,8 @@ func (k *checker) limits() {
 	if l.QueueBytes < l.Batch {
 		k.fault("limits.queue_bytes", "saw %s, less than limits.batch (%s); the queue must have room for one batch", l.QueueBytes, l.Batch)
 	}
+	k.between("limits.commit_wait", l.CommitWait, 100*time.Millisecond, 5*time.Minute)
+	k.size("limits.min_free", l.MinFree, 0, 1<<50)
 	const many = 1 << 31
 	k.number("limits.batch_events", l.BatchEvents, 1, 1_000_000)
 	k.number("limits.depth", l.Depth, 2, 100)
