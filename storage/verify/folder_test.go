@@ -10,6 +10,7 @@ import (
 	"github.com/reuna/reuna/storage/keyspace"
 	"github.com/reuna/reuna/storage/record"
 	"github.com/reuna/reuna/storage/vault"
+	"github.com/reuna/reuna/storage/verify"
 )
 
 // folder is a store's files in the hands of somebody who has the master key and
@@ -84,16 +85,29 @@ func (f *folder) reseal(p pair, change func(plain []byte) []byte) {
 func (f *folder) refacet(p pair, change func(x *facet.Facet)) {
 	f.t.Helper()
 	f.reseal(p, func(plain []byte) []byte {
-		r := record.NewReader(plain)
-		r.Byte()
-		r.Uvarint()
-		head := bytes.Clone(plain[:len(plain)-r.Len()])
-		x, err := facet.Decode(string(r.Rest()))
+		x, applied, err := verify.ReadFacet(plain)
 		if err != nil {
 			f.t.Fatal(err)
 		}
 		change(x)
-		return x.AppendBinary(head)
+		return facetRecord(x, applied)
+	})
+}
+
+// facetRecord is the record of a facet into which entries up to one were folded.
+func facetRecord(x *facet.Facet, applied uint64) []byte {
+	return x.AppendBinary(record.AppendUvarint([]byte{2, 1, 0}, applied))
+}
+
+// refold says of a facet's record that it ends with another entry.
+func (f *folder) refold(p pair, applied uint64) {
+	f.t.Helper()
+	f.reseal(p, func(plain []byte) []byte {
+		x, _, err := verify.ReadFacet(plain)
+		if err != nil {
+			f.t.Fatal(err)
+		}
+		return facetRecord(x, applied)
 	})
 }
 

@@ -12,20 +12,30 @@ import (
 	"github.com/reuna/reuna/storage/record"
 )
 
-// storedFacet opens a facet's record: version, the last entry folded in, facet.
-func (c *checker) storedFacet(h Hash, key, v []byte) (f *facet.Facet, applied uint64, err error) {
-	plain, err := c.unseal(h, key, v)
-	if err != nil {
-		return nil, 0, err
-	}
+// ReadFacet reads a facet's opened record: version, for each log that was folded
+// in (this store's own has number 0, and is the only one) its number and its
+// last entry that was, and the facet. Version 1 has the last entry alone.
+func ReadFacet(plain []byte) (f *facet.Facet, applied uint64, err error) {
 	r := record.NewReader(plain)
-	r.Version("facet", 1)
+	if r.Version("facet", 2) > 1 {
+		if logs, log := r.Uvarint(), r.Uvarint(); r.Err() == nil && (logs != 1 || log != 0) {
+			return nil, 0, fmt.Errorf("%w: a facet of %d logs, the first has number %d: expected this store's own alone", record.ErrMalformed, logs, log)
+		}
+	}
 	applied = r.Uvarint()
 	if err := r.Err(); err != nil {
 		return nil, 0, err
 	}
 	f, err = facet.Decode(string(r.Rest()))
 	return f, applied, err
+}
+
+func (c *checker) storedFacet(h Hash, key, v []byte) (f *facet.Facet, applied uint64, err error) {
+	plain, err := c.unseal(h, key, v)
+	if err != nil {
+		return nil, 0, err
+	}
+	return ReadFacet(plain)
 }
 
 // checkFacets compares each facet with a count of its events.

@@ -153,12 +153,7 @@ var tamperings = []struct {
 			f.t.Fatal(err)
 		}
 		list := slices.DeleteFunc(f.all(keyspace.Facet), func(p pair) bool { return slices.Contains(x.Facets, [16]byte(p.k[1:])) })
-		f.reseal(list[0], func(plain []byte) []byte {
-			r := record.NewReader(plain)
-			r.Byte()
-			r.Uvarint()
-			return append([]byte{1, 1}, r.Rest()...)
-		})
+		f.refold(list[0], 1)
 	}},
 	{"a facet's key is gone", keyspace.Facet, "no such key", func(f *folder) {
 		k := f.all(keyspace.Facet)[0].k
@@ -255,12 +250,7 @@ var tamperings = []struct {
 		}
 		for _, p := range f.all(keyspace.Facet) { // that of who came back
 			if slices.Contains(x.Facets, [16]byte(p.k[1:])) {
-				f.reseal(p, func(plain []byte) []byte {
-					r := record.NewReader(plain)
-					r.Byte()
-					r.Uvarint()
-					return append([]byte{1, 3}, r.Rest()...)
-				})
+				f.refold(p, 3)
 			}
 		}
 	}},
