@@ -4,12 +4,15 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"math"
 	"slices"
 
+	"github.com/reuna/reuna/identity/event"
 	"github.com/reuna/reuna/identity/graph"
 	"github.com/reuna/reuna/identity/id"
 	"github.com/reuna/reuna/storage/eventlog"
 	"github.com/reuna/reuna/storage/keyspace"
+	"github.com/reuna/reuna/storage/record"
 )
 
 // Erasing a person goes in two steps.
@@ -38,27 +41,7 @@ func (s *Store) Erase(x id.ID, request EraseRequest) (*Erasure, error) {
 	defer s.maintain.Unlock()
 	s.checkpoint.Lock()
 	defer s.checkpoint.Unlock()
-	if err := s.writeDirty(); err != nil {
-		return nil, err
-	}
-	who := decided{erasure: erasure{EraseRequest: request}}
-	err := s.see(func(w *want) error {
-		n := w.node(x)
-		if n != nil && len(n.pairs) == 0 && len(n.facets) == 0 {
-			return ErrUnknown
-		}
-		c, list := s.around(w, n, request.View)
-		if c == nil {
-			return nil
-		}
-		who.members = slices.Clone(c.Members)
-		for _, f := range list {
-			who.facets = append(who.facets, s.hashFacet(f.Key))
-		}
-		err := s.decide(&who)        // around lacks nothing, so this is the last look,
-		w.nodes, w.facets = nil, nil // and what was asked for before is gone now
-		return err
-	})
+	who, err := s.decideOn(x, request)
 	if err != nil {
 		return nil, err
 	}
@@ -80,6 +63,146 @@ func (s *Store) Erase(x id.ID, request EraseRequest) (*Erasure, error) {
 	return e, nil
 }
 
+// decideOn finds out who belongs to the person and decides.
+func (s *Store) decideOn(x id.ID, request EraseRequest) (*decided, error) {
+	var who *decided
+	for range decideRetries {
+		if err := s.writeDirty(); err != nil {
+			return nil, err
+		}
+		err := s.see(func(w *want) (err error) {
+			who, err = s.belongings(w, x, request)
+			return err
+		})
+		if err != nil {
+			return nil, err
+		}
+		kept, err := s.restate(who.facets, who.gone())
+		if err != nil {
+			return nil, err
+		}
+		err = s.see(func(w *want) error {
+			now, err := s.belongings(w, x, request)
+			if err != nil || now == nil {
+				return err
+			}
+			for i := range kept {
+				w.node(kept[i].A)
+				w.node(kept[i].B)
+			}
+			if !w.none() {
+				return nil
+			}
+			gone := now.gone()
+			if !maps.Equal(gone, who.gone()) || slices.ContainsFunc(s.index, func(i indexed) bool { return gone[i.facet] }) {
+				return errMoved // what is kept was read too early
+			}
+			who = now
+			err = s.decide(who, kept)
+			w.nodes, w.facets = nil, nil // what was asked for before is gone now
+			return err
+		})
+		if !errors.Is(err, errMoved) {
+			return who, err
+		}
+	}
+	return nil, errMoved
+}
+
+// decideRetries is how often an erasure looks again because the person did
+// something while their events were read.
+const decideRetries = 20
+
+var errMoved = errors.New("people: the person that is to be erased is too busy just now; try again")
+
+// belongings gives who and what belongs to the person that x belongs to; nil
+// while something must be loaded. The lock is held.
+func (s *Store) belongings(w *want, x id.ID, request EraseRequest) (*decided, error) {
+	n := w.node(x)
+	if n != nil && len(n.pairs) == 0 && len(n.facets) == 0 {
+		return nil, ErrUnknown
+	}
+	c, list := s.around(w, n, request.View)
+	if c == nil {
+		return nil, nil
+	}
+	who := &decided{erasure: erasure{EraseRequest: request}, members: slices.Clone(c.Members)}
+	for _, f := range list {
+		who.facets = append(who.facets, s.hashFacet(f.Key))
+	}
+	for _, m := range who.members {
+		who.identifiers = append(who.identifiers, s.nodes[m].hash)
+	}
+	for _, list := range [...][]Hash{who.identifiers, who.facets} {
+		slices.SortFunc(list, func(a, b Hash) int { return slices.Compare(a[:], b[:]) })
+	}
+	return who, nil
+}
+
+// gone are the identifiers and facets of an erasure.
+func (x *erasure) gone() map[Hash]bool {
+	gone := map[Hash]bool{}
+	for _, h := range slices.Concat(x.identifiers, x.facets) {
+		gone[h] = true
+	}
+	return gone
+}
+
+// restate gives the evidence that events of these facets state about
+// identifiers which stay. A device that was cut from its user takes its events
+// with it, and what they said of the user's e-mail address is the user's: it is
+// stated again by an entry of its own, so that it still follows from the log.
+func (s *Store) restate(facets []Hash, gone map[Hash]bool) (kept []graph.Evidence, err error) {
+	seen := map[graph.EvidenceID]bool{}
+	look := func(seq uint64, entry []byte) error {
+		if len(entry) == 0 || entry[0] != entryEvent {
+			return nil
+		}
+		var e event.Event
+		noLinks, err := decodeEvent(&e, string(entry[1:]))
+		if err != nil {
+			return fmt.Errorf("entry %d: %w", seq, err)
+		}
+		var it Item
+		s.Prepare(&it, &e, noLinks)
+		links, err := s.notErased(it.Links, seq)
+		for _, l := range links {
+			if !seen[l.ID] && !gone[s.hashID(l.A)] && !gone[s.hashID(l.B)] {
+				seen[l.ID] = true
+				kept = append(kept, l)
+			}
+		}
+		return err
+	}
+	var scratch record.Scratch
+	for _, h := range facets {
+		places, err := s.places(h, Place{}, math.MaxInt)
+		if err != nil {
+			return nil, err
+		}
+		seqs := make([]uint64, len(places))
+		for i, p := range places {
+			seqs[i] = p.Seq
+		}
+		slices.Sort(seqs)
+		err = s.o.Log.GetMany(seqs, func(seq uint64, _ int64, entry []byte) (bool, error) { return true, look(seq, entry) })
+		if err != nil {
+			return nil, err
+		}
+		chunks, err := s.chunks(h)
+		if err != nil {
+			return nil, err
+		}
+		for i := range chunks {
+			err := s.eachSettled(h, &chunks[i], &scratch, func(seq uint64, _, _ int64, entry []byte) error { return look(seq, entry) })
+			if err != nil {
+				return nil, err
+			}
+		}
+	}
+	return kept, nil
+}
+
 // decided is an erasure on its way from the decision to the records.
 type decided struct {
 	erasure
@@ -91,29 +214,24 @@ type decided struct {
 
 // decide gives the erasure its place in the log and forgets the person in
 // memory. The lock is held and everything of the person is loaded.
-func (s *Store) decide(who *decided) error {
+func (s *Store) decide(who *decided, kept []graph.Evidence) error {
 	if s.failed != nil {
 		return s.failed
 	}
 	who.at = s.o.Now().UnixMilli()
-	gone := map[Hash]bool{}
-	for _, m := range who.members {
-		h := s.nodes[m].hash
-		who.identifiers = append(who.identifiers, h)
-		gone[h] = true
-	}
-	for _, h := range who.facets {
-		gone[h] = true
-	}
-	for _, list := range [...][]Hash{who.identifiers, who.facets} {
-		slices.SortFunc(list, func(a, b Hash) int { return slices.Compare(a[:], b[:]) })
+	for i := range kept {
+		s.buf = appendEvidence(s.buf[:0], &kept[i])
+		if seq, _ := s.o.Log.Append(s.buf, who.at); seq != 0 {
+			s.applied = seq
+			s.state(kept[i], who.at, seq)
+		}
 	}
 	s.buf = who.erasure.append(s.buf[:0])
 	if who.seq, who.ticket = s.o.Log.Append(s.buf, who.at); who.seq == 0 {
 		return who.ticket.Wait()
 	}
 	s.applied = who.seq
-
+	gone := who.gone()
 	for _, m := range who.members {
 		n := s.nodes[m]
 		for _, p := range n.pairs {
@@ -121,17 +239,19 @@ func (s *Store) decide(who *decided) error {
 				other.dropPair(p)
 			}
 		}
-		delete(s.nodes, m)
+		// Facets that are somebody else's may name it still.
+		n.pairs, n.byOther, n.newPairs = nil, nil, nil
+		n.session, n.dirtySession, n.dirty = Session{}, false, false
+		n.erased = who.at
 	}
 	for _, h := range who.facets {
-		if x := s.facets[h]; x != nil {
-			for _, o := range owners(x.f.Key) {
-				if n := s.nodes[o]; n != nil {
-					n.dropFacet(h)
-				}
+		x := s.facets[h]
+		for _, o := range owners(x.f.Key) {
+			if n := s.nodes[o]; n != nil {
+				n.dropFacet(x)
 			}
-			delete(s.facets, h)
 		}
+		delete(s.facets, h)
 	}
 	s.dirtyFacets = slices.DeleteFunc(s.dirtyFacets, func(x *held) bool { return gone[x.hash] })
 	s.dirtyNodes = slices.DeleteFunc(s.dirtyNodes, func(n *node) bool { return gone[n.hash] })
@@ -154,9 +274,12 @@ func (n *node) dropPair(p *graph.Pair) {
 	delete(n.newPairs, p)
 }
 
-func (n *node) dropFacet(h Hash) {
-	n.facets = slices.DeleteFunc(n.facets, func(x Hash) bool { return x == h })
+func (n *node) dropFacet(x *held) {
+	n.facets = slices.DeleteFunc(n.facets, func(h Hash) bool { return h == x.hash })
 	n.byHash = nil
+	if x.fresh {
+		n.freshFacets--
+	}
 }
 
 // strip takes out of a node that was loaded during an erasure what is about to

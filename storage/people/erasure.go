@@ -181,6 +181,15 @@ func (s *Store) EraseAgain(at int64, identifiers, facets []Hash) (*Erasure, erro
 	x := erasure{at: at, identifiers: identifiers, facets: facets, EraseRequest: EraseRequest{
 		View: id.AllView, Requested: at, Reason: "repeated after a restore",
 	}}
+	kept, err := s.restate(facets, x.gone())
+	if err != nil {
+		return nil, err
+	}
+	for _, e := range kept {
+		if _, err := s.State(e); err != nil {
+			return nil, err
+		}
+	}
 	seq, ticket := s.o.Log.Append(x.append(nil), s.o.Now().UnixMilli())
 	if err := ticket.Wait(); err != nil {
 		return nil, err

@@ -22,6 +22,8 @@ func (s *Store) recover(progress func(done, total uint64)) error {
 		return fmt.Errorf("people are written up to entry %d, but the log ends at %d: the data folder was mixed from two", from, end)
 	}
 	total := end - from
+	s.replaying = true
+	defer func() { s.replaying = false }()
 	err = s.o.Log.Read(from+1, func(seq uint64, receivedAt int64, entry []byte) (bool, error) {
 		if err := s.replay(seq, receivedAt, string(entry)); err != nil {
 			return false, fmt.Errorf("entry %d: %w", seq, err)

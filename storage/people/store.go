@@ -110,6 +110,7 @@ type Store struct {
 	codec      *record.ChunkCodec // reading needs no lock
 	wake, stop chan struct{}
 	running    sync.WaitGroup
+	replaying  bool  // the log's tail is being read: nobody else uses the store yet
 	detached   bool  // derives the state anew, see Rebuild
 	failed     error // why checkpoints ended; guarded by mu
 }

@@ -254,7 +254,9 @@ func (s *Store) resolve(links []graph.Evidence) {
 		a, b := s.nodes[e.A], s.nodes[e.B]
 		p, whole := s.pairOf(a, b)
 		c := p.Add(*e)
-		if !c.Changed() && whole {
+		// What is replayed may be on disk from one side and not from the other: a
+		// crash came between. In memory both are one, so that cannot be seen here.
+		if !c.Changed() && whole && !s.replaying {
 			continue
 		}
 		// The newest link of a pair matters only where a cap drops older ones.
