@@ -38,7 +38,7 @@ func (a *App) openStore() (err error) {
 
 func (a *App) openLog() (err error) {
 	a.events, err = eventlog.Open(a.db, a.vault, eventlog.Options{
-		QueueBytes: int64(a.cfg.Limits.QueueBytes), MinFree: minFree(a.cfg), Logger: a.log, OnFatal: a.lost,
+		QueueBytes: int64(a.cfg.Limits.QueueBytes), MinFree: minFree(a.cfg), CommitWait: a.cfg.Limits.CommitWait, Logger: a.log, OnFatal: a.lost,
 	})
 	if err == nil {
 		a.opened("event log", a.events.Close)

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/reuna/reuna/storage/engine"
 	"github.com/reuna/reuna/storage/eventlog"
 )
 
@@ -29,7 +30,7 @@ func unavailable(err error) error {
 		return nil
 	case errors.As(err, &busy):
 		return &Unavailable{"queue_full", busy.Error() + "; send it again later, or raise limits.queue_bytes", time.Second, err}
-	case errors.As(err, &full):
+	case errors.As(err, &full), errors.Is(err, engine.ErrFull):
 		return &Unavailable{"disk_full", "the gateway's disk has too little space left to keep events; send it again later", 30 * time.Second, err}
 	case errors.Is(err, eventlog.ErrClosed):
 		return &Unavailable{"draining", "the gateway is stopping; send it again in a moment", 2 * time.Second, err}

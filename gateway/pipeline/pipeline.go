@@ -154,7 +154,7 @@ func (p *Pipeline) Interact(r *Request, dst []byte) ([]byte, error) {
 		return dst, err
 	}
 	view, err := p.view(j) // while the disk works
-	if err := errors.Join(durable.Wait(), err); err != nil {
+	if err := errors.Join(durable.WaitUnlessFull(), err); err != nil {
 		return dst, unavailable(err)
 	}
 	return p.answer(dst, j, &view), nil
@@ -172,7 +172,7 @@ func (p *Pipeline) Collect(r *Request) error {
 	if err != nil {
 		return err
 	}
-	return unavailable(durable.Wait())
+	return unavailable(durable.WaitUnlessFull())
 }
 
 // Profile appends the answer's members for a visitor, and changes nothing.
@@ -221,7 +221,8 @@ func (p *Pipeline) take(j *job) (durable ticket, err error) {
 	return tx.End(), nil
 }
 
-type ticket interface{ Wait() error }
+// ticket is a place in the log that is not safe yet.
+type ticket interface{ WaitUnlessFull() error }
 
 // view is what the visitor may see: the verified person in a live session, else
 // their own device. A cookie that was reset sees nothing.

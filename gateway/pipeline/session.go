@@ -94,5 +94,5 @@ func (p *Pipeline) Reset(r *Request) error {
 	if !tx.Session(r.AnonymousID).Revoked {
 		tx.SetSession(r.AnonymousID, people.Session{Revoked: true}, r.ReceivedAt)
 	}
-	return unavailable(tx.End().Wait())
+	return unavailable(tx.End().WaitUnlessFull())
 }
