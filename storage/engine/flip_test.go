@@ -148,7 +148,7 @@ func writeFile(fs vfs.FS, name string, data []byte) error {
 	if err != nil {
 		return err
 	}
-	_, err = f.Write(data)
+	_, err = f.Write(bytes.Clone(data)) // which the file may change
 	return errors.Join(err, f.Close())
 }
 

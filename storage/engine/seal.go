@@ -189,12 +189,14 @@ type manifestFile struct {
 	state manifestState
 }
 
-// Write is that of [vfs.File].
+// Write is that of [vfs.File]. After an error the MANIFEST is never synced.
 func (f *manifestFile) Write(p []byte) (n int, err error) {
-	n, err = f.diskFile.Write(p)
-	f.state.size += uint64(n)
-	f.state.sum = crc64.Update(f.state.sum, markTable, p[:n])
-	return n, err
+	sum := crc64.Update(f.state.sum, markTable, p) // before Write, which may change p
+	if n, err = f.diskFile.Write(p); err != nil {
+		return n, err
+	}
+	f.state.size, f.state.sum = f.state.size+uint64(n), sum
+	return n, nil
 }
 
 // Sync is that of [vfs.File].
