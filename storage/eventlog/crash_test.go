@@ -3,7 +3,9 @@ package eventlog
 import (
 	"flag"
 	"fmt"
+	"maps"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"testing"
 
@@ -16,7 +18,8 @@ var (
 )
 
 // A power cut at any moment, with any part of what was not synced surviving:
-// every acknowledged entry is there, the log has no gap and no byte is wrong.
+// every acknowledged entry is there or was given up, what was overwritten stays
+// so, the log has no gap and no byte is wrong.
 func TestPowerCut(t *testing.T) {
 	base := rand.Uint64()
 	for i := range *crashSeeds {
@@ -33,7 +36,7 @@ func TestPowerCut(t *testing.T) {
 func powerCut(t *testing.T, seed uint64) {
 	r := rand.New(rand.NewPCG(seed, 0))
 	fs := vfs.NewCrashableMem()
-	w := &witness{entries: map[uint64]string{}}
+	w := &witness{entries: map[uint64]string{}, tried: map[uint64]bool{}, over: map[uint64]bool{}}
 	for range 1 + r.IntN(3) {
 		s := openStore(t, fs, Options{MaxBlock: 100 + r.IntN(5000)})
 		w.check(t, s.log)
@@ -45,6 +48,8 @@ func powerCut(t *testing.T, seed uint64) {
 			own := rand.New(rand.NewPCG(r.Uint64(), 1))
 			wg.Go(func() { w.write(t, s, own, stop) })
 		}
+		own := rand.New(rand.NewPCG(r.Uint64(), 3))
+		wg.Go(func() { w.maintain(t, s, own, stop) })
 		flushed := false
 		for w.ackedUpTo() < cut {
 			if !flushed && w.ackedUpTo() >= flushAt {
@@ -70,8 +75,12 @@ func powerCut(t *testing.T, seed uint64) {
 // witness knows what was appended and what was acknowledged.
 type witness struct {
 	mu      sync.Mutex
-	entries map[uint64]string // since the last cut, also those not acknowledged
+	entries map[uint64]string // of the log, also those not acknowledged
 	acked   struct{ max, frozen uint64 }
+	head    struct{ tried, done, frozen uint64 } // by Trim
+	tried   map[uint64]bool                      // which an Overwrite has begun with
+	over    map[uint64]bool                      // and is through with
+	gone    []uint64                             // over, frozen
 	moved   chan struct{}
 }
 
@@ -93,7 +102,57 @@ func (w *witness) ackedUpTo() uint64 {
 func (w *witness) freeze() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.acked.frozen = w.acked.max
+	w.acked.frozen, w.head.frozen = w.acked.max, w.head.done
+	w.gone = slices.Collect(maps.Keys(w.over))
+}
+
+const erasedText = "erased"
+
+// maintain trims and overwrites beside the writers.
+func (w *witness) maintain(t *testing.T, s store, r *rand.Rand, stop chan struct{}) {
+	for {
+		select {
+		case <-stop:
+			return
+		case <-w.progress():
+		}
+		head, end := s.log.Head(), s.log.Durable()
+		if head > end || r.IntN(3) == 0 {
+			continue
+		}
+		if r.IntN(3) == 0 {
+			upTo := head + r.Uint64N(end-head+1)
+			w.mu.Lock()
+			w.head.tried = max(w.head.tried, upTo+1)
+			w.mu.Unlock()
+			got, err := s.log.Trim(upTo)
+			if err != nil || got > upTo+1 {
+				t.Errorf("Trim(%d): %d, %v", upTo, got, err)
+				return
+			}
+			w.mu.Lock()
+			w.head.done = got
+			w.mu.Unlock()
+			continue
+		}
+		var seqs []uint64
+		w.mu.Lock()
+		for range 1 + r.IntN(6) {
+			seqs = append(seqs, head+r.Uint64N(end-head+1))
+			w.tried[seqs[len(seqs)-1]] = true
+		}
+		w.mu.Unlock()
+		slices.Sort(seqs)
+		if _, err := s.log.Overwrite(seqs, []byte(erasedText)); err != nil {
+			t.Errorf("Overwrite(%v): %v", seqs, err)
+			return
+		}
+		w.mu.Lock()
+		for _, seq := range seqs {
+			w.over[seq] = true
+		}
+		w.mu.Unlock()
+	}
 }
 
 func (w *witness) write(t *testing.T, s store, r *rand.Rand, stop chan struct{}) {
@@ -137,11 +196,17 @@ func (w *witness) write(t *testing.T, s store, r *rand.Rand, stop chan struct{})
 // check reads the whole log and makes it the new truth.
 func (w *witness) check(t *testing.T, l *Log) {
 	t.Helper()
-	next := uint64(1)
+	next := max(1, l.Head())
+	if next < w.head.frozen || next > max(1, w.head.tried) {
+		t.Fatalf("the head is %d, Trim came to %d of %d", next, w.head.frozen, w.head.tried)
+	}
 	err := l.Read(0, func(seq uint64, _ int64, entry []byte) (bool, error) {
-		if seq != next || string(entry) != w.entries[seq] {
-			t.Fatalf("entry %d (expected %d) is %q, was %q", seq, next, entry, w.entries[seq])
+		was := string(entry) == w.entries[seq] && !slices.Contains(w.gone, seq)
+		is := string(entry) == erasedText && w.tried[seq]
+		if seq != next || !was && !is {
+			t.Fatalf("entry %d (expected %d) is %q, was %q (overwritten: %v)", seq, next, entry, w.entries[seq], slices.Contains(w.gone, seq))
 		}
+		w.entries[seq] = string(entry)
 		next++
 		return true, nil
 	})
@@ -161,4 +226,8 @@ func (w *witness) check(t *testing.T, l *Log) {
 		}
 	}
 	w.acked.max, w.acked.frozen = last, last
+	w.head.tried, w.head.done, w.head.frozen = l.Head(), l.Head(), l.Head()
+	clear(w.tried)
+	clear(w.over)
+	w.gone = nil
 }

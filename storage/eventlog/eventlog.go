@@ -287,7 +287,7 @@ func (l *Log) Append(entry []byte, receivedAt int64) (seq uint64, t Ticket) {
 	l.queued.Add(int64(s.build.Len() - before))
 	begun := l.next == nil
 	if begun {
-		l.next = newGroup(l.stuck)
+		l.next = newGroup(l.patience())
 	}
 	t = Ticket{l.next}
 	l.mu.Unlock()

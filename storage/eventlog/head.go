@@ -30,16 +30,21 @@ const headVersion = 1
 
 func readHead(db *engine.DB) (h head, err error) {
 	h = head{1, math.MinInt64}
-	_, err = db.Get(keyspace.AppendMeta(nil, keyspace.MetaHead), func(val []byte) error {
-		r := record.NewReader(val)
-		r.Version("log head", headVersion)
-		h.seq, h.high = r.Uvarint(), r.Varint()
-		if h.seq == 0 && r.Err() == nil {
-			return fmt.Errorf("log head: %w: entry 0", record.ErrMalformed)
-		}
-		return r.Done("log head")
+	_, err = db.Get(keyspace.AppendMeta(nil, keyspace.MetaHead), func(val []byte) (err error) {
+		h, err = parseHead(val)
+		return err
 	})
 	return h, err
+}
+
+func parseHead(val []byte) (h head, err error) {
+	r := record.NewReader(val)
+	r.Version("log head", headVersion)
+	h.seq, h.high = r.Uvarint(), r.Varint()
+	if h.seq == 0 && r.Err() == nil {
+		return h, fmt.Errorf("log head: %w: entry 0", record.ErrMalformed)
+	}
+	return h, r.Done("log head")
 }
 
 func appendHead(dst []byte, h head) []byte {
@@ -59,18 +64,13 @@ func (l *Log) Trim(upTo uint64) (newHead uint64, err error) {
 	l.maintain.Lock()
 	defer l.maintain.Unlock()
 	old, end := l.head.Load(), l.durable.Load()
-	upTo = min(upTo, end)
-	if upTo < old && old <= end {
-		return old, nil
-	}
-	next, epoch := head{old, math.MinInt64}, uint32(0) // of all keys, those from this one on are needed
-	if upTo < end {
-		err = l.find(upTo+1, func(first uint64, h record.Header, _ []byte) error {
+	next, epoch := head{end + 1, math.MinInt64}, uint32(0) // keys below epoch are not needed
+	if from := max(min(upTo, end)+1, old); from <= end {
+		err = l.find(from, func(first uint64, h record.Header, _ []byte) error {
 			next.seq, epoch = first, h.Epoch
 			return nil
 		})
 	} else {
-		next.seq = end + 1
 		epoch, err = l.needed(end)
 	}
 	if err == nil && next.seq > old {

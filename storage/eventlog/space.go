@@ -10,6 +10,17 @@ type stuck struct {
 
 func newStuck() *stuck { return &stuck{on: make(chan struct{})} }
 
+// patience, with mu held, gives what a new group waits with: not one that ended
+// over a disk that has room again.
+func (l *Log) patience() *stuck {
+	if l.stuck.err != nil {
+		if _, full := l.db.Full(); !full {
+			l.stuck = newStuck()
+		}
+	}
+	return l.stuck
+}
+
 // watchSpace looks after the disk's room until the log closes. It is not the
 // committer's work: that one waits when there is no room.
 func (l *Log) watchSpace() {
@@ -31,19 +42,17 @@ func (l *Log) watchSpace() {
 }
 
 // tellStuck ends the patience of WaitUnlessFull when the disk has been full for
-// CommitWait, and begins anew when it is not full any more. In the normal case
-// nobody pays for it but one look at a number.
+// CommitWait. In the normal case nobody pays for it but one look at a number.
 func (l *Log) tellStuck() {
 	since, full := l.db.Full()
+	if !full || time.Since(since) < l.opt.CommitWait {
+		return
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	told := l.stuck.err != nil
-	switch {
-	case full && !told && time.Since(since) >= l.opt.CommitWait:
+	if l.stuck.err == nil {
 		l.stuck.err = ErrDiskFull{Free: l.free.Load(), Need: max(0, l.opt.MinFree), Since: since}
 		close(l.stuck.on)
-	case !full && told:
-		l.stuck = newStuck()
 	}
 }
 
