@@ -170,7 +170,9 @@ func (w *writer) facets(list []*held) {
 	w.s.mu.Lock()
 	for _, h := range list {
 		h.dirty = false
+		from := len(w.buf)
 		w.add(h.hash, keyspace.AppendFacet(nil, h.hash), h.append)
+		h.size = len(w.buf) - from
 		if !h.fresh {
 			continue
 		}
@@ -236,6 +238,7 @@ func (s *Store) trim() {
 			n.used = false
 			continue
 		}
+		n.leave(s)
 		delete(s.nodes, x)
 		over--
 		s.drops++

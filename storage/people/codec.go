@@ -64,7 +64,7 @@ func decodeHeld(record string, hash Hash) (*held, error) {
 	if err != nil {
 		return nil, fmt.Errorf("people: facet %x: %w", hash, err)
 	}
-	return &held{f: f, hash: hash, applied: applied, used: true}, nil
+	return &held{f: f, hash: hash, applied: applied, used: true, size: len(record)}, nil
 }
 
 func encodeSession(dst []byte, x *Session) []byte {

@@ -127,8 +127,8 @@ func (s *Store) belongings(w *want, x id.ID, request EraseRequest) (*decided, er
 		return nil, nil
 	}
 	who := &decided{erasure: erasure{EraseRequest: request}, members: slices.Clone(c.Members)}
-	for _, f := range list {
-		who.facets = append(who.facets, s.hashFacet(f.Key))
+	for _, x := range list {
+		who.facets = append(who.facets, x.hash)
 	}
 	for _, m := range who.members {
 		who.identifiers = append(who.identifiers, s.nodes[m].hash)

@@ -42,6 +42,9 @@ type Options struct {
 	// Every is the longest time between checkpoints; 0 means 5 s. A longer one
 	// writes a busy facet less often and replays more after a crash.
 	Every time.Duration
+	// ProfileBytes bounds the joined profiles that are kept in memory, roughly; 0
+	// means 64 MiB.
+	ProfileBytes int
 	// Tail is how long entries stay in the log before they settle into histories;
 	// 0 means 72 hours. SettleEvery is how often that is looked after; 0 means six
 	// hours, negative: only when Settle is called. Settling more often costs more:
@@ -89,12 +92,15 @@ type Store struct {
 	refused        []uint64  // entries for the quarantine's index
 	dirtyFacets    []*held
 	dirtyNodes     []*node
-	savingNodes    []*node // those that a checkpoint is writing
-	shape          uint64  // counts changes that could move an identifier to another cluster
-	drops          uint64  // counts what was forgotten; who loaded before must look again
-	rotations      uint64  // counts how often taken became writing
-	applied        uint64  // the last entry that is in memory
-	buf            []byte  // the entry that is being made
+	savingNodes    []*node    // those that a checkpoint is writing
+	joined         []*cluster // those that keep a profile, oldest first
+	joinedBytes    int        // of these profiles, roughly,
+	kept           int        // and how many they are
+	shape          uint64     // counts changes that could move an identifier to another cluster
+	drops          uint64     // counts what was forgotten; who loaded before must look again
+	rotations      uint64     // counts how often taken became writing
+	applied        uint64     // the last entry that is in memory
+	buf            []byte     // the entry that is being made
 	stats          Stats
 
 	erasing    map[Hash]bool    // identifiers and facets that are about to go from the disk; nil when none,
@@ -125,6 +131,8 @@ type Stats struct {
 	Replayed                     int64
 	ReplayTime                   time.Duration
 	Evictions                    int64
+	Joined, JoinedBytes          int   // profiles kept
+	JoinHits                     int64 // reads that needed no join
 	Late                         int64 // events dropped for coming after their erasure
 	SettleErr                    error // why entries could not be moved to histories the last time; nil when they could
 }
@@ -137,6 +145,7 @@ type held struct {
 	dirty   bool   // stands in dirtyFacets
 	fresh   bool   // its identifiers' entries are not written yet
 	used    bool   // since the last sweep
+	size    int    // of its record, as it was last written or read, bytes
 }
 
 // node is an identifier in memory: the evidence it is part of, the facets that
@@ -158,8 +167,7 @@ type node struct {
 	dirty        bool
 	used         bool
 
-	clusters [2]*graph.Cluster
-	shapes   [2]uint64 // Store.shape when each was computed
+	clusters [2]*cluster // by view
 }
 
 type indexed struct {
@@ -207,6 +215,7 @@ func newStore(o Options) (*Store, error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
+	o.ProfileBytes = cmp.Or(o.ProfileBytes, 64<<20)
 	o.Tail = cmp.Or(o.Tail, 72*time.Hour)
 	o.SettleEvery = cmp.Or(o.SettleEvery, 6*time.Hour)
 	o.KeepRefused = cmp.Or(o.KeepRefused, 30*24*time.Hour)
@@ -246,6 +255,7 @@ func (s *Store) Stats() Stats {
 	defer s.mu.Unlock()
 	st := s.stats
 	st.Facets, st.Identifiers = len(s.facets), len(s.nodes)
+	st.Joined, st.JoinedBytes = s.kept, s.joinedBytes
 	st.Unsaved = len(s.dirtyFacets) + len(s.dirtyNodes)
 	return st
 }

@@ -241,6 +241,8 @@ func (s *Store) fold(k facet.Key, hash Hash, e *event.Event, seq uint64) {
 		return
 	}
 	h.applied, h.used = max(h.applied, seq), true
+	s.changed(s.nodes[id.ID{Type: id.AnonymousID, Value: k.AnonymousID}])
+	s.changed(s.nodes[id.ID{Type: id.UserID, Value: k.UserID}])
 	s.stats.TraitsOverLimit += int64(h.f.Fold(e, &s.o.Rules))
 	if !h.dirty {
 		h.dirty = true
@@ -268,6 +270,7 @@ func (s *Store) resolve(links []graph.Evidence) {
 			}
 		}
 		for _, n := range [...]*node{a, b} {
+			s.changed(n)
 			if n.newPairs == nil {
 				n.newPairs = map[*graph.Pair]struct{}{}
 			}

@@ -82,12 +82,12 @@ func (s *Store) Person(x id.ID, v id.View) (p *Person, err error) {
 		if c == nil {
 			return nil
 		}
-		p = &Person{ID: s.publicID(w.node(c.Representative)), Cluster: c, Profile: facet.Join(list)}
-		for _, f := range list {
-			p.Facets = append(p.Facets, f.Key)
+		p = &Person{ID: s.publicID(s.nodes[c.Representative]), Cluster: c.Cluster, Profile: s.profileOf(w, c)}
+		for _, x := range list {
+			p.Facets = append(p.Facets, x.f.Key)
 		}
 		for _, m := range c.Members {
-			if name := s.publicID(w.node(m)); name != p.ID {
+			if name := s.publicID(s.nodes[m]); name != p.ID {
 				p.Aliases = append(p.Aliases, name)
 			}
 		}
@@ -97,14 +97,20 @@ func (s *Store) Person(x id.ID, v id.View) (p *Person, err error) {
 }
 
 // Profile is Person's profile alone, with the types of identifier that the
-// person has, for the page of a verified session.
+// person has, for the page of a verified session. Nobody may change it.
 func (s *Store) Profile(x id.ID, v id.View) (p *facet.Profile, present []string, err error) {
 	err = s.see(func(w *want) error {
-		c, list := s.around(w, w.node(x), v)
+		n := w.node(x)
+		if n == nil {
+			return nil
+		}
+		c := s.cluster(w, n, v)
 		if c == nil {
 			return nil
 		}
-		p = facet.Join(list)
+		if p = s.profileOf(w, c); p == nil {
+			return nil
+		}
 		for _, m := range c.Members { // sorted, so equal types are neighbours
 			if len(present) == 0 || present[len(present)-1] != m.Type {
 				present = append(present, m.Type)
@@ -117,7 +123,7 @@ func (s *Store) Profile(x id.ID, v id.View) (p *facet.Profile, present []string,
 
 // around gives n's cluster and the facets that belong to it; nil while
 // something must be loaded.
-func (s *Store) around(w *want, n *node, v id.View) (*graph.Cluster, []*facet.Facet) {
+func (s *Store) around(w *want, n *node, v id.View) (*cluster, []*held) {
 	if n == nil {
 		return nil, nil
 	}
@@ -125,7 +131,7 @@ func (s *Store) around(w *want, n *node, v id.View) (*graph.Cluster, []*facet.Fa
 	if c == nil {
 		return nil, nil
 	}
-	list, whole := s.members(w, c)
+	list, whole := s.members(w, c.Cluster)
 	if !whole {
 		return nil, nil
 	}
@@ -134,24 +140,31 @@ func (s *Store) around(w *want, n *node, v id.View) (*graph.Cluster, []*facet.Fa
 
 // cluster gives n's cluster, from memory while no evidence changed the shape of
 // the graph; nil while something must be loaded.
-func (s *Store) cluster(w *want, n *node, v id.View) *graph.Cluster {
-	if n.clusters[v] != nil && n.shapes[v] == s.shape {
-		return n.clusters[v]
+func (s *Store) cluster(w *want, n *node, v id.View) *cluster {
+	if c := n.clusters[v]; c != nil && c.shape == s.shape && !c.stale {
+		return c
 	}
-	c, missing := s.resolver.Cluster(n.id, v, reader{w})
+	found, missing := s.resolver.Cluster(n.id, v, reader{w})
 	if len(missing) > 0 {
 		return nil
 	}
-	for _, x := range c.Members {
-		if m := s.nodes[x]; m != nil {
-			m.clusters[v], m.shapes[v] = c, s.shape
+	c := &cluster{Cluster: found, shape: s.shape}
+	for _, x := range found.Members {
+		m := w.node(x)
+		if m == nil {
+			return nil
 		}
+		if old := m.clusters[v]; old != nil {
+			old.stale = true
+			old.forget(s)
+		}
+		m.clusters[v] = c
 	}
 	return c
 }
 
 // members gives the facets that belong to a cluster.
-func (s *Store) members(w *want, c *graph.Cluster) (list []*facet.Facet, whole bool) {
+func (s *Store) members(w *want, c *graph.Cluster) (list []*held, whole bool) {
 	whole = true
 	seen := map[Hash]bool{}
 	for _, x := range c.Members {
@@ -172,7 +185,7 @@ func (s *Store) members(w *want, c *graph.Cluster) (list []*facet.Facet, whole b
 			}
 			owner := held.f.Key.Owner(c.View, s.isCut(n, held.f.Key, c.View))
 			if _, in := slices.BinarySearchFunc(c.Members, owner, id.Compare); in {
-				list = append(list, held.f)
+				list = append(list, held)
 			}
 		}
 	}
