@@ -96,9 +96,10 @@ const (
 	groupFind   = "indexes"
 	groupKeys   = "keys"
 	groupRest   = "the rest"
+	groupWAL    = "write-ahead log"
 )
 
-var groups = []string{groupEvents, groupPeople, groupFind, groupKeys, groupRest}
+var groups = []string{groupEvents, groupPeople, groupFind, groupKeys, groupRest, groupWAL}
 
 func groupOf(s keyspace.Space) string {
 	switch s {
@@ -113,6 +114,10 @@ func groupOf(s keyspace.Space) string {
 	}
 	return groupRest
 }
+
+// fewBlocks is up to where the engine's estimate says little: it counts a block
+// of a table whole, whoever shares it.
+const fewBlocks = 64 << 10
 
 func (f *folder) overview(ctx context.Context, progress func(string, uint64, uint64)) (*overview, error) {
 	v, err := verify.Look(ctx, f.db, progress)
@@ -148,6 +153,9 @@ func (f *folder) overview(ctx context.Context, progress func(string, uint64, uin
 		disk, err := f.db.SpaceUsage(lower, upper)
 		if err != nil {
 			return nil, err
+		}
+		if n := x.KeyBytes + x.ValueBytes; disk < fewBlocks && n < disk {
+			disk = n
 		}
 		o.Spaces = append(o.Spaces, space{
 			First: hex.EncodeToString(lower), Name: verify.SpaceName(x.Space), Group: groupOf(x.Space),
@@ -218,8 +226,9 @@ type share struct {
 	Bytes       uint64
 }
 
-// shares says where the bytes are, the largest first: as they lie in tables, or,
-// while most of them are in the write-ahead log alone, as records.
+// shares says where the bytes are, the largest first and the smallest as one: as
+// they lie in tables, or, while most of them are in the write-ahead log alone,
+// as records.
 func (o *overview) shares() (list []share, onDisk bool) {
 	var disk, records uint64
 	for i := range o.Spaces {
@@ -236,7 +245,7 @@ func (o *overview) shares() (list []share, onDisk bool) {
 		list = append(list, x)
 	}
 	if onDisk {
-		list = append(list, share{Name: "write-ahead log", Group: groupRest, Bytes: o.Files.WAL}, share{Name: "lists of files", Group: groupRest, Bytes: o.Files.Other})
+		list = append(list, share{Name: "write-ahead log", Group: groupWAL, Bytes: o.Files.WAL}, share{Name: "lists of files", Group: groupRest, Bytes: o.Files.Other})
 	}
 	slices.SortStableFunc(list, func(a, b share) int {
 		switch {
@@ -247,5 +256,27 @@ func (o *overview) shares() (list []share, onDisk bool) {
 		}
 		return 0
 	})
-	return list, onDisk
+	return foldSmall(list), onDisk
+}
+
+// foldSmall makes one share of those that are below a thousandth of all.
+func foldSmall(list []share) []share {
+	var all, small uint64
+	for _, x := range list {
+		all += x.Bytes
+	}
+	big := list[:0:0]
+	few := 0
+	for _, x := range list {
+		if x.Bytes >= all/1000 && x.Bytes > 0 {
+			big = append(big, x)
+			continue
+		}
+		few++
+		small += x.Bytes
+	}
+	if small > 0 {
+		big = append(big, share{Name: count(uint64(few), "smaller one"), Group: groupRest, Bytes: small})
+	}
+	return big
 }

@@ -9,10 +9,10 @@ import (
 
 // Geometry of the picture, in pixels.
 const (
-	picWidth  = 880
+	picWidth  = 920
 	picMargin = 32
 	picLeft   = 200 // where bars begin
-	picRight  = 190 // room for the text behind the longest bar
+	picRight  = 230 // room for the text behind the longest bar
 	picRow    = 30
 	picBar    = 18
 	picStack  = 34
@@ -21,7 +21,7 @@ const (
 // colours of the groups; each has enough contrast to the ground, and they differ
 // in lightness too.
 var colours = map[string]string{
-	groupEvents: "#1f5f8b", groupPeople: "#d9822b", groupFind: "#6aa84f", groupKeys: "#8e5ea2", groupRest: "#9aa5b1",
+	groupEvents: "#1f5f8b", groupPeople: "#d9822b", groupFind: "#6aa84f", groupKeys: "#8e5ea2", groupRest: "#616e7c", groupWAL: "#c3ccd5",
 }
 
 const picStyle = `<style>
@@ -41,17 +41,11 @@ func picture(o *overview) []byte {
 		all += x.Bytes
 		byGroup[x.Group] += x.Bytes
 	}
-	rows := 0
-	for _, x := range shares {
-		if x.Bytes > 0 {
-			rows++
-		}
-	}
-	height := 190 + rows*picRow + 54
+	height := 190 + len(shares)*picRow + 54
 	var b bytes.Buffer
 	p := func(format string, args ...any) { fmt.Fprintf(&b, format+"\n", args...) }
 	title := fmt.Sprintf("Where the bytes are: %s", size(all))
-	p(`<svg xmlns="http://www.w3.org/2000/svg" width="%d" height="%d" viewBox="0 0 %d %d" role="img" aria-label="%s">`, picWidth, height, picWidth, height, title)
+	p(`<svg xmlns="http://www.w3.org/2000/svg" width="%d" height="%d" viewBox="0 0 %d %d" role="img" aria-label="%s">`, picWidth, height, picWidth, height, html.EscapeString(title))
 	b.WriteString(picStyle)
 	p(`<rect width="%d" height="%d" fill="#fcfcfa"/>`, picWidth, height)
 	p(`<text class="title" x="%d" y="48">%s</text>`, picMargin, title)
@@ -69,16 +63,13 @@ func picture(o *overview) []byte {
 	x = picMargin
 	for _, g := range groups {
 		p(`<rect x="%.0f" y="136" width="12" height="12" rx="2" fill="%s"/>`, x, colours[g])
-		label := fmt.Sprintf("%s %s", g, share100(byGroup[g], all))
+		label := html.EscapeString(g + " " + share100(byGroup[g], all))
 		p(`<text class="muted" x="%.0f" y="146">%s</text>`, x+18, label)
 		x += 44 + 6.6*float64(len(label))
 	}
 
 	y := 180.0
 	for _, s := range shares {
-		if s.Bytes == 0 {
-			continue
-		}
 		w := float64(picWidth-picLeft-picRight) * float64(s.Bytes) / float64(max(shares[0].Bytes, 1))
 		p(`<text class="end" x="%d" y="%.0f">%s</text>`, picLeft-12, y+13.5, html.EscapeString(s.Name))
 		p(`<rect x="%d" y="%.0f" width="%.1f" height="%d" rx="2" fill="%s"/>`, picLeft, y, max(w, 1), picBar, colours[s.Group])
@@ -112,7 +103,7 @@ func share100(n, of uint64) string {
 	case n == 0:
 		return "0 %"
 	case v < 0.1:
-		return "< 0.1 %"
+		return "under 0.1 %"
 	case v < 10:
 		return fmt.Sprintf("%.1f %%", v)
 	}

@@ -147,9 +147,6 @@ func (t text) picture(o *overview) {
 		all += x.Bytes
 	}
 	for _, x := range shares {
-		if x.Bytes == 0 {
-			continue
-		}
 		t.line("  %-21s %9s %5.1f %%  %s", x.Name, size(x.Bytes), percent(x.Bytes, all), t.blocks.bar(x.Bytes, shares[0].Bytes, barWidth))
 	}
 }
