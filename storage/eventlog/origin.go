@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"encoding/binary"
 	"fmt"
+	"slices"
 	"sort"
 
 	"github.com/reuna/reuna/storage/engine"
@@ -48,7 +49,7 @@ func (l *Log) openOrigin() error {
 func addOrigin(b *engine.Batch, list []incarnation, first uint64) []incarnation {
 	next := incarnation{first: first}
 	rand.Read(next.id[:]) // never fails: crypto/rand ends the program instead
-	list = append(list, next)
+	list = append(slices.Clip(list), next)
 	b.Set(keyspace.AppendMeta(nil, keyspace.MetaOrigin), appendOrigins(nil, list))
 	return list
 }
@@ -115,8 +116,8 @@ func Reincarnate(db *engine.DB) error {
 	if err != nil {
 		return err
 	}
-	if l.origins[len(l.origins)-1].first == last+1 {
-		return nil // nothing has been named in this life yet
+	if n := len(l.origins); l.origins[n-1].first == last+1 {
+		l.origins = l.origins[:n-1] // it has named nothing, and another copy of the store may name these entries by it
 	}
 	b := db.NewBatch()
 	defer b.Discard()
