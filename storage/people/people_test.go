@@ -28,6 +28,7 @@ type world struct {
 	fs    *vfs.MemFS
 	hold  int
 	clock *int64 // ms; shared by what is compared
+	now   func() int64
 	seed  uint64
 
 	options people.Options
@@ -52,11 +53,17 @@ func open(t *testing.T, fs *vfs.MemFS, hold int) *world {
 
 func openAt(t *testing.T, fs *vfs.MemFS, hold int, clock *int64) *world {
 	t.Helper()
-	w := &world{t: t, fs: fs, hold: hold, clock: clock}
-	now := func() time.Time { return time.UnixMilli(*clock) }
+	w := &world{t: t, fs: fs, hold: hold, clock: clock, now: func() int64 { return *clock }}
+	return w.openIn(fs, "data")
+}
+
+func (w *world) openIn(fs vfs.FS, dir string) *world {
+	t := w.t
+	t.Helper()
+	now := func() time.Time { return time.UnixMilli(w.now()) }
 	quiet := slog.New(slog.DiscardHandler)
 	var err error
-	if w.db, err = engine.Open(engine.Options{Dir: "data", FS: fs, Logger: quiet}); err != nil {
+	if w.db, err = engine.Open(engine.Options{Dir: dir, FS: fs, Logger: quiet}); err != nil {
 		t.Fatal(err)
 	}
 	v, err := vault.Open(w.db, master)
@@ -67,7 +74,7 @@ func openAt(t *testing.T, fs *vfs.MemFS, hold int, clock *int64) *world {
 		t.Fatal(err)
 	}
 	w.options = people.Options{
-		DB: w.db, Vault: v, Log: w.log, Types: id.Default(), Hold: hold, Every: time.Hour, Logger: quiet,
+		DB: w.db, Vault: v, Log: w.log, Types: id.Default(), Hold: w.hold, Every: time.Hour, Logger: quiet,
 		Now: now, SettleEvery: -1, SliceBytes: 3000, ChunkBytes: 700,
 		Rules: facet.Rules{Contribute: func(e *event.Event, add func(facet.SeriesSpec, string, int64)) {
 			add(facet.SeriesSpec{Name: "kinds", Width: 1e9, Buckets: 90}, e.Type.String(), 1)
