@@ -2,6 +2,7 @@ package vault
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"math/rand/v2"
 	"testing"
@@ -137,10 +138,35 @@ func TestFacetKeyDoesNotAllocate(t *testing.T) {
 	}
 	commit(t, b)
 	if n := testing.AllocsPerRun(100, func() {
-		if _, err := v.FacetKey(facetName(1), false, nil); err != nil {
+		if _, err := v.FacetKey(facetName(1), true, b); err != nil {
 			t.Fatal(err)
 		}
 	}); n != 0 {
 		t.Errorf("%.1f allocations", n)
+	}
+}
+
+func BenchmarkFacetKey(b *testing.B) {
+	v, db := open(b, vfs.NewMem())
+	defer closeDB(b, db)
+	for name, fresh := range map[string]bool{"cached": false, "made": true} {
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			batch := db.NewBatch()
+			defer func() { batch.Discard() }()
+			var h [16]byte
+			for b.Loop() {
+				if fresh {
+					binary.LittleEndian.PutUint64(h[:], binary.LittleEndian.Uint64(h[:])+1)
+				}
+				if _, err := v.FacetKey(h, true, batch); err != nil {
+					b.Fatal(err)
+				}
+				if batch.Len() > 128<<10 {
+					commit(b, batch)
+					batch = db.NewBatch()
+				}
+			}
+		})
 	}
 }

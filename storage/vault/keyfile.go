@@ -16,51 +16,53 @@ import (
 // ErrKeyFile is under every error about the master key's file.
 var ErrKeyFile = errors.New("master key file")
 
-// OpenWithFile opens the folder's keys with the master key in the file at path,
-// which is made for a new folder: created then says so. A rotation that was cut
-// short between the folder and the file is finished: the staged key is tried
-// where the other does not open the folder, and takes its place.
+// OpenWithFile is Open with the key of MasterKeyFor.
 func OpenWithFile(db *engine.DB, path string) (v *Vault, created bool, err error) {
+	key, created, err := MasterKeyFor(db, path)
+	if err != nil {
+		return nil, false, err
+	}
+	v, err = Open(db, key)
+	return v, created, err
+}
+
+// MasterKeyFor reads the folder's master key from the file at path. For a new
+// folder the file is made, where there is none: created then says so. A folder
+// that has keys is opened by no other, so nothing is made for it. A rotation
+// that was cut short between the folder and the file is finished: the staged
+// key takes the file's place when it is the folder's.
+func MasterKeyFor(db *engine.DB, path string) (key []byte, created bool, err error) {
 	owner, err := storedPrint(db)
 	if err != nil {
 		return nil, false, fmt.Errorf("vault: %w", err)
 	}
-	var key []byte
 	if owner == "" {
-		key, created, err = LoadOrCreateMasterKey(path)
-	} else {
-		key, err = LoadMasterKey(path)
+		return LoadOrCreateMasterKey(path)
 	}
+	key, err = LoadMasterKey(path)
 	switch missing := errors.Is(err, fs.ErrNotExist); {
+	case err == nil && Fingerprint(key) == owner:
+		return key, false, nil
+	case err == nil:
+		err = wrongMaster(db, owner, Fingerprint(key))
 	case missing:
 		err = fmt.Errorf("%w %s is missing: data folder %s opens only with master key %s: put its file back", ErrKeyFile, path, db.Dir(), owner)
-	case err == nil:
-		v, err = Open(db, key)
-		if !errors.Is(err, ErrWrongMaster) {
-			return v, created, err
-		}
 	default:
 		return nil, false, err
 	}
 	next, nextErr := LoadMasterKey(staged(path))
-	if errors.Is(nextErr, fs.ErrNotExist) || nextErr == nil && Fingerprint(next) != owner {
+	if nextErr != nil && !errors.Is(nextErr, fs.ErrNotExist) {
+		return nil, false, errors.Join(err, nextErr)
+	}
+	if nextErr != nil || Fingerprint(next) != owner {
 		return nil, false, err
 	}
-	if nextErr == nil {
-		v, nextErr = Open(db, next)
-	}
-	if nextErr == nil {
-		nextErr = PromoteMasterKey(path)
-	}
-	if nextErr != nil {
-		return nil, false, nextErr
-	}
-	return v, false, nil
+	return next, false, PromoteMasterKey(path)
 }
 
 // RotateFile makes a new master key, has the folder opened by it from now on,
 // and puts it into the file at path in the old one's place. A crash in between
-// is healed by OpenWithFile. It may be called again after an error.
+// is healed by MasterKeyFor. It may be called again after an error.
 func (v *Vault) RotateFile(path string) error {
 	next, err := StageMasterKey(path)
 	if err == nil && Fingerprint(next) == v.Fingerprint() { // an earlier call got as far as the folder

@@ -75,14 +75,7 @@ func (v *Vault) rewrapRun(ctx context.Context, groups []int) error {
 
 // Unfinished lists the groups that have more than one wrapping key, as a Rewrap
 // leaves them that was interrupted.
-func (v *Vault) Unfinished() (groups []int) {
-	for g := range Groups {
-		if len(v.ring.outdated(g)) > 0 {
-			groups = append(groups, g)
-		}
-	}
-	return groups
-}
+func (v *Vault) Unfinished() []int { return v.ring.unfinished() }
 
 // Regroup gives a folder of format 1 its groups: their wrapping keys are made,
 // every record is rewritten under its group's, and the one wrapping key that

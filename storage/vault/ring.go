@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 
 	"github.com/reuna/reuna/storage/record"
@@ -120,6 +121,19 @@ func (r *ring) outdated(group int) (ids []uint32) {
 		}
 	}
 	return ids
+}
+
+// unfinished lists the groups that have outdated keys.
+func (r *ring) unfinished() (groups []int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for id, k := range r.byID {
+		if k.group != noGroup && r.current[k.group].id != id {
+			groups = append(groups, k.group)
+		}
+	}
+	slices.Sort(groups)
+	return slices.Compact(groups)
 }
 
 func (r *ring) forget(ids []uint32) {

@@ -93,14 +93,18 @@ func openAny(db *engine.DB, master []byte) (*Vault, error) {
 			return nil, fmt.Errorf("vault: making the keys: %w", err)
 		}
 	case seen != m.print:
-		return nil, fmt.Errorf("%w: data folder %s was made with master key %s, this one is %s: start with the key file that belongs to the folder",
-			ErrWrongMaster, db.Dir(), seen, m.print)
+		return nil, wrongMaster(db, seen, m.print)
 	}
 	if err := v.load(); err != nil {
 		return nil, err
 	}
 	v.hashes.New = func() any { return &hasher{mac: hmac.New(sha256.New, v.Subkey("hash"))} }
 	return v, nil
+}
+
+func wrongMaster(db *engine.DB, owner, given string) error {
+	return fmt.Errorf("%w: data folder %s belongs to master key %s, this one is %s: start with the key file that belongs to the folder",
+		ErrWrongMaster, db.Dir(), owner, given)
 }
 
 // create makes the install key and the groups' wrapping keys, in one write.
