@@ -17,7 +17,7 @@ import (
 	"github.com/reuna/reuna/storage/verify"
 )
 
-var seeds = flag.Int("seeds", 12, "how many seeds TestWhatAPowerCutLeavesIsSound runs")
+var seeds = flag.Int("seeds", 8, "how many seeds TestWhatAPowerCutLeavesIsSound runs")
 
 // What a power cut leaves has no fault: neither as it lies there nor after the
 // next start. A checker that cried wolf would be of no use to the tests that

@@ -15,7 +15,6 @@ type erased struct {
 	facets  map[Hash]uint64   // erased by which entry
 	jobs    map[uint64]bool   // entries of erasures that have a record
 	pending map[uint64]uint64 // entries that are yet to be overwritten, and the erasure that says so
-	newest  int64             // when the latest was decided, ms
 }
 
 // tomb says when an identifier was erased, and by which entry. What older
@@ -95,7 +94,6 @@ func (c *checker) loadErased() error {
 			c.report.Unfinished++
 		}
 		c.erased.jobs[seq] = true
-		c.erased.newest = max(c.erased.newest, x.At)
 		for _, h := range x.Facets {
 			c.erased.facets[h] = max(c.erased.facets[h], seq)
 		}

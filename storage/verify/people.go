@@ -223,14 +223,11 @@ func (c *checker) comparePair(p *part, k []byte, x, y Hash, have *graph.Pair, pl
 		return
 	}
 	if f == nil {
-		none := graph.NewPair(have.A, have.B)
 		_, gone := c.erased.tombs[x]
 		_, otherGone := c.erased.tombs[y]
 		switch {
 		case c.mayBeExpired(have):
 			c.compareSides(k, x, y, plain, false)
-		case c.fromErased(have, &none):
-			c.warn(k, "is explained by no event any more; events of erased facets may have said it")
 		case gone || otherGone:
 			c.fault(k, "no event and no operator says this since the identifier was erased")
 		default:
@@ -246,11 +243,7 @@ func (c *checker) comparePair(p *part, k []byte, x, y Hash, have *graph.Pair, pl
 		c.compareSides(k, x, y, plain, f.late != nil)
 		return
 	}
-	switch {
-	case !clonePair(f.all()).Merge(have).Changed():
-	case c.fromErased(have, f.all()):
-		c.warn(k, "has evidence that no event explains any more; events of erased facets may have said it")
-	default:
+	if clonePair(f.all()).Merge(have).Changed() {
 		c.fault(k, "has evidence that no event and no operator gave")
 	}
 }
@@ -267,23 +260,6 @@ func (c *checker) mayBeExpired(p *graph.Pair) bool {
 		}
 	}
 	return len(p.Cuts(id.AllView)) > 0 || p.Trust() == 0
-}
-
-// fromErased says that what have has beyond known may come from an event of a
-// facet that was erased. Its events are gone, and what they said of
-// identifiers that were not erased with it stays.
-func (c *checker) fromErased(have, known *graph.Pair) bool {
-	if len(c.erased.facets) == 0 {
-		return false
-	}
-	for t := id.Claimed; t <= id.Admin; t++ {
-		earliest, newest, found := have.Span(t)
-		knownEarliest, knownNewest, _ := known.Span(t)
-		if found && (earliest != knownEarliest && earliest.Time > c.erased.newest || newest != knownNewest && newest.Time > c.erased.newest) {
-			return false
-		}
-	}
-	return slices.Equal(have.Cuts(id.AllView), known.Cuts(id.AllView))
 }
 
 // compareSides compares a pair's record with that from the other side. Where
