@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 
@@ -274,4 +275,37 @@ func TestNothingLeaksIntoTheFolder(t *testing.T) {
 	look("erased")
 	w.close()
 	look("closed")
+}
+
+// TestEventsExpireByMonth: what is too old goes, what it led to stays.
+func TestEventsExpireByMonth(t *testing.T) {
+	clock := int64(1_700_000_000_000 + 1_000_000)
+	w := openAt(t, vfs.NewMem(), 0, &clock)
+	life(w, 0)                      // November 2023
+	life(w, 3*30*24*3600)           // February 2024
+	clock += 200 * 24 * 3600 * 1000 // in summer
+	w.settle()
+	p := w.person(user("u2"))
+	n := len(w.timeline(p))
+	w.must(w.Expire(time.UnixMilli(1_700_000_000_000), time.Time{}))
+	if got := w.timeline(p); len(got) != n {
+		t.Errorf("%d of %d events while their month is young", len(got), n)
+	}
+	w.must(w.Expire(time.UnixMilli(1_700_000_000_000+40*24*3600*1000), time.UnixMilli(clock+1)))
+	if got := w.timeline(p); len(got) != n/2 || got[0] == "m5" {
+		t.Errorf("timeline %v of %d", got, n)
+	}
+	if list, err := w.Quarantine(0, 10); err != nil || len(list) != 0 {
+		t.Errorf("%d refused messages stay, %v", len(list), err)
+	}
+	if q := w.person(user("u2")); q.Profile.Events != p.Profile.Events {
+		t.Errorf("%d events are counted, were %d", q.Profile.Events, p.Profile.Events)
+	}
+	w.rebuilt()
+	w.close()
+	w = openAt(t, w.fs, 0, &clock)
+	if got := w.timeline(p); len(got) != n/2 {
+		t.Errorf("after a restart: %v", got)
+	}
+	w.close()
 }

@@ -376,10 +376,15 @@ func (w *writer) delete(key []byte) {
 	}
 }
 
+// clockJump is how far the wall's clock may part from the machine's own between
+// two passes.
+const clockJump = time.Hour
+
 // keepUp settles and expires, now and then, until the store closes.
 func (s *Store) keepUp() {
 	tick := time.NewTicker(s.o.SettleEvery)
 	defer tick.Stop()
+	seen := time.Now()
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	go func() { // ends with the function: stop is closed before running is awaited
@@ -397,10 +402,18 @@ func (s *Store) keepUp() {
 		}
 		began := time.Now()
 		done, err := s.Settle(ctx, s.o.Tail)
-		if err == nil && s.o.KeepEvents > 0 {
-			now := s.o.Now()
-			err = s.Expire(now.Add(-s.o.KeepEvents), now.Add(-s.o.KeepRefused))
+		if jump := began.Round(0).Sub(seen.Round(0)) - began.Sub(seen); jump.Abs() > clockJump {
+			// What is deleted by age is gone: a clock that runs ten years ahead for an
+			// hour must not be believed.
+			s.log.Warn("the clock jumped; nothing is deleted by age until it was steady for a while", "by", jump.Round(time.Second), "while", s.o.SettleEvery)
+		} else if err == nil {
+			events := time.Time{}
+			if s.o.KeepEvents > 0 {
+				events = s.o.Now().Add(-s.o.KeepEvents)
+			}
+			err = s.Expire(events, s.o.Now().Add(-s.o.KeepRefused))
 		}
+		seen = began
 		switch {
 		case errors.Is(err, context.Canceled) || errors.Is(err, engine.ErrClosed):
 			return
