@@ -68,6 +68,13 @@ func (b *Batch) Commit(sync bool) (err error) {
 		return err
 	}
 	defer db.catch("commit", &err)
+	// Pebble takes a commit of nothing for done at once. Who asks for a sync means
+	// everything that came before, too.
+	if sync && b.b.Empty() {
+		if err := b.b.LogData(nil, nil); err != nil {
+			return fmt.Errorf("store: commit: %w", err)
+		}
+	}
 	opt := pebble.NoSync
 	if sync {
 		opt = pebble.Sync
