@@ -98,9 +98,44 @@ func (s *settings) idView() id.View {
 
 // answer is all that one run shows.
 type answer struct {
-	Overview *overview      `json:"overview"`
-	Person   *person        `json:"person,omitempty"`
-	Verified *verify.Report `json:"verified,omitempty"`
+	Overview *overview `json:"overview"`
+	Person   *person   `json:"person,omitempty"`
+	Verified *verified `json:"verified,omitempty"`
+}
+
+// verified is what -verify found.
+type verified struct {
+	OK         bool     `json:"ok"`
+	Events     uint64   `json:"events"`
+	Tail       uint64   `json:"entriesInLog"`
+	Settled    uint64   `json:"entriesSettled"`
+	Checked    uint64   `json:"facetsCounted"`
+	Uncertain  uint64   `json:"facetsWithDeletedEvents"`
+	FaultCount int      `json:"faultCount"`
+	Faults     []fault  `json:"faults"` // the first of them
+	NoteCount  int      `json:"noteCount"`
+	Notes      []fault  `json:"notes"` // what the next start mends, or does no harm
+	Left       []string `json:"notVerified"`
+}
+
+type fault struct {
+	Space string `json:"space"`
+	Key   string `json:"key,omitempty"`
+	What  string `json:"what"`
+}
+
+func verifiedOf(r *verify.Report) *verified {
+	v := &verified{
+		OK: r.OK(), Events: r.Events, Tail: r.Tail, Settled: r.Settled, Checked: r.Checked, Uncertain: r.Uncertain,
+		FaultCount: r.FaultCount, NoteCount: r.WarnCount, Faults: []fault{}, Notes: []fault{}, Left: append([]string{}, r.NotVerified...),
+	}
+	for _, x := range r.Faults {
+		v.Faults = append(v.Faults, fault{verify.SpaceName(x.Space), x.Key, x.What})
+	}
+	for _, x := range r.Warnings {
+		v.Notes = append(v.Notes, fault{verify.SpaceName(x.Space), x.Key, x.What})
+	}
+	return v
 }
 
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
@@ -122,7 +157,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	case err != nil:
 		fmt.Fprintf(stderr, "inspect: %v\n", err)
 		return exitUsage
-	case a.Verified != nil && !a.Verified.OK():
+	case a.Verified != nil && !a.Verified.OK:
 		return exitFaults
 	}
 	return exitOK
@@ -152,7 +187,7 @@ func look(ctx context.Context, s *settings, stderr io.Writer) (a answer, err err
 		if err != nil {
 			return a, err
 		}
-		a.Verified = &report
+		a.Verified = verifiedOf(&report)
 	}
 	return a, nil
 }

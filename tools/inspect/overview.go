@@ -126,6 +126,7 @@ func (f *folder) overview(ctx context.Context, progress func(string, uint64, uin
 	}
 	o := &overview{
 		Folder: f.name, Format: v.Format, Head: v.Head, Last: v.Last,
+		Cursors: []cursor{}, Spaces: []space{}, Erasures: []erasure{}, Incarnations: []incarnation{},
 		EpochKeys: len(v.Epochs), WrapKeys: v.WrapGroups, OwnerKeys: v.OwnerKeys,
 		Log:       packed{Entries: v.Last + 1 - v.Head, Parts: v.Blocks, Plain: v.TailPlain, Bytes: v.BlockBytes},
 		Histories: packed{Entries: v.ChunkEntries, Parts: v.Chunks, Plain: v.ChunkPlain, Bytes: v.ChunkBytes},

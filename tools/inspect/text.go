@@ -6,8 +6,6 @@ import (
 	"strings"
 	"text/tabwriter"
 	"time"
-
-	"github.com/reuna/reuna/storage/verify"
 )
 
 // blocks are what bars are drawn of: a full one, and its eighths from one to
@@ -233,10 +231,10 @@ func label(what, value string) string {
 	return what + " " + value
 }
 
-func (t text) verified(r *verify.Report) {
+func (t text) verified(r *verified) {
 	t.line("")
 	verdict := "All records agree"
-	if !r.OK() {
+	if !r.OK {
 		verdict = "Not all records agree: " + count(uint64(r.FaultCount), "fault")
 	}
 	t.line("%s. Read: %s, %s settled and %s in the log; %s counted event by event.", verdict, count(r.Events, "event"),
@@ -244,16 +242,16 @@ func (t text) verified(r *verify.Report) {
 	if r.Uncertain > 0 {
 		t.line("Of %s some events were deleted by age: their counts are bounded only.", count(r.Uncertain, "facet"))
 	}
-	for _, x := range r.NotVerified {
+	for _, x := range r.Left {
 		t.line("note   %s: name the configuration with -config", x)
 	}
 	t.faults("fault", r.Faults, r.FaultCount)
-	t.faults("note ", r.Warnings, r.WarnCount)
+	t.faults("note ", r.Notes, r.NoteCount)
 }
 
-func (t text) faults(kind string, list []verify.Fault, all int) {
+func (t text) faults(kind string, list []fault, all int) {
 	for _, x := range list {
-		t.line("%s  %s", kind, x)
+		t.line("%s  %s: %s", kind, strings.TrimSpace(x.Space+" "+x.Key), x.What)
 	}
 	if n := all - len(list); n > 0 {
 		t.line("       and %s more", number(uint64(n)))
