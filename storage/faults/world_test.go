@@ -1,0 +1,537 @@
+package faults
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"github.com/reuna/reuna/identity/event"
+	"github.com/reuna/reuna/identity/facet"
+	"github.com/reuna/reuna/identity/graph"
+	"github.com/reuna/reuna/identity/id"
+	"github.com/reuna/reuna/storage/engine"
+	"github.com/reuna/reuna/storage/eventlog"
+	"github.com/reuna/reuna/storage/people"
+	"github.com/reuna/reuna/storage/vault"
+	"github.com/reuna/reuna/storage/verify"
+)
+
+var (
+	master = bytes.Repeat([]byte{7}, 32)
+	quiet  = slog.New(slog.DiscardHandler)
+)
+
+// Persons have one device and one user each. Those from erasable on may be
+// erased; an operator links and cuts the users of the first two.
+const (
+	persons  = 8
+	erasable = 4
+	begin    = int64(1_700_000_000_000) // ms; 14 November 2023
+)
+
+func user(p int) id.ID   { return id.ID{Type: id.UserID, Value: fmt.Sprint("u", p)} }
+func device(p int) id.ID { return id.ID{Type: id.AnonymousID, Value: fmt.Sprint("a", p)} }
+
+// config is what a world stands on.
+type config struct {
+	fs    vfs.FS
+	dir   string
+	clock *atomic.Int64 // ms since 1970
+	truth *truth
+
+	minFree    int64         // default: none
+	commitWait time.Duration // default of the log
+}
+
+// world is an open store.
+type world struct {
+	config
+	exits atomic.Int64 // how often the engine ended the program
+
+	db    *engine.DB
+	vault *vault.Vault
+	log   *eventlog.Log
+	*people.Store
+}
+
+func (c config) now() time.Time { return time.UnixMilli(c.clock.Load()) }
+
+func open(c config) (w *world, err error) {
+	w = &world{config: c}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, w.end())
+		}
+	}()
+	if w.db, err = engine.Open(engine.Options{Dir: c.dir, FS: c.fs, CacheBytes: 1 << 20, Logger: quiet, CloseWait: 100 * time.Millisecond, Exit: func(int) { w.exits.Add(1) }}); err != nil {
+		return w, err
+	}
+	if w.vault, err = vault.Open(w.db, master); err != nil {
+		return w, err
+	}
+	if c.minFree == 0 {
+		c.minFree = -1
+	}
+	w.log, err = eventlog.Open(w.db, w.vault, eventlog.Options{MinFree: c.minFree, CommitWait: c.commitWait, Logger: quiet, Now: c.now, MaxBlock: 1500})
+	if err != nil {
+		return w, err
+	}
+	w.Store, err = people.Open(people.Options{
+		DB: w.db, Vault: w.vault, Log: w.log, Types: id.Default(), Hold: 6, Every: time.Hour, Logger: quiet,
+		Now: c.now, SettleEvery: -1, SliceBytes: 3000, ChunkBytes: 700,
+		Rules: facet.Rules{Contribute: func(e *event.Event, add func(facet.SeriesSpec, string, int64)) {
+			add(facet.SeriesSpec{Name: "kinds", Width: 1e9, Buckets: 90}, e.Type.String(), 1)
+		}},
+	}, nil)
+	return w, err
+}
+
+// end closes what is open, in order.
+func (w *world) end() error {
+	var list []error
+	if w.Store != nil {
+		list = append(list, w.Store.Close())
+	}
+	if w.log != nil {
+		list = append(list, w.log.Close())
+	}
+	if w.db != nil {
+		list = append(list, w.db.Close())
+	}
+	w.Store, w.log, w.db = nil, nil, nil
+	return errors.Join(list...)
+}
+
+// truth is what was tried and what was acknowledged, over all lives of a store.
+type truth struct {
+	mu       sync.Mutex
+	sent     []*sent
+	byID     map[string]*sent
+	refused  struct{ tried, acked int }
+	erasures struct{ tried, acked int }
+	sessions [persons]map[string]bool // users that a session may have now
+	stamp    int64                    // of the newest event; they never go back, whatever the clock does
+}
+
+type sent struct {
+	e      event.Event
+	person int
+	acked  bool
+	mayGo  bool // an erasure of the person was tried after it
+	gone   bool // and acknowledged
+}
+
+func newTruth() *truth {
+	t := &truth{byID: map[string]*sent{}, stamp: begin}
+	for p := range t.sessions {
+		t.sessions[p] = map[string]bool{"": true}
+	}
+	return t
+}
+
+// message makes an event that was never sent before.
+func (w *world) message(p int, kind event.Type) *sent {
+	t := w.truth
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	n := len(t.sent)
+	t.stamp += 1000
+	x := &sent{person: p, e: event.Event{
+		Type: kind, Site: "shop", Trust: id.Verified, MessageID: fmt.Sprint("m", n), AnonymousID: device(p).Value, Source: event.FromServer,
+		Timestamp: t.stamp, ReceivedAt: w.clock.Load(), Name: fmt.Sprint("name of ", n),
+		Properties: event.Value(fmt.Sprintf(`{"n":%d,"text":"%x"}`, n, rand.New(rand.NewPCG(uint64(n), 9)).Uint64())),
+	}}
+	if kind == event.Identify {
+		x.e.UserID = user(p).Value
+		x.e.Traits = event.Value(fmt.Sprintf(`{"email":"p%d@example.com","plan":"%d"}`, p, n))
+	}
+	t.sent = append(t.sent, x)
+	t.byID[x.e.MessageID] = x
+	return x
+}
+
+// send does what a request does with its events.
+func (w *world) send(list ...*sent) error {
+	items := make([]people.Item, len(list))
+	for i, x := range list {
+		e := x.e
+		w.Prepare(&items[i], &e, false)
+	}
+	tx, err := w.Begin(items, "", false)
+	if err != nil {
+		return err
+	}
+	defer tx.Release()
+	for i := range items {
+		if !tx.Duplicate(&items[i]) {
+			tx.Resolve(&items[i])
+			tx.Fold(&items[i], tx.Append(&items[i]))
+		}
+	}
+	if err := tx.End().WaitUnlessFull(); err != nil {
+		return err
+	}
+	w.truth.mu.Lock()
+	defer w.truth.mu.Unlock()
+	for _, x := range list {
+		x.acked = true
+	}
+	return nil
+}
+
+func (w *world) page(p int) error     { return w.send(w.message(p, event.Page)) }
+func (w *world) identify(p int) error { return w.send(w.message(p, event.Identify)) }
+
+func (w *world) session(p int, user string) error {
+	tx, err := w.Begin(nil, device(p).Value, false)
+	if err != nil {
+		return err
+	}
+	defer tx.Release()
+	w.truth.mu.Lock()
+	w.truth.sessions[p][user] = true
+	w.truth.mu.Unlock()
+	tx.SetSession(device(p).Value, people.Session{User: user, Until: begin * 2, Token: [16]byte{byte(p)}}, w.clock.Load())
+	if err := tx.End().Wait(); err != nil {
+		return err
+	}
+	w.truth.mu.Lock()
+	w.truth.sessions[p] = map[string]bool{user: true}
+	w.truth.mu.Unlock()
+	return nil
+}
+
+func (w *world) refuse() error {
+	tx, err := w.Begin(nil, "", false)
+	if err != nil {
+		return err
+	}
+	defer tx.Release()
+	w.truth.mu.Lock()
+	w.truth.refused.tried++
+	w.truth.mu.Unlock()
+	tx.Refuse(&people.Refused{Site: "shop", ReceivedAt: w.clock.Load(), Code: "bad", Message: "is bad", Raw: `{"userId":"nobody"}`})
+	if err := tx.End().Wait(); err != nil {
+		return err
+	}
+	w.truth.mu.Lock()
+	w.truth.refused.acked++
+	w.truth.mu.Unlock()
+	return nil
+}
+
+func (w *world) evidence(kind graph.Kind) error {
+	_, err := w.State(graph.Evidence{Kind: kind, A: user(0), B: user(1), Trust: id.Admin, Reason: "because"})
+	return err
+}
+
+// erase decides an erasure; shred makes it physical.
+func (w *world) erase(p int) (*people.Erasure, error) {
+	t := w.truth
+	t.mu.Lock()
+	t.erasures.tried++
+	t.stamp = max(t.stamp, w.clock.Load()) // what comes from now on is not from before the erasure
+	var list []*sent
+	for _, x := range t.sent {
+		if x.person == p {
+			x.mayGo = true
+			list = append(list, x)
+		}
+	}
+	t.mu.Unlock()
+	e, err := w.Erase(device(p), people.EraseRequest{View: id.AllView, Requested: w.clock.Load()})
+	if err != nil {
+		return nil, err
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.erasures.acked++
+	for _, x := range list {
+		x.gone = true
+	}
+	return e, nil
+}
+
+func (w *world) shred(e *people.Erasure) error {
+	if err := w.Shred(context.Background(), e, nil); err != nil {
+		return err
+	}
+	return w.Finished(e, []byte("receipt"))
+}
+
+func (w *world) settle(age time.Duration) error {
+	_, err := w.Settle(context.Background(), age)
+	return err
+}
+
+// everything is an age by which all settles.
+const everything = time.Duration(-1 << 62)
+
+// judge reads all that there is and holds it against the truth.
+func (w *world) judge() error {
+	t := w.truth
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	seen := map[string]bool{}
+	for p := range persons {
+		found, err := w.Person(device(p), id.AllView)
+		if errors.Is(err, people.ErrUnknown) {
+			continue
+		}
+		if err != nil {
+			return fmt.Errorf("person %d: %w", p, err)
+		}
+		own := map[string]bool{}
+		var before people.Place
+		for {
+			before, err = w.Timeline(found.Facets, before, 7, func(_ people.Place, e *event.Event) error {
+				if own[e.MessageID] {
+					return fmt.Errorf("event %s is there twice", e.MessageID)
+				}
+				own[e.MessageID] = true
+				x := t.byID[e.MessageID]
+				if x == nil || x.e.Name != e.Name || x.e.Properties != e.Properties || x.e.Traits != e.Traits || x.e.Timestamp != e.Timestamp ||
+					x.e.AnonymousID != e.AnonymousID || x.e.UserID != e.UserID {
+					return fmt.Errorf("event %s is wrong: %+v", e.MessageID, e)
+				}
+				if x.person == p {
+					seen[e.MessageID] = true
+				} else if x.person > 1 || p > 1 {
+					return fmt.Errorf("person %d has event %s of person %d", p, e.MessageID, x.person)
+				}
+				return nil
+			})
+			if err != nil {
+				return fmt.Errorf("timeline of person %d: %w", p, err)
+			}
+			if before == (people.Place{}) {
+				break
+			}
+		}
+		if int(found.Profile.Events) != len(own) {
+			return fmt.Errorf("the profile of person %d counts %d events, the timeline has %d", p, found.Profile.Events, len(own))
+		}
+		if p < erasable {
+			x, err := w.Session(device(p).Value, false)
+			if err != nil || !t.sessions[p][x.User] {
+				return fmt.Errorf("the session of person %d is of %q, %w; want one of %v", p, x.User, err, t.sessions[p])
+			}
+		}
+	}
+	for _, x := range t.sent {
+		name := x.e.MessageID
+		switch {
+		case x.gone && seen[name]:
+			return fmt.Errorf("event %s was erased and is there", name)
+		case x.acked && !x.mayGo && !seen[name]:
+			return fmt.Errorf("event %s of person %d was acknowledged and is gone", name, x.person)
+		}
+	}
+	refused, err := w.Quarantine(0, 1000)
+	if err != nil || len(refused) < t.refused.acked || len(refused) > t.refused.tried {
+		return fmt.Errorf("%d refused messages, %w; %d were tried, %d acknowledged", len(refused), err, t.refused.tried, t.refused.acked)
+	}
+	list, err := w.Erasures(0, 1000)
+	if err != nil || len(list) < t.erasures.acked || len(list) > t.erasures.tried {
+		return fmt.Errorf("%d erasures, %w; %d were tried, %d acknowledged", len(list), err, t.erasures.tried, t.erasures.acked)
+	}
+	n := w.log.Head()
+	return w.log.Read(0, func(seq uint64, _ int64, _ []byte) (bool, error) {
+		n++
+		if seq != n-1 {
+			return false, fmt.Errorf("the log gives entry %d, want %d", seq, n-1)
+		}
+		return true, nil
+	})
+}
+
+// again sends what was sent and not acknowledged once more, as a sender does.
+func (w *world) again() error {
+	var list []*sent
+	w.truth.mu.Lock()
+	for _, x := range w.truth.sent {
+		if !x.acked && !x.mayGo {
+			list = append(list, x)
+		}
+	}
+	w.truth.mu.Unlock()
+	for _, x := range list {
+		if err := w.send(x); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// finish shreds what an erasure has left to do.
+func (w *world) finish() error {
+	list, err := w.Erasures(0, 1000)
+	if err != nil {
+		return err
+	}
+	for _, e := range list {
+		if !e.Done {
+			if err := w.shred(e); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// verified has package verify look at a folder that nobody has open.
+func verified(c config) (err error) {
+	db, err := engine.Open(engine.Options{Dir: c.dir, FS: c.fs, Logger: quiet, CacheBytes: 1 << 20})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, db.Close()) }()
+	v, err := vault.Open(db, master)
+	if err != nil {
+		return err
+	}
+	report, err := verify.Run(context.Background(), verify.Options{DB: db, Vault: v, Types: id.Default(), Now: c.now()})
+	return errors.Join(err, report.Err())
+}
+
+// sound is the verdict on what a fault has left: the folder as it lies there,
+// the store that opens on it, what senders send again, and the folder after it.
+func sound(c config, asIs bool) error {
+	if asIs {
+		if err := verified(c); err != nil {
+			return fmt.Errorf("as the fault left it: %w", err)
+		}
+	}
+	w, err := open(c)
+	if err != nil {
+		return fmt.Errorf("opening: %w", err)
+	}
+	for _, step := range []struct {
+		name string
+		do   func() error
+	}{
+		{"after the start", w.judge}, {"sending again", w.again}, {"after sending again", w.judge}, {"shredding", w.finish},
+		{"after shredding", w.judge}, {"checkpoint", w.Checkpoint}, {"settling", func() error { return w.settle(everything) }},
+		{"after settling", w.judge},
+	} {
+		if err := step.do(); err != nil {
+			return errors.Join(fmt.Errorf("%s: %w", step.name, err), w.end())
+		}
+	}
+	if err := w.end(); err != nil {
+		return fmt.Errorf("closing: %w", err)
+	}
+	if err := verified(c); err != nil {
+		return fmt.Errorf("at the end: %w", err)
+	}
+	return nil
+}
+
+func must(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// life is one run through all that a store does. A step that fails is told to
+// failed, which says whether to go on; w may be replaced by a step.
+func life(w *world, failed func(step string, err error) (goOn bool)) *world {
+	var shredLater *people.Erasure
+	steps := []struct {
+		name string
+		do   func() error
+	}{
+		{"first events", func() error {
+			for p := range persons {
+				if err := w.page(p); err != nil {
+					return err
+				}
+			}
+			return nil
+		}},
+		{"identify", func() error {
+			for p := range persons {
+				if err := w.identify(p); err != nil {
+					return err
+				}
+			}
+			return nil
+		}},
+		{"a batch", func() error {
+			return w.send(w.message(0, event.Track), w.message(1, event.Track), w.message(4, event.Track))
+		}},
+		{"sessions", func() error { return errors.Join(w.session(0, "u0"), w.session(1, "u1"), w.session(0, "")) }},
+		{"refused", w.refuse},
+		{"link", func() error { return w.evidence(graph.Link) }},
+		{"checkpoint", func() error { return w.Checkpoint() }},
+		{"more events", func() error { return errors.Join(w.page(4), w.page(5), w.identify(2), w.page(6)) }},
+		{"settle", func() error { return w.settle(everything) }},
+		{"flush", func() error { return w.db.Flush() }},
+		{"events after settling", func() error { return errors.Join(w.page(4), w.page(5), w.page(0), w.refuse()) }},
+		{"cut", func() error { return w.evidence(graph.Cut) }},
+		{"erase and shred", func() error {
+			e, err := w.erase(4)
+			if err != nil {
+				return err
+			}
+			return w.shred(e)
+		}},
+		{"the erased one comes back", func() error { return errors.Join(w.page(4), w.identify(4), w.page(7)) }},
+		{"restart", func() error {
+			if err := w.end(); err != nil {
+				return err
+			}
+			next, err := open(w.config)
+			next.exits.Add(w.exits.Load())
+			w = next
+			return err
+		}},
+		{"events after the restart", func() error { return errors.Join(w.page(4), w.page(3), w.page(6)) }},
+		{"settle what is older than a day", func() error { return w.settle(24 * time.Hour) }},
+		{"erase", func() (err error) { shredLater, err = w.erase(5); return err }},
+		{"events between", func() error { return errors.Join(w.page(5), w.page(1)) }},
+		{"shred later", func() error { return w.shred(shredLater) }},
+		{"link again", func() error { return w.evidence(graph.Link) }},
+		{"last events", func() error { return errors.Join(w.page(2), w.page(7)) }},
+	}
+	for _, s := range steps {
+		w.clock.Add(5 * 3_600_000)
+		if s.name == "shred later" && shredLater == nil {
+			continue
+		}
+		if w.Store == nil {
+			return w
+		}
+		if err := s.do(); err != nil && !failed(s.name, err) {
+			return w
+		}
+	}
+	return w
+}
+
+func newConfig(fs vfs.FS) config {
+	c := config{fs: fs, dir: "data", clock: new(atomic.Int64), truth: newTruth()}
+	c.clock.Store(begin)
+	return c
+}
+
+// TestALife: without faults nothing fails, and all is well at the end.
+func TestALife(t *testing.T) {
+	c := newConfig(vfs.NewMem())
+	w, err := open(c)
+	must(t, err)
+	w = life(w, func(step string, err error) bool { t.Errorf("%s: %v", step, err); return true })
+	must(t, w.judge())
+	must(t, w.end())
+	must(t, sound(c, true))
+}
