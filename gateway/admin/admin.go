@@ -4,6 +4,7 @@ package admin
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -18,6 +19,8 @@ import (
 	"github.com/reuna/reuna/identity/facet"
 	"github.com/reuna/reuna/identity/graph"
 	"github.com/reuna/reuna/identity/id"
+	"github.com/reuna/reuna/storage/audit"
+	"github.com/reuna/reuna/storage/erasure"
 	"github.com/reuna/reuna/storage/people"
 )
 
@@ -45,17 +48,52 @@ type Records interface {
 	Quarantine(before uint64, limit int) ([]people.Refused, error)
 }
 
-// People is all that the desk reads.
+// Evidence takes what an operator says about identifiers. *people.Store does.
+type Evidence interface {
+	// State adds it; it is durable when it returns.
+	State(e graph.Evidence) (graph.EvidenceID, error)
+}
+
+// Erased tells of erasures. *people.Store does.
+type Erased interface {
+	Erasure(seq uint64) (*people.Erasure, error)
+	// Erasures gives up to limit, newest first, from before one on; 0 begins at the end.
+	Erasures(before uint64, limit int) ([]*people.Erasure, error)
+}
+
+// People is all that the desk knows of people.
 type People interface {
 	Persons
 	Records
+	Evidence
+	Erased
 }
 
-// Options make a Server. Keys and People must be given.
+// Erasures does what an erasure asks for. *erasure.Worker does.
+type Erasures interface {
+	// Erase returns when nobody can read the person any more; the disk follows.
+	Erase(x id.ID, request people.EraseRequest) (*people.Erasure, error)
+	// Status is how far that is, and what the last attempt failed with.
+	Status(seq uint64) (erasure.Progress, error)
+}
+
+// Activity keeps who did what. *audit.Log does.
+type Activity interface {
+	Append(ctx context.Context, e audit.Entry) (n uint64, err error)
+	Read(ctx context.Context, q audit.Query, fn func(audit.Record) (more bool, err error)) error
+	Verify(ctx context.Context, o audit.VerifyOptions) (audit.Report, error)
+}
+
+// Options make a Server. Keys, People, Activity, Erasures, Jobs and State must
+// be given.
 type Options struct {
 	// Keys open everything; any one of them will do. They are kept as hashes.
-	Keys   []string
-	People People
+	Keys     []string
+	People   People
+	Activity Activity
+	Erasures Erasures
+	Jobs     Jobs
+	State    State
 	// Types brings the identifiers that are asked for into the form they are
 	// stored in; nil means the built-in types.
 	Types *id.Types
@@ -81,14 +119,17 @@ type Options struct {
 // Invariants:
 //   - The order of the checks is Host, key, route: who has no key learns nothing
 //     about which routes exist, and a page of a foreign name nothing at all.
-//   - An identifier's value or a key never reaches the log or a metric; person
-//     ids, which are keyed hashes, and keys' positions do.
+//   - An identifier's value or a key never reaches the log, the activity log or a
+//     metric; person ids, which are keyed hashes, and keys' positions and names do.
+//   - No answer about a person leaves, and nothing is changed, before the activity
+//     log has it on the disk: where that cannot be, the answer is 503.
 type Server struct {
 	o        Options
 	log      *slog.Logger
 	routes   []route
 	keys     keyring
 	throttle throttle
+	denials  *pace
 	hosts    map[string]bool
 	page     landing
 	ready    readiness
@@ -108,11 +149,13 @@ func New(o Options) (*Server, error) {
 	if o.Logger == nil {
 		o.Logger = slog.Default()
 	}
-	s := &Server{o: o, log: o.Logger, routes: routes(), hosts: map[string]bool{}, throttle: newThrottle()}
+	s := &Server{o: o, log: o.Logger, routes: routes(), hosts: map[string]bool{}, throttle: newThrottle(), denials: &pace{}}
 	s.o.Keys = nil // only their hashes stay
 	var faults []error
-	if o.People == nil {
-		faults = append(faults, errors.New("admin: People is nil; the desk has nothing to answer from"))
+	for name, missing := range map[string]bool{"People": o.People == nil, "Activity": o.Activity == nil, "Erasures": o.Erasures == nil, "Jobs": o.Jobs == nil, "State": o.State == nil} {
+		if missing {
+			faults = append(faults, fmt.Errorf("admin: %s is nil; the desk has nothing to answer from", name))
+		}
 	}
 	var err error
 	if s.keys, err = newKeyring(o.Keys); err != nil {
@@ -141,7 +184,7 @@ const (
 	writeTimeout = time.Minute
 	idleTimeout  = 2 * time.Minute
 	headerRoom   = 16 << 10
-	bodyRoom     = 64 << 10 // nothing here reads a body yet
+	bodyRoom     = 256 << 10
 	connections  = 1024
 )
 
@@ -180,7 +223,7 @@ func (s *Server) malformed(ctx *fasthttp.RequestCtx, err error) {
 			fmt.Sprintf("the request line and headers have more than %d bytes; send fewer or smaller ones", headerRoom)))
 	case errors.Is(err, fasthttp.ErrBodyTooLarge):
 		c.fail(refuse(fasthttp.StatusRequestEntityTooLarge, "body_too_large",
-			fmt.Sprintf("the body has more than %d bytes; no route of the desk reads one", bodyRoom)))
+			fmt.Sprintf("the body has more than %d bytes; no route of the desk needs as many", bodyRoom)))
 	default:
 		s.log.Debug("malformed request at the desk", "error", err)
 		c.fail(refuse(fasthttp.StatusBadRequest, "bad_request", "this is not an HTTP/1.1 request as RFC 9112 writes them"))
@@ -194,7 +237,8 @@ type call struct {
 	route *route
 	param string // the path's variable part, as it was sent
 	from  netip.Addr
-	key   int // position of the key that opened, from 1; 0: none was needed
+	key   int    // position of the key that opened, from 1; 0: none was needed
+	actor string // its name in the activity log
 }
 
 func (s *Server) newCall(ctx *fasthttp.RequestCtx) *call {
@@ -218,23 +262,23 @@ func (s *Server) Handle(ctx *fasthttp.RequestCtx) {
 		c.fail(f)
 		return
 	}
-	found, param := match(s.routes, ctx.URI().PathOriginal())
+	found, param, allow := match(s.routes, ctx.URI().PathOriginal(), ctx.Method())
 	if found == nil || !found.open {
 		if f := c.authorise(); f != nil {
 			c.fail(f)
 			return
 		}
 	}
-	if found == nil {
+	if found == nil && allow == "" {
 		c.fail(refuse(fasthttp.StatusNotFound, "not_found", fmt.Sprintf("nothing is served at %q; the routes are in /openapi.yaml", clip(ctx.URI().PathOriginal()))))
 		return
 	}
-	c.route, c.param = found, param
-	if !ctx.IsGet() && !ctx.IsHead() {
-		h.Set("Allow", "GET, HEAD")
-		c.fail(refuse(fasthttp.StatusMethodNotAllowed, "method_not_allowed", fmt.Sprintf("%s is not answered here; expected GET", clip(ctx.Method()))))
+	if found == nil {
+		h.Set("Allow", allow)
+		c.fail(refuse(fasthttp.StatusMethodNotAllowed, "method_not_allowed", fmt.Sprintf("%s is not answered here; expected %s", clip(ctx.Method()), allow)))
 		return
 	}
+	c.route, c.param = found, param
 	if f := c.known(found.query); f != nil {
 		c.fail(f)
 		return

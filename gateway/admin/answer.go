@@ -92,6 +92,19 @@ func list(names []string) string {
 	return b.String()
 }
 
+// before reads ?before= where it is a number; 0 when it is not given.
+func (c *call) before() (uint64, *failure) {
+	text := string(c.ctx.QueryArgs().Peek("before"))
+	if text == "" {
+		return 0, nil
+	}
+	n, err := strconv.ParseUint(text, 10, 64)
+	if err != nil || n == 0 {
+		return 0, badRequest("invalid_cursor", "before", fmt.Sprintf("before is %q; expected the `next` of an earlier answer, unchanged", clip([]byte(text))))
+	}
+	return n, nil
+}
+
 const (
 	defaultLimit = 100
 	maxLimit     = 1000

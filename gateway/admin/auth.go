@@ -3,6 +3,7 @@ package admin
 import (
 	"crypto/sha256"
 	"crypto/subtle"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -14,7 +15,17 @@ import (
 )
 
 // keyring is the admin keys, as their SHA-256.
-type keyring [][sha256.Size]byte
+type keyring []adminKey
+
+type adminKey struct {
+	sum  [sha256.Size]byte
+	name string // in the activity log: tells keys apart and opens nothing
+}
+
+func newAdminKey(key string) adminKey {
+	name := sha256.Sum256([]byte("reuna admin key name\x00" + key))
+	return adminKey{sha256.Sum256([]byte(key)), "key:" + hex.EncodeToString(name[:6])}
+}
 
 func newKeyring(keys []string) (keyring, error) {
 	if len(keys) == 0 {
@@ -27,7 +38,7 @@ func newKeyring(keys []string) (keyring, error) {
 			faults = append(faults, fmt.Errorf("admin: admin key %d is empty or holds a character that an Authorization header cannot carry; expected printable ASCII without spaces", i+1))
 			continue
 		}
-		ring = append(ring, sha256.Sum256([]byte(k)))
+		ring = append(ring, newAdminKey(k))
 	}
 	return ring, errors.Join(faults...)
 }
@@ -38,7 +49,7 @@ func newKeyring(keys []string) (keyring, error) {
 func (r keyring) position(key []byte) (at int) {
 	sum := sha256.Sum256(key)
 	for i := range r {
-		at = subtle.ConstantTimeSelect(subtle.ConstantTimeCompare(sum[:], r[i][:]), i+1, at)
+		at = subtle.ConstantTimeSelect(subtle.ConstantTimeCompare(sum[:], r[i].sum[:]), i+1, at)
 	}
 	return at
 }
@@ -60,12 +71,14 @@ func (c *call) authorise() *failure {
 		return f
 	case at == 0:
 		c.refused("wrong_key")
+		c.denied("wrong_key")
 		if failures == maxFailures {
+			c.denied("locked_out")
 			c.s.log.Warn("an address is locked out of the desk: too many wrong admin keys", "from", c.from, "failures", failures, "for", lockOut)
 		}
 		return c.unauthorised("wrong_key", "this admin key opens nothing here; send one of the gateway's admin keys (REUNA_ADMIN_KEY or admin_keys)")
 	}
-	c.key = at
+	c.key, c.actor = at, c.s.keys[at-1].name
 	return nil
 }
 

@@ -2,6 +2,7 @@ package admin_test
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -20,7 +21,9 @@ import (
 	"github.com/reuna/reuna/gateway/admin"
 	"github.com/reuna/reuna/identity/event"
 	"github.com/reuna/reuna/identity/id"
+	"github.com/reuna/reuna/storage/audit"
 	"github.com/reuna/reuna/storage/engine"
+	"github.com/reuna/reuna/storage/erasure"
 	"github.com/reuna/reuna/storage/eventlog"
 	"github.com/reuna/reuna/storage/people"
 	"github.com/reuna/reuna/storage/vault"
@@ -31,7 +34,7 @@ const key = "test-admin-key-0123456789"
 // desk is a desk on a real listener before a real store.
 type desk struct {
 	*testing.T
-	store *people.Store
+	store *world
 	base  string // http://127.0.0.1:port
 	log   *lockedBuffer
 	doc   *document
@@ -57,10 +60,19 @@ func (l *lockedBuffer) String() string {
 	return l.b.String()
 }
 
-func openStore(t *testing.T) *people.Store {
+// world is a store with all that stands on it.
+type world struct {
+	*people.Store
+	audit    *audit.Log
+	erasures *erasure.Worker
+	public   []byte
+}
+
+func openStore(t *testing.T) *world {
 	t.Helper()
 	quiet := slog.New(slog.DiscardHandler)
-	db, err := engine.Open(engine.Options{Dir: t.TempDir(), Logger: quiet})
+	dir := t.TempDir()
+	db, err := engine.Open(engine.Options{Dir: dir + "/data", Logger: quiet})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -72,28 +84,37 @@ func openStore(t *testing.T) *people.Store {
 	if err != nil {
 		t.Fatal(err)
 	}
-	store, err := people.Open(people.Options{DB: db, Vault: v, Log: log, Types: id.Default(), Every: time.Hour, Logger: quiet}, nil)
+	w := &world{public: v.PublicKey()}
+	if w.audit, err = audit.Open(audit.Options{DB: db, Keys: v, HeadFile: dir + "/audit-head", Logger: quiet}); err != nil {
+		t.Fatal(err)
+	}
+	w.Store, err = people.Open(people.Options{DB: db, Vault: v, Log: log, Types: id.Default(), Every: time.Hour, Logger: quiet}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
+	w.erasures = erasure.Open(erasure.Options{People: w.Store, Vault: v, Ledger: dir + "/erasures", Logger: quiet})
 	t.Cleanup(func() {
-		for _, end := range []func() error{store.Close, log.Close, db.Close} {
+		for _, end := range []func() error{w.erasures.Close, w.Store.Close, w.audit.Close, log.Close, db.Close} {
 			if err := end(); err != nil {
 				t.Error(err)
 			}
 		}
 	})
-	return store
+	return w
+}
+
+// options are those of a desk before this world.
+func (w *world) options() admin.Options {
+	return admin.Options{Keys: []string{"another-admin-key-9876543210", key}, People: w.Store, Activity: w.audit, Erasures: w.erasures, Jobs: &works{}, State: &works{}}
 }
 
 // newDesk opens a desk; change may change its options.
 func newDesk(t *testing.T, change func(*admin.Options)) *desk {
 	t.Helper()
 	d := &desk{T: t, store: openStore(t), log: &lockedBuffer{}, doc: readDocument(t), now: time.Date(2024, 5, 1, 12, 0, 0, 0, time.UTC)}
-	o := admin.Options{
-		Keys: []string{"another-admin-key-9876543210", key}, People: d.store, Version: "1.2.3", Now: d.clock,
-		Logger: slog.New(slog.NewTextHandler(d.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
-	}
+	o := d.store.options()
+	o.Version, o.Now = "1.2.3", d.clock
+	o.Logger = slog.New(slog.NewTextHandler(d.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	if change != nil {
 		change(&o)
 	}
@@ -137,6 +158,7 @@ func (d *desk) pass(by time.Duration) {
 // with the right key.
 type ask struct {
 	method, path, host, from string
+	body                     string
 	authorization            string // "-": none
 }
 
@@ -150,7 +172,7 @@ type answer struct {
 // do sends a request. Every answer of a route is held against the document.
 func (d *desk) do(a ask) answer {
 	d.Helper()
-	req, err := http.NewRequest(a.method, d.base, nil)
+	req, err := http.NewRequest(a.method, d.base, strings.NewReader(a.body))
 	if err != nil {
 		d.Fatal(err)
 	}
@@ -179,8 +201,8 @@ func (d *desk) do(a ask) answer {
 	if err != nil {
 		d.Fatalf("%+v: %v", a, err)
 	}
-	if a.method == "" || a.method == "GET" {
-		d.doc.check(d.T, req.URL.Opaque, res.StatusCode, res.Header.Get("Content-Type"), string(body))
+	if a.method != "HEAD" {
+		d.doc.check(d.T, cmp.Or(a.method, "GET"), req.URL.Opaque, res.StatusCode, res.Header.Get("Content-Type"), string(body))
 	}
 	return answer{d.T, res.StatusCode, res.Header, string(body)}
 }
@@ -188,6 +210,11 @@ func (d *desk) do(a ask) answer {
 func (d *desk) get(path string) answer {
 	d.Helper()
 	return d.do(ask{path: path})
+}
+
+func (d *desk) post(path, body string) answer {
+	d.Helper()
+	return d.do(ask{method: "POST", path: path, body: body})
 }
 
 // ok reads an answer of 200 into v.

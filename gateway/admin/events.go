@@ -51,7 +51,7 @@ func (c *call) serveEvents() *failure {
 			return badRequest("invalid_type", "type", fmt.Sprintf("type is %q; expected %s", clip([]byte(text)), list([]string{"track", "page", "screen", "identify", "group", "alias"})))
 		}
 	}
-	p, f := c.person()
+	p, f := c.person("person.timeline")
 	if f != nil {
 		return f
 	}

@@ -2,22 +2,23 @@ package admin
 
 // Row is a route as tests see it.
 type Row struct {
-	Path  string
-	Open  bool
-	Query []string
+	Method string
+	Path   string
+	Open   bool
+	Query  []string
 }
 
 // Table is the desk's whole table.
 func Table() (rows []Row) {
 	for _, r := range routes() {
-		rows = append(rows, Row{r.path, r.open, r.query})
+		rows = append(rows, Row{r.method, r.path, r.open, r.query})
 	}
 	return rows
 }
 
 // Match gives the route of a path as it was sent; "" for none.
-func Match(path string) string {
-	if r, _ := match(routes(), []byte(path)); r != nil {
+func Match(method, path string) string {
+	if r, _, _ := match(routes(), []byte(path), []byte(method)); r != nil {
 		return r.path
 	}
 	return ""

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/reuna/reuna/identity/graph"
 	"github.com/reuna/reuna/identity/id"
 	"github.com/reuna/reuna/storage/people"
 )
@@ -74,23 +75,65 @@ func FuzzHostName(f *testing.F) {
 	})
 }
 
-// FuzzMatch: at most one route takes a path, and a variable part never holds a
-// slash.
+// FuzzMatch: at most one route takes a path with a method, a path that only
+// other methods are for names them, and a variable part never holds a slash.
 func FuzzMatch(f *testing.F) {
 	table := routes()
 	for _, r := range table {
-		f.Add(r.path)
+		f.Add(r.path, r.method)
 	}
-	f.Fuzz(func(t *testing.T, path string) {
-		n := 0
+	f.Fuzz(func(t *testing.T, path, method string) {
+		n, others := 0, 0
 		for i := range table {
-			if _, ok := table[i].matches(path); ok {
+			if _, ok := table[i].matches(path); !ok {
+				continue
+			}
+			if table[i].method == method || method == "HEAD" && table[i].method == "GET" {
 				n++
+			} else {
+				others++
 			}
 		}
-		r, param := match(table, []byte(path))
-		if n > 1 || (r == nil) != (n == 0) || strings.Contains(param, "/") {
-			t.Errorf("%q: %d routes, parameter %q", path, n, param)
+		r, param, allow := match(table, []byte(path), []byte(method))
+		if n > 1 || (r == nil) != (n == 0) || strings.Contains(param, "/") || (allow != "") != (n == 0 && others > 0) {
+			t.Errorf("%s %q: %d routes, %d for other methods, allow %q, parameter %q", method, path, n, others, allow, param)
+		}
+	})
+}
+
+// FuzzBody: whatever comes as a body is refused with a reason, or names somebody
+// in their final form.
+func FuzzBody(f *testing.F) {
+	types := id.Default()
+	for _, s := range []string{"", "{}", `{"type":"user_id","value":"u1"}`, `{"person":"p_aaaaaaaaaaaaaaaaaaaaaaaaaa","view":"verified"}`, `{"type":1}`, `{"x":1}`, `[]`, `{} {}`, "\xff", `{"type":"email","value":"a@x.fi","reason":"\u0000"}`} {
+		f.Add([]byte(s))
+	}
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		var b subjectBody
+		failed := readBody(raw, &b)
+		var x subject
+		if failed == nil {
+			x, _, failed = b.subject(types)
+		}
+		if failed != nil {
+			if failed.status != 400 && failed.status != 404 || failed.code == "" || failed.message == "" || len(failed.message) > 1000 {
+				t.Errorf("%+v", failed)
+			}
+			return
+		}
+		if (x.name == "") == x.id.IsZero() || x.name != "" && !isPersonID(x.name) {
+			t.Errorf("%q names %+v", raw, x)
+		}
+	})
+}
+
+// FuzzEvidenceName: a name that is taken is one that was given.
+func FuzzEvidenceName(f *testing.F) {
+	f.Add(evidenceName(graph.EvidenceID{1, 2, 3}))
+	f.Add("e_77777777777777777777777777")
+	f.Fuzz(func(t *testing.T, s string) {
+		if x, ok := parseEvidenceName(s); ok && evidenceName(x) != s {
+			t.Errorf("%q is read as %x, which is written %q", s, x, evidenceName(x))
 		}
 	})
 }

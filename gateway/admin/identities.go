@@ -1,26 +1,33 @@
 package admin
 
 import (
-	"encoding/base32"
-	"strings"
-
 	"github.com/valyala/fasthttp"
 
 	"github.com/reuna/reuna/identity/event"
 	"github.com/reuna/reuna/identity/graph"
 	"github.com/reuna/reuna/identity/id"
+	"github.com/reuna/reuna/storage/people"
 )
 
 func (c *call) serveIdentities() *failure {
-	p, f := c.person()
+	p, f := c.person("person.identities")
 	if f != nil {
 		return f
 	}
-	reasons, err := c.s.o.People.Explain(p.Cluster.Representative, p.Cluster.View)
-	if err != nil {
+	o := event.NewWriter(nil)
+	if err := c.appendIdentities(o, p); err != nil {
 		return c.internal(err)
 	}
-	o := event.NewWriter(nil)
+	c.json(fasthttp.StatusOK, o.Bytes())
+	return nil
+}
+
+// appendIdentities writes the graph around a person, as one object.
+func (c *call) appendIdentities(o *event.Writer, p *people.Person) error {
+	reasons, err := c.s.o.People.Explain(p.Cluster.Representative, p.Cluster.View)
+	if err != nil {
+		return err
+	}
 	o.Open()
 	c.appendHead(o, p)
 	o.Flag("ambiguous", p.Cluster.Ambiguous)
@@ -43,7 +50,6 @@ func (c *call) serveIdentities() *failure {
 	}
 	o.CloseList()
 	o.Close()
-	c.json(fasthttp.StatusOK, o.Bytes())
 	return nil
 }
 
@@ -79,10 +85,4 @@ func appendEnds(o *event.Writer, a, b id.ID) {
 func appendWhy(o *event.Writer, y graph.Why) {
 	o.String("why", y.String())
 	o.String("text", y.Text())
-}
-
-// evidenceName is a piece of evidence's id as callers see it: "e_" and its 128
-// bits in lower-case base32, like a person id.
-func evidenceName(x graph.EvidenceID) string {
-	return "e_" + strings.ToLower(base32.StdEncoding.WithPadding(base32.NoPadding).EncodeToString(x[:]))
 }

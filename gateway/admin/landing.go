@@ -22,8 +22,8 @@ type landing struct {
 }
 
 type landingRow struct {
-	Path, About string
-	Open        bool
+	Method, Path, About string
+	Open                bool
 }
 
 func newLanding(version string, table []route) (l landing, err error) {
@@ -39,7 +39,7 @@ func newLanding(version string, table []route) (l landing, err error) {
 	sum := sha256.Sum256([]byte(style))
 	l.policy = "default-src 'none'; style-src 'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 	for i := range table {
-		l.rows = append(l.rows, landingRow{table[i].path, table[i].about, table[i].open})
+		l.rows = append(l.rows, landingRow{table[i].method, table[i].path, table[i].about, table[i].open})
 	}
 	return l, nil
 }

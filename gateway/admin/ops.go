@@ -101,6 +101,10 @@ func (c *call) serveProfile() *failure {
 			return badRequest("invalid_seconds", "seconds", fmt.Sprintf("seconds is %q; expected a number above 0, up to %d", clip([]byte(text)), maxProfile))
 		}
 	}
+	// A heap's profile may show what was in memory.
+	if f := c.note("debug.profile", c.param, "ok", nil); f != nil {
+		return f
+	}
 	fasthttpadaptor.NewFastHTTPHandlerFunc(h)(c.ctx)
 	return nil
 }

@@ -51,7 +51,7 @@ func TestWhoMayCome(t *testing.T) {
 	d.do(ask{path: "/nothing"}).fails(404, "not_found")
 	d.do(ask{path: "/debug/pprof/nothing"}).fails(404, "unknown_profile")
 	d.do(ask{path: "/debug/pprof/profile?seconds=3600"}).fails(400, "invalid_seconds")
-	a := d.do(ask{path: "/metrics", method: "POST"})
+	a := d.do(ask{path: "/metrics", method: "PUT"})
 	if a.fails(405, "method_not_allowed"); a.header.Get("Allow") != "GET, HEAD" {
 		t.Errorf("Allow: %q", a.header.Get("Allow"))
 	}
@@ -61,7 +61,9 @@ func TestWhoMayCome(t *testing.T) {
 
 func TestKeysThatCannotBe(t *testing.T) {
 	for _, keys := range [][]string{nil, {""}, {"good-enough-key-1", "with space"}, {"new\nline"}, {"ключ"}} {
-		_, err := admin.New(admin.Options{Keys: keys, People: openStore(t)})
+		o := openStore(t).options()
+		o.Keys = keys
+		_, err := admin.New(o)
 		if err == nil {
 			t.Errorf("%q: no error", keys)
 		} else if len(keys) > 0 && keys[len(keys)-1] != "" && strings.Contains(err.Error(), keys[len(keys)-1]) {
@@ -69,7 +71,7 @@ func TestKeysThatCannotBe(t *testing.T) {
 		}
 	}
 	_, err := admin.New(admin.Options{Hosts: []string{"a b", "ok.example:8443", ""}})
-	for _, part := range []string{"People is nil", "no admin key", `"a b"`, `""`} {
+	for _, part := range []string{"People is nil", "Activity is nil", "no admin key", `"a b"`, `""`} {
 		if err == nil || !strings.Contains(err.Error(), part) {
 			t.Errorf("%v lacks %s", err, part)
 		}
@@ -327,7 +329,7 @@ func TestHeaders(t *testing.T) {
 }
 
 func TestDefaultsAreUsable(t *testing.T) {
-	if _, err := admin.New(admin.Options{Keys: []string{key}, People: openStore(t)}); err != nil {
+	if _, err := admin.New(openStore(t).options()); err != nil {
 		t.Error(err)
 	}
 }

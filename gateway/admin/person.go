@@ -39,6 +39,11 @@ func parseSubject(raw string, types *id.Types) (x subject, f *failure) {
 	if !ok || kind == "" || value == "" {
 		return x, badRequest("invalid_identifier", "identifier", fmt.Sprintf("%q is no identifier; expected type:value, such as user_id:u1, email:a@example.com or person:p_…", clip([]byte(text))))
 	}
+	return newSubject(kind, value, types)
+}
+
+// newSubject checks an identifier, or a person id of type person.
+func newSubject(kind, value string, types *id.Types) (x subject, f *failure) {
 	if kind == personType {
 		if !isPersonID(value) {
 			return x, badRequest("invalid_identifier", "identifier", fmt.Sprintf("%q is no person id; expected p_ and 26 of a-z and 2-7", clip([]byte(value))))
@@ -65,7 +70,11 @@ func isPersonID(s string) bool {
 
 // view reads ?view=.
 func (c *call) view() (id.View, *failure) {
-	switch text := string(c.ctx.QueryArgs().Peek("view")); text {
+	return viewNamed(string(c.ctx.QueryArgs().Peek("view")))
+}
+
+func viewNamed(text string) (id.View, *failure) {
+	switch text {
 	case "", "all":
 		return id.AllView, nil
 	case "verified":
@@ -75,9 +84,8 @@ func (c *call) view() (id.View, *failure) {
 	}
 }
 
-// person finds whom the path names, and logs that they were looked at. The
-// audit log will tell the same.
-func (c *call) person() (*people.Person, *failure) {
+// person finds whom the path names, and notes that they were looked at.
+func (c *call) person(action string) (*people.Person, *failure) {
 	x, f := parseSubject(c.param, c.s.o.Types)
 	if f != nil {
 		return nil, f
@@ -86,30 +94,47 @@ func (c *call) person() (*people.Person, *failure) {
 	if f != nil {
 		return nil, f
 	}
+	_, p, f := c.find(x, v, action, "ok")
+	return p, f
+}
+
+// find finds a person and notes who asked for whom and what for, before anything
+// is told; found is the outcome where it is one person. known is the identifier
+// to go on with.
+func (c *call) find(x subject, v id.View, action, found string) (known id.ID, p *people.Person, f *failure) {
 	store, log := c.s.o.People, c.s.log.With("route", c.route.path, "view", v.String(), "key", c.key, "from", c.from)
 	known, err := x.id, error(nil)
-	asked := x.name // what the log may say of whom was asked for
+	asked := x.name // what may be written down of whom was asked for
 	if x.name != "" {
 		known, err = store.Named(x.name)
 	} else {
 		asked, err = store.PersonID(x.id)
 	}
-	var p *people.Person
 	if err == nil {
 		p, err = store.Person(known, v)
 	}
+	detail := map[string]string{"asked": asked, "view": v.String()}
 	switch {
 	case errors.Is(err, people.ErrUnknown):
 		log.Info("a person was asked for and is not known", "asked", asked)
-		return nil, refuse(fasthttp.StatusNotFound, "unknown_person", "nobody is known by this identifier; check its type and spelling (user ids keep their case)")
+		if f := c.note(action, asked, "unknown", detail); f != nil {
+			return known, nil, f
+		}
+		return known, nil, refuse(fasthttp.StatusNotFound, "unknown_person", "nobody is known by this identifier; check its type and spelling (user ids keep their case)")
 	case err != nil:
-		return nil, c.internal(err)
+		return known, nil, c.internal(err)
 	case p.Cluster.Ambiguous && x.name == "":
 		log.Info("a person was asked for by an identifier of several", "asked", asked)
-		return nil, c.ambiguous(p, x.id)
+		if f := c.note(action, asked, "ambiguous", detail); f != nil {
+			return known, nil, f
+		}
+		return known, nil, c.ambiguous(p, x.id)
+	}
+	if f := c.note(action, p.ID, found, detail); f != nil {
+		return known, nil, f
 	}
 	log.Info("a person was read", "asked", asked, "person", p.ID)
-	return p, nil
+	return known, p, nil
 }
 
 // ambiguous answers for an identifier of several people: with each of them, and
@@ -160,16 +185,25 @@ func (c *call) ambiguous(p *people.Person, x id.ID) *failure {
 }
 
 func (c *call) servePerson() *failure {
-	p, f := c.person()
+	p, f := c.person("person.read")
 	if f != nil {
 		return f
 	}
+	o := event.NewWriter(nil)
+	if err := c.appendPerson(o, p); err != nil {
+		return c.internal(err)
+	}
+	c.json(fasthttp.StatusOK, o.Bytes())
+	return nil
+}
+
+// appendPerson writes the whole profile, as one object.
+func (c *call) appendPerson(o *event.Writer, p *people.Person) error {
 	var computed map[string]any
 	var segments []string
 	if c.s.o.Derive != nil {
 		computed, segments = c.s.o.Derive(p, c.s.o.Now())
 	}
-	o := event.NewWriter(nil)
 	o.Open()
 	c.appendHead(o, p)
 	appendMembers(o, "identifiers", p.Cluster)
@@ -180,7 +214,7 @@ func (c *call) servePerson() *failure {
 	for _, name := range slices.Sorted(maps.Keys(computed)) {
 		text, err := json.Marshal(computed[name])
 		if err != nil {
-			return c.internal(fmt.Errorf("computed trait %q: %w", name, err))
+			return fmt.Errorf("computed trait %q: %w", name, err)
 		}
 		o.Raw(name, event.Value(text))
 	}
@@ -197,7 +231,6 @@ func (c *call) servePerson() *failure {
 	appendDevices(o, p.Profile.Devices)
 	o.Raw("consent", "{}") // events carry no recorded consent yet
 	o.Close()
-	c.json(fasthttp.StatusOK, o.Bytes())
 	return nil
 }
 

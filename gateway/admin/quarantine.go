@@ -1,7 +1,6 @@
 package admin
 
 import (
-	"fmt"
 	"strconv"
 
 	"github.com/valyala/fasthttp"
@@ -14,13 +13,12 @@ func (c *call) serveQuarantine() *failure {
 	if f != nil {
 		return f
 	}
-	var before uint64
-	if text := string(c.ctx.QueryArgs().Peek("before")); text != "" {
-		n, err := strconv.ParseUint(text, 10, 64)
-		if err != nil || n == 0 {
-			return badRequest("invalid_cursor", "before", fmt.Sprintf("before is %q; expected the `next` of an earlier answer, unchanged", clip([]byte(text))))
-		}
-		before = n
+	before, f := c.before()
+	if f != nil {
+		return f
+	}
+	if f := c.note("quarantine.read", "", "ok", nil); f != nil {
+		return f
 	}
 	refused, err := c.s.o.People.Quarantine(before, limit+1)
 	if err != nil {

@@ -1,9 +1,14 @@
 package admin
 
-import "strings"
+import (
+	"strings"
 
-// route is one row of the desk's table. It serves GET and HEAD.
+	"github.com/valyala/fasthttp"
+)
+
+// route is one row of the desk's table.
 type route struct {
+	method string // GET, which answers HEAD too, or POST
 	// path is written as OpenAPI writes paths, with at most one variable part.
 	path  string
 	open  bool     // needs no key
@@ -12,33 +17,73 @@ type route struct {
 	serve func(*call) *failure
 }
 
+const (
+	get  = fasthttp.MethodGet
+	post = fasthttp.MethodPost
+)
+
 // routes is the desk's whole table; the OpenAPI document describes the same.
 func routes() []route {
+	none := []string{}
 	return []route{
-		{"/", true, nil, "this page", (*call).servePage},
-		{"/healthz", true, nil, "the program runs", (*call).serveHealth},
-		{"/readyz", true, nil, "the gateway takes traffic", (*call).serveReady},
-		{"/openapi.yaml", false, nil, "this interface as an OpenAPI 3.1 document", (*call).serveOpenAPI},
-		{"/metrics", false, nil, "counters and gauges for Prometheus", (*call).serveMetrics},
-		{"/debug/pprof/", false, nil, "the runtime's profiles", (*call).serveProfiles},
-		{"/debug/pprof/{profile}", false, nil, "one profile: heap, goroutine, profile?seconds=10, …", (*call).serveProfile},
-		{"/admin/v1/persons/{identifier}", false, []string{"view"}, "who this is and what is known of them", (*call).servePerson},
-		{"/admin/v1/persons/{identifier}/events", false, []string{"view", "limit", "before", "type", "event"}, "what they did, newest first", (*call).serveEvents},
-		{"/admin/v1/persons/{identifier}/identities", false, []string{"view"}, "their identifiers, and why each link holds or does not", (*call).serveIdentities},
-		{"/admin/v1/quarantine", false, []string{"limit", "before"}, "messages that were refused, and why", (*call).serveQuarantine},
+		{get, "/", true, nil, "this page", (*call).servePage},
+		{get, "/healthz", true, nil, "the program runs", (*call).serveHealth},
+		{get, "/readyz", true, nil, "the gateway takes traffic, or why not", (*call).serveReady},
+		{get, "/openapi.yaml", false, nil, "this interface as an OpenAPI 3.1 document", (*call).serveOpenAPI},
+		{get, "/metrics", false, nil, "counters and gauges for Prometheus", (*call).serveMetrics},
+		{get, "/debug/pprof/", false, nil, "the runtime's profiles", (*call).serveProfiles},
+		{get, "/debug/pprof/{profile}", false, nil, "one profile: heap, goroutine, profile?seconds=10, …", (*call).serveProfile},
+		{get, "/admin/v1/persons/{identifier}", false, []string{"view"}, "who this is and what is known of them", (*call).servePerson},
+		{get, "/admin/v1/persons/{identifier}/events", false, []string{"view", "limit", "before", "type", "event"}, "what they did, newest first", (*call).serveEvents},
+		{get, "/admin/v1/persons/{identifier}/identities", false, []string{"view"}, "their identifiers, and why each link holds or does not", (*call).serveIdentities},
+		{post, "/admin/v1/identities/link", false, none, "say that two identifiers are one person's", (*call).serveLink},
+		{post, "/admin/v1/identities/cut", false, none, "say that they are not", (*call).serveCut},
+		{post, "/admin/v1/identities/lift", false, none, "take a cut back", (*call).serveLift},
+		{get, "/admin/v1/subjects", false, []string{"limit", "before"}, "erasures, newest first", (*call).serveSubjects},
+		{post, "/admin/v1/subjects/access", false, none, "everything about a person, as one archive", (*call).serveAccess},
+		{post, "/admin/v1/subjects/erase", false, none, "erase a person for good", (*call).serveErase},
+		{get, "/admin/v1/subjects/erase-{number}", false, none, "how far an erasure is, and its receipt", (*call).serveErasure},
+		{get, "/admin/v1/subjects/erase-{number}/receipt", false, none, "an erasure's signed receipt, as a file", (*call).serveReceipt},
+		{get, "/admin/v1/quarantine", false, []string{"limit", "before"}, "messages that were refused, and why", (*call).serveQuarantine},
+		{get, "/admin/v1/audit", false, []string{"actor", "action", "object", "before", "limit"}, "who read or changed what", (*call).serveAudit},
+		{get, "/admin/v1/audit/verify", false, none, "whether the activity log is whole", (*call).serveAuditVerify},
+		{post, "/admin/v1/audit/verify", false, none, "the same, against heads that were kept elsewhere", (*call).serveAuditVerify},
+		{get, "/admin/v1/backup", false, none, "backups, and the one that is being made", (*call).serveBackups},
+		{post, "/admin/v1/backup", false, none, "make a backup", (*call).serveBackup},
+		{post, "/admin/v1/backup/verify", false, none, "read a backup and compare it with what was signed", (*call).serveVerifyBackup},
+		{get, "/admin/v1/compact", false, none, "how far a compaction is", (*call).serveCompaction},
+		{post, "/admin/v1/compact", false, none, "rewrite the whole store without what was deleted", (*call).serveCompact},
+		{get, "/admin/v1/keys", false, none, "the public signing key, and how many keys there are", (*call).serveKeys},
+		{post, "/admin/v1/keys", false, none, "rotate the master key", (*call).serveRotate},
+		{get, "/admin/v1/log", false, none, "the event log: its ends, its readers, the disk", (*call).serveLog},
+		{post, "/admin/v1/log/settle", false, none, "move events from the log into histories now", (*call).serveSettle},
 	}
 }
 
 // match finds the route of a path as it was sent. The path is taken apart
-// before it is decoded, so that an identifier may hold "%2F".
-func match(table []route, path []byte) (r *route, param string) {
-	p := string(path)
+// before it is decoded, so that an identifier may hold "%2F". A nil r with
+// allow says that the path is there for those methods only.
+func match(table []route, path, method []byte) (r *route, param, allow string) {
+	p, m := string(path), string(method)
+	if m == fasthttp.MethodHead {
+		m = get
+	}
 	for i := range table {
-		if param, ok := table[i].matches(p); ok {
-			return &table[i], param
+		part, ok := table[i].matches(p)
+		switch {
+		case !ok:
+		case table[i].method == m:
+			return &table[i], part, ""
+		default:
+			if allow != "" {
+				allow += ", "
+			}
+			if allow += table[i].method; table[i].method == get {
+				allow += ", HEAD"
+			}
 		}
 	}
-	return nil, ""
+	return nil, "", allow
 }
 
 func (r *route) matches(p string) (param string, ok bool) {

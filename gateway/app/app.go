@@ -17,6 +17,7 @@ import (
 
 	"github.com/reuna/reuna/gateway/config"
 	"github.com/reuna/reuna/gateway/enrich"
+	"github.com/reuna/reuna/gateway/ops"
 	"github.com/reuna/reuna/identity/id"
 	"github.com/reuna/reuna/storage/audit"
 	"github.com/reuna/reuna/storage/engine"
@@ -53,6 +54,7 @@ type App struct {
 	audit    *audit.Log
 	people   *people.Store
 	erasures *erasure.Worker
+	ops      *ops.Desk
 	types    *id.Types
 	enricher *enrich.Enricher
 	meters   *meters
@@ -106,6 +108,7 @@ func Start(o Options) (a *App, err error) {
 		{"people", a.openPeople},
 		{"erasures", a.openErasures},
 		{"enrichment", a.openEnricher},
+		{"operations", a.openOperations},
 		{"sites", a.openFront},
 		{"listeners", a.listen},
 		{"run file", a.writeRunFile},

@@ -92,10 +92,12 @@ func (a *App) openAudit() error {
 }
 
 // note writes down what the gateway does by itself, or for who controls its process.
-func (a *App) note(action, outcome string) error {
+func (a *App) note(action, outcome string) error { return a.noteAbout(action, "", outcome) }
+
+func (a *App) noteAbout(action, object, outcome string) error {
 	ctx, cancel := context.WithTimeout(context.Background(), noteTime)
 	defer cancel()
-	_, err := a.audit.Append(ctx, audit.Entry{Actor: "gateway", Role: "process", Action: action, Outcome: outcome})
+	_, err := a.audit.Append(ctx, audit.Entry{Actor: "gateway", Role: "process", Action: action, Object: object, Outcome: outcome})
 	return err
 }
 

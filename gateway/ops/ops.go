@@ -248,14 +248,11 @@ func (d *Desk) LogState() (x LogState, err error) {
 	return x, nil
 }
 
-// Snapshots lists a backup folder, the configured one for "". Damaged snapshots
-// make err wrap backup.ErrBroken; the others are listed all the same.
-func (d *Desk) Snapshots(dir string) (list []*backup.Snapshot, err error) {
-	if dir == "" {
-		dir = d.o.To
+// Snapshots lists the configured backup folder. Damaged snapshots make err wrap
+// backup.ErrBroken; the others are listed all the same.
+func (d *Desk) Snapshots() (dir string, list []*backup.Snapshot, err error) {
+	if d.o.To != "" {
+		list, err = backup.List(d.o.To)
 	}
-	if dir == "" {
-		return nil, nil
-	}
-	return backup.List(dir)
+	return d.o.To, list, err
 }

@@ -1,0 +1,127 @@
+package admin
+
+import (
+	"fmt"
+	"io"
+	"net"
+	"slices"
+	"time"
+
+	"github.com/reuna/reuna/identity/event"
+	"github.com/reuna/reuna/identity/facet"
+	"github.com/reuna/reuna/storage/people"
+)
+
+// archiveKind is the format of what an access request answers with.
+const archiveKind = "reuna access 1"
+
+// serveAccess answers with everything about a person. A person may have a
+// hundred thousand events: the answer is made while it is sent.
+func (c *call) serveAccess() *failure {
+	var b subjectBody
+	if f := c.body(&b); f != nil {
+		return f
+	}
+	x, v, f := b.subject(c.s.o.Types)
+	if f != nil {
+		return f
+	}
+	_, p, f := c.find(x, v, "subject.access", "ok")
+	if f != nil {
+		return f
+	}
+	now := c.s.o.Now()
+	o := event.NewWriter(nil)
+	o.Open()
+	o.String("archive", archiveKind)
+	o.Time("made", now.UnixMilli())
+	o.Text("reason", b.Reason)
+	o.Key("person")
+	if err := c.appendPerson(o, p); err != nil {
+		return c.internal(err)
+	}
+	o.Key("identities")
+	if err := c.appendIdentities(o, p); err != nil {
+		return c.internal(err)
+	}
+	appendFacets(o, p.Facets)
+	o.Key("events")
+	text := append(o.Bytes(), '[')
+	c.ctx.Response.Header.SetContentType("application/json")
+	c.ctx.Response.Header.Set("Content-Disposition", fmt.Sprintf(`attachment; filename="%s-%s.json"`, p.ID, now.UTC().Format("20060102")))
+	c.ctx.Response.SetBodyStream(&archive{c: c, person: p, text: text, conn: c.ctx.Conn()}, -1)
+	return nil
+}
+
+// appendFacets writes which devices contributed while they said who they were.
+func appendFacets(o *event.Writer, keys []facet.Key) {
+	keys = slices.Clone(keys)
+	slices.SortFunc(keys, facet.Key.Compare)
+	o.Key("facets")
+	o.OpenList()
+	for _, k := range keys {
+		o.Open()
+		o.Text("anonymousId", k.AnonymousID)
+		o.Text("userId", k.UserID)
+		o.String("trust", k.Trust.String())
+		o.Close()
+	}
+	o.CloseList()
+}
+
+// archive makes the answer piece by piece as it is read. It ends with the number
+// of events and "complete": an answer without them was broken off, and the
+// connection then ends without the last chunk.
+type archive struct {
+	c      *call
+	person *people.Person
+	text   []byte // what is to be read; begins with what stands before the events
+	sent   int    // of text
+	conn   net.Conn
+	before people.Place // where the next events end
+	events int64
+	ended  bool
+}
+
+// archiveStep is how many events are in memory at a time.
+const archiveStep = 500
+
+// Read is io.Reader's.
+func (a *archive) Read(p []byte) (n int, err error) {
+	for a.sent == len(a.text) {
+		if a.ended {
+			return 0, io.EOF
+		}
+		if err := a.more(); err != nil {
+			a.c.s.log.Error("an archive was broken off", "person", a.person.ID, "events", a.events, "error", err)
+			return 0, err
+		}
+	}
+	n = copy(p, a.text[a.sent:])
+	a.sent += n
+	return n, nil
+}
+
+// more makes the next piece in the place of the one that was sent.
+func (a *archive) more() error {
+	// As long as the receiver takes something the answer may go on.
+	if err := a.conn.SetWriteDeadline(time.Now().Add(writeTimeout)); err != nil {
+		return err
+	}
+	a.text, a.sent = a.text[:0], 0
+	next, err := a.c.s.o.People.Timeline(a.person.Facets, a.before, archiveStep, func(_ people.Place, e *event.Event) error {
+		if a.events++; a.events > 1 {
+			a.text = append(a.text, ',')
+		}
+		a.text = e.AppendJSON(a.text)
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	if a.before = next; next == (people.Place{}) {
+		a.ended = true
+		a.text = fmt.Appendf(a.text, `],"eventCount":%d,"complete":true}`, a.events)
+	}
+	return nil
+}

@@ -1,0 +1,58 @@
+package admin_test
+
+import (
+	"context"
+	"encoding/hex"
+	"time"
+
+	"github.com/reuna/reuna/gateway/admin"
+	"github.com/reuna/reuna/storage/backup"
+	"github.com/reuna/reuna/storage/eventlog"
+)
+
+// works stands for what does an operator's work: it takes note of what was asked.
+type works struct {
+	asked []string
+	err   error
+	list  []*backup.Snapshot
+}
+
+func (w *works) begin(kind, what string) (admin.Job, error) {
+	w.asked = append(w.asked, kind+" "+what)
+	return admin.Job{ID: kind + "-1", Kind: kind, State: "running", Step: "copying", Done: 1, Total: 2, Started: time.UnixMilli(day)}, w.err
+}
+
+func (w *works) Backup(to string) (admin.Job, error) { return w.begin(admin.JobBackup, to) }
+func (w *works) VerifyBackup(dir, id string) (admin.Job, error) {
+	return w.begin(admin.JobVerifyBackup, dir+" "+id)
+}
+func (w *works) Compact() (admin.Job, error) { return w.begin(admin.JobCompact, "") }
+func (w *works) Settle(age time.Duration) (admin.Job, error) {
+	return w.begin(admin.JobSettle, age.String())
+}
+func (w *works) Rotate() (admin.Job, string, error) {
+	j, err := w.begin(admin.JobRotateMaster, "")
+	return j, "keep it", err
+}
+
+func (w *works) Job(kind string) (admin.Job, bool) {
+	for _, x := range w.asked {
+		if x[:min(len(kind), len(x))] == kind {
+			return admin.Job{ID: kind + "-1", Kind: kind, State: "failed", Started: time.UnixMilli(day), Ended: time.UnixMilli(day + 5), Error: "the disk is gone",
+				Result: map[string]any{"n": 1}}, true
+		}
+	}
+	return admin.Job{}, false
+}
+
+func (w *works) Snapshots() (string, []*backup.Snapshot, error) { return "/srv/backups", w.list, nil }
+
+func (w *works) Keys(context.Context) (admin.Keys, error) {
+	public, err := hex.DecodeString("d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a") // RFC 8032, 7.1
+	return admin.Keys{PublicKey: public, Master: "0123456789abcdef", Groups: 1025, Owners: 7, Epochs: 1}, err
+}
+
+func (w *works) Log() (admin.Log, error) {
+	return admin.Log{Head: 3, Last: 9, Durable: 8, Oldest: time.UnixMilli(day), Tail: 72 * time.Hour, Settled: 2, Free: 1 << 30, FreeKnown: true,
+		Cursors: []eventlog.Cursor{{Name: "people", Seq: 7, Moved: day, Hold: eventlog.Forever}, {Name: "mail", Seq: 9, Hold: time.Hour}}}, nil
+}
