@@ -3,9 +3,11 @@ package chart
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/xml"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 )
 
@@ -25,7 +27,14 @@ type Bar struct {
 	Text       string  // written after the bar
 	Goal       float64 // a mark at this value; 0: none
 	Tone       Tone
-	GroupStart bool // a little room above
+	GroupStart bool   // a little room above
+	Parts      []Part // what the bar is made of, from the left; none: it has one colour
+}
+
+// Part is a part of a bar. Parts of one name have one colour in the whole chart.
+type Part struct {
+	Name  string
+	Value float64 // in the panel's unit; 0 or more
 }
 
 // Panel is a set of bars on one scale, which begins at 0.
@@ -40,6 +49,7 @@ type Chart struct {
 	Title, Subtitle string
 	Panels          []Panel
 	Footer          []string
+	Ours, Reference string // the tones' names in the legend; "" stands for "gateway" and "bare handler"
 }
 
 // Geometry, in pixels.
@@ -58,7 +68,7 @@ var _ io.WriterTo = (*Chart)(nil)
 // WriteTo writes the chart as an SVG document.
 func (c *Chart) WriteTo(out io.Writer) (int64, error) {
 	var body bytes.Buffer
-	p := pen{&body}
+	p := pen{&body, c.partNames()}
 	y := margin + 16.0
 	p.text(margin, y, "title", "start", c.Title)
 	y += 22
@@ -67,8 +77,7 @@ func (c *Chart) WriteTo(out io.Writer) (int64, error) {
 	for i := range c.Panels {
 		y = p.panel(&c.Panels[i], y)
 	}
-	p.legend(c, y)
-	y += 26
+	y = p.legend(c, y) + 26
 	for _, line := range c.Footer {
 		p.text(margin, y, "muted", "start", line)
 		y += 18
@@ -95,11 +104,41 @@ text{font:13px system-ui,-apple-system,"Segoe UI",Roboto,sans-serif;fill:#1f2933
 .reference{fill:#b8c4ce}
 .whisker{stroke:#1f2933;stroke-width:1.2}
 .goal{stroke:#c2571a;stroke-width:2}
+.part0{fill:#2f6f9f}
+.part1{fill:#7fb0d3}
+.part2{fill:#1f7a6d}
+.part3{fill:#d9a441}
+.part4{fill:#8c6bb1}
+.part5{fill:#5c6f7d}
+.part6{fill:#b5523b}
+.part7{fill:#a9b7a0}
 </style>
 `
 
+// partColours is how many parts are told apart; more begin again.
+const partColours = 8
+
 // pen draws into a buffer, whose writes cannot fail.
-type pen struct{ out *bytes.Buffer }
+type pen struct {
+	out   *bytes.Buffer
+	parts []string // names, in the order of their colours
+}
+
+// partNames lists the parts of all bars, in the order of their appearance.
+func (c *Chart) partNames() (names []string) {
+	for _, panel := range c.Panels {
+		for _, b := range panel.Bars {
+			for _, part := range b.Parts {
+				if !slices.Contains(names, part.Name) {
+					names = append(names, part.Name)
+				}
+			}
+		}
+	}
+	return names
+}
+
+func partClass(i int) string { return fmt.Sprintf("part%d", i%partColours) }
 
 func (p pen) panel(panel *Panel, y float64) float64 {
 	p.text(margin, y, "panel", "start", panel.Title)
@@ -142,8 +181,17 @@ func (p pen) bar(b *Bar, x func(float64) float64, y float64) {
 	}
 	middle := y + barHeight/2
 	p.text(left-10, middle+4.5, "", "end", b.Label)
-	fmt.Fprintf(p.out, `<rect x="%d" y="%.1f" width="%.1f" height="%d" rx="2" class="%s"/>`+"\n", left, y, x(b.Value)-left, barHeight, class)
-	end := x(b.Value)
+	if len(b.Parts) == 0 {
+		fmt.Fprintf(p.out, `<rect x="%d" y="%.1f" width="%.1f" height="%d" rx="2" class="%s"/>`+"\n", left, y, x(b.Value)-left, barHeight, class)
+	}
+	sum := 0.0
+	for _, part := range b.Parts {
+		from := x(sum)
+		sum += part.Value
+		fmt.Fprintf(p.out, `<rect x="%.1f" y="%.1f" width="%.1f" height="%d" class="%s"><title>%s</title></rect>`+"\n",
+			from, y, x(sum)-from, barHeight, partClass(slices.Index(p.parts, part.Name)), escape(part.Name))
+	}
+	end := max(x(b.Value), x(sum))
 	if b.Low != b.High {
 		fmt.Fprintf(p.out, `<path d="M%.1f %.1fH%.1fM%.1f %.1fv8M%.1f %.1fv8" class="whisker" fill="none"/>`+"\n",
 			x(b.Low), middle, x(b.High), x(b.Low), middle-4, x(b.High), middle-4)
@@ -156,35 +204,54 @@ func (p pen) bar(b *Bar, x func(float64) float64, y float64) {
 	p.text(end+8, middle+4.5, "", "start", b.Text)
 }
 
-// legend explains the colours that the chart uses.
-func (p pen) legend(c *Chart, y float64) {
+// legend explains the colours that the chart uses, and gives the y of its last line.
+func (p pen) legend(c *Chart, y float64) float64 {
 	x := float64(margin)
-	entry := func(mark, text string) {
-		p.out.WriteString(mark)
+	// entry makes room for a text, on the next line where this one is full, and
+	// draws its mark and then the text.
+	entry := func(mark func() string, text string) {
+		room := 22 + 7*float64(len(text)) + 24
+		if x > margin && x+room > width-margin+24 {
+			x, y = margin, y+20
+		}
+		p.out.WriteString(mark())
 		p.text(x+22, y, "muted", "start", text)
-		x += 22 + 7*float64(len(text)) + 24
+		x += room
 	}
-	var spread, goal, reference bool
+	var spread, goal, ours, reference bool
 	for _, panel := range c.Panels {
 		for _, b := range panel.Bars {
 			spread = spread || b.Low != b.High
 			goal = goal || b.Goal > 0
 			reference = reference || b.Tone == Reference
+			ours = ours || b.Tone == Ours && len(b.Parts) == 0
 		}
 	}
-	square := func(class string) string {
-		return fmt.Sprintf(`<rect x="%.1f" y="%.1f" width="14" height="12" rx="2" class="%s"/>`+"\n", x, y-10, class)
+	square := func(class string) func() string {
+		return func() string {
+			return fmt.Sprintf(`<rect x="%.1f" y="%.1f" width="14" height="12" rx="2" class="%s"/>`+"\n", x, y-10, class)
+		}
 	}
-	entry(square("ours"), "gateway")
+	for i, name := range p.parts {
+		entry(square(partClass(i)), name)
+	}
+	if ours {
+		entry(square("ours"), cmp.Or(c.Ours, "gateway"))
+	}
 	if reference {
-		entry(square("reference"), "bare handler")
+		entry(square("reference"), cmp.Or(c.Reference, "bare handler"))
 	}
 	if spread {
-		entry(fmt.Sprintf(`<path d="M%.1f %.1fh14m-14 -4v8m14 -8v8" class="whisker" fill="none"/>`+"\n", x, y-4), "least to most of the rounds")
+		entry(func() string {
+			return fmt.Sprintf(`<path d="M%.1f %.1fh14m-14 -4v8m14 -8v8" class="whisker" fill="none"/>`+"\n", x, y-4)
+		}, "least to most of the rounds")
 	}
 	if goal {
-		entry(fmt.Sprintf(`<line x1="%.1f" y1="%.1f" x2="%.1f" y2="%.1f" class="goal"/>`+"\n", x+7, y-12, x+7, y+3), "goal: at most")
+		entry(func() string {
+			return fmt.Sprintf(`<line x1="%.1f" y1="%.1f" x2="%.1f" y2="%.1f" class="goal"/>`+"\n", x+7, y-12, x+7, y+3)
+		}, "goal: at most")
 	}
+	return y
 }
 
 func (p pen) text(x, y float64, class, anchor, s string) {

@@ -112,3 +112,49 @@ func TestScale(t *testing.T) {
 		}
 	}
 }
+
+// Parts of a bar lie side by side and together are as long as their sum.
+func TestPartsAddUp(t *testing.T) {
+	c := &Chart{Panels: []Panel{{Bars: []Bar{
+		{Label: "whole", Value: 60},
+		{Label: "in parts", Value: 60, Parts: []Part{{"a", 10}, {"b & c", 30}, {"d", 20}}},
+		{Label: "other parts", Value: 40, Parts: []Part{{"d", 40}}},
+	}}}, Ours: "store"}
+	svg := draw(t, c)
+	w := widths(t, svg)
+	if len(w) != 5 {
+		t.Fatalf("%d bars and parts were drawn, expected 5", len(w))
+	}
+	if sum := w[1] + w[2] + w[3]; math.Abs(sum-w[0]) > 0.3 {
+		t.Errorf("parts are %g long together, the bar %g", sum, w[0])
+	}
+	for text, times := range map[string]int{"b &amp; c": 2, ">store<": 1, ">gateway<": 0, `class="part2"`: 3} {
+		if got := strings.Count(svg, text); got != times {
+			t.Errorf("%q is there %d times, expected %d", text, got, times)
+		}
+	}
+}
+
+// A legend of many parts goes on in a second line instead of over the edge.
+func TestLongLegendsWrap(t *testing.T) {
+	var b Bar
+	for i := range 20 {
+		b.Parts = append(b.Parts, Part{Name: "part number " + strconv.Itoa(i), Value: 1})
+	}
+	svg := draw(t, &Chart{Panels: []Panel{{Bars: []Bar{b}}}})
+	lines := map[string]bool{}
+	for part := range strings.SplitSeq(svg, "<text ") {
+		if !strings.Contains(part, ">part number ") {
+			continue
+		}
+		x, rest, _ := strings.Cut(strings.TrimPrefix(part, `x="`), `" y="`)
+		y, _, _ := strings.Cut(rest, `"`)
+		lines[y] = true
+		if v, err := strconv.ParseFloat(x, 64); err != nil || v > width-margin-60 {
+			t.Errorf("a text begins at %s, %v", x, err)
+		}
+	}
+	if len(lines) < 3 {
+		t.Errorf("20 names stand in %d lines", len(lines))
+	}
+}

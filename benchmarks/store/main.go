@@ -52,6 +52,7 @@ type flags struct {
 	out     string
 	dir     string
 	quick   bool
+	pprof   string
 	keep    bool
 }
 
@@ -64,6 +65,7 @@ func parse(args []string, stderr io.Writer) (*flags, error) {
 	f.Uint64Var(&o.seed, "seed", 1, "of the visitors and what they do")
 	f.StringVar(&o.out, "out", "benchmarks/results", "`folder` for the results; a relative one is taken from the module's root")
 	f.StringVar(&o.dir, "dir", "", "`folder` for the data; default: a new one in the folder for temporary files")
+	f.StringVar(&o.pprof, "pprof", "", "write a CPU profile of each step of the first population to this `prefix` and the step's number and name")
 	f.BoolVar(&o.keep, "keep", false, "keep the data")
 	f.BoolVar(&o.quick, "quick", false, "20,000 persons, half a minute: shows that all works; results are written only with -out")
 	if err := f.Parse(args); err != nil {
@@ -140,6 +142,9 @@ func command(ctx context.Context, args []string, stdout, stderr io.Writer) (err 
 		r := runner{self: self, dir: filepath.Join(dir, strconv.Itoa(n)), log: stderr, seconds: 10}
 		if o.quick {
 			r.seconds = 2
+		}
+		if i == 0 {
+			r.pprof = o.pprof
 		}
 		r.run.Population = Population{Persons: n, Mean: o.means[min(i, len(o.means)-1)], Seed: o.seed}
 		if err := enough(dir, r.run.Population); err != nil {

@@ -16,10 +16,17 @@ type Report struct {
 	Runs []Run `json:"runs"`
 }
 
+// Names of the results' files.
+const (
+	resultFile  = "store.json"
+	tableFile   = "store.md"
+	pictureFile = "store.svg"
+)
+
 // loadReport reads what earlier runs have found; an empty report when there was none.
 func loadReport(dir string) (*Report, error) {
 	r := &Report{}
-	path := filepath.Join(dir, "store.json")
+	path := filepath.Join(dir, resultFile)
 	data, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return r, nil
@@ -39,6 +46,7 @@ func (r *Report) add(run Run) {
 	slices.SortFunc(r.Runs, func(a, b Run) int { return a.Persons - b.Persons })
 }
 
+// save writes the report, its tables and its picture.
 func (r *Report) save(dir string) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
@@ -47,38 +55,27 @@ func (r *Report) save(dir string) error {
 	if err != nil {
 		return err
 	}
-	if err := os.WriteFile(filepath.Join(dir, "store.json"), append(data, '\n'), 0o644); err != nil {
+	if err := os.WriteFile(filepath.Join(dir, resultFile), append(data, '\n'), 0o644); err != nil {
 		return err
 	}
-	return write(filepath.Join(dir, "store.md"), r.markdown)
+	err = write(filepath.Join(dir, tableFile), func(out io.Writer) error {
+		r.markdown(out)
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	return write(filepath.Join(dir, pictureFile), func(out io.Writer) error {
+		_, err := r.picture().WriteTo(out)
+		return err
+	})
 }
 
-func write(path string, what func(io.Writer)) (err error) {
+func write(path string, what func(io.Writer) error) (err error) {
 	f, err := os.Create(path)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
-	what(f)
-	return nil
-}
-
-func (r *Report) markdown(out io.Writer) {
-	for i := range r.Runs {
-		run := &r.Runs[i]
-		fmt.Fprintf(out, "\n## %d persons, %d events\n\n", run.Persons, run.Load.Events)
-		fmt.Fprintf(out, "| bytes an event | loaded | in use | settled |\n|---|---|---|---|\n")
-		for k := range run.Loaded.Spaces {
-			fmt.Fprintf(out, "| %s |", run.Loaded.Spaces[k].Name)
-			for _, s := range []*Size{&run.Loaded, &run.InUse, &run.Settled} {
-				fmt.Fprintf(out, " %.1f |", float64(s.Spaces[k].Bytes)/float64(s.Events))
-			}
-			fmt.Fprintln(out)
-		}
-		fmt.Fprint(out, "| **all** |")
-		for _, s := range []*Size{&run.Loaded, &run.InUse, &run.Settled} {
-			fmt.Fprintf(out, " %.1f |", s.PerEvent())
-		}
-		fmt.Fprintln(out)
-	}
+	return what(f)
 }

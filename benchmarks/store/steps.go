@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime/pprof"
 	"strings"
 	"time"
 
@@ -52,6 +53,7 @@ type args struct {
 	Nonce   uint64
 	Writing bool
 	List    []int
+	Pprof   string // file for a CPU profile; "" for none
 }
 
 const stepCommand = "step"
@@ -62,6 +64,13 @@ func runStep(ctx context.Context, name, text string, out io.Writer) error {
 	var a args
 	if err := json.Unmarshal([]byte(text), &a); err != nil {
 		return fmt.Errorf("step %s: %w", name, err)
+	}
+	if a.Pprof != "" {
+		stop, err := profile(a.Pprof)
+		if err != nil {
+			return err
+		}
+		defer stop()
 	}
 	var result any
 	var err error
@@ -95,6 +104,23 @@ func runStep(ctx context.Context, name, text string, out io.Writer) error {
 	return encode(out, result)
 }
 
+// profile writes a CPU profile until stop is called.
+func profile(path string) (stop func(), err error) {
+	f, err := os.Create(path)
+	if err != nil {
+		return nil, err
+	}
+	if err := pprof.StartCPUProfile(f); err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return func() {
+		pprof.StopCPUProfile()
+		if err := f.Close(); err != nil {
+			fmt.Fprintf(os.Stderr, "profile %s: %v\n", path, err)
+		}
+	}, nil
+}
+
 const killMe = "kill me"
 
 func hours(h float64) time.Duration {
@@ -111,6 +137,7 @@ type runner struct {
 	log  io.Writer
 	run  Run
 
+	pprof   string  // prefix of files; "" for none
 	seconds float64 // length of mixed traffic
 	added   int64   // events by it
 }
@@ -148,17 +175,20 @@ func (r *runner) all(ctx context.Context) error {
 		{"read", args{N: reads}, &r.run.Tail},
 		{"open", args{Evict: true, N: mixed, Rate: 1000, Nonce: 1}, &r.run.Clean},
 		{"open", args{}, &r.run.Warm},
+		// A kill leaves the system's cache, a power cut does not.
 		{"kill", args{N: killed, Rate: 1000, Nonce: 2}, nil},
+		{"open", args{}, r.killed()},
+		{"kill", args{N: killed, Rate: 1000, Nonce: 3}, nil},
 		{"open", args{Evict: true}, r.killed()},
-		{"kill", args{N: 5 * killed, Rate: 5000, Nonce: 3}, nil},
-		{"open", args{Evict: true}, r.killed()},
+		{"kill", args{N: 5 * killed, Rate: 5000, Nonce: 4}, nil},
+		{"open", args{}, r.killed()},
 		// A part of it as the running store does it, every ten minutes a little.
 		{"settle", args{Hours: spread.Hours() - 24*1.5, N: int(max(1<<16, 600*940*r.total()/int64(spread.Seconds())))}, r.settled()},
 		{"settle", args{Hours: tailHours}, r.settled()},
 		{"forget", args{Begin: end.Add(-window).UnixMilli()}, &forgotten},
 		{"size", args{}, &r.run.InUse},
 		{"backup", args{}, &r.run.Full},
-		{"open", args{N: mixed, Rate: 1000, Nonce: 4}, new(Opened)},
+		{"open", args{N: mixed, Rate: 1000, Nonce: 5}, new(Opened)},
 		{"backup", args{}, &r.run.Added},
 		{"erase", args{List: []int{0, 40, 80, 120, 160}}, &r.run.Erased},
 		{"settle", args{Hours: -1}, r.settled()},
@@ -172,6 +202,9 @@ func (r *runner) all(ctx context.Context) error {
 		s := &steps[i]
 		a := s.args
 		a.Population, a.Dir, a.Events = r.run.Population, r.dir, r.events()
+		if r.pprof != "" {
+			a.Pprof = fmt.Sprintf("%s%02d-%s.prof", r.pprof, i+1, s.name)
+		}
 		fmt.Fprintf(r.log, "%d persons, step %d of %d: %s\n", r.run.Persons, i+1, len(steps), s.name)
 		began := time.Now()
 		if err := r.step(ctx, s.name, a, s.into); err != nil {
@@ -205,7 +238,7 @@ func (r *runner) events() int64 { return r.run.Load.Events + r.added }
 
 // killed, settled and held make room for one more of each. The lists have room
 // for all, so that the earlier places stay where they are.
-func (r *runner) killed() *Opened { return grow(&r.run.Killed, 2) }
+func (r *runner) killed() *Opened { return grow(&r.run.Killed, 3) }
 
 func (r *runner) settled() *Settled { return grow(&r.run.Settles, 3) }
 

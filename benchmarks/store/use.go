@@ -87,11 +87,9 @@ func reopen(p Population, dir string, evict bool, mixed int, rate float64, nonce
 	if profile == nil || profile.Events == 0 {
 		return o, fmt.Errorf("visitor %d has no profile after opening", p.Persons/2+1)
 	}
-	filling := time.Now()
-	for busy("people.(*Store).fillFilter") {
-		time.Sleep(5 * time.Millisecond) // nothing tells when it is through
-	}
-	o.Filter = millis(time.Since(filling))
+	began = time.Now()
+	awaitFilter()
+	o.Filter = millis(time.Since(began))
 	if o.Memory, err = memoryNow(); err != nil {
 		return o, err
 	}
@@ -101,12 +99,22 @@ func reopen(p Population, dir string, evict bool, mixed int, rate float64, nonce
 	return o, err
 }
 
-// busy says whether a goroutine is inside a function.
-func busy(function string) bool {
+// filling says whether the store is still filling its filter of message ids,
+// which only its goroutines tell: the one that does it, or one that has not
+// begun yet and may be it.
+func filling() bool {
 	var b bytes.Buffer
 	// Writing into a buffer does not fail.
 	_ = pprof.Lookup("goroutine").WriteTo(&b, 2)
-	return strings.Contains(b.String(), function+"(")
+	text := b.String()
+	return strings.Contains(text, "people.(*Store).fillFilter(") || strings.Contains(text, "]:\nsync.(*WaitGroup).Go.func")
+}
+
+// awaitFilter returns when it is filled. There is nothing to wait on, so it looks again and again.
+func awaitFilter() {
+	for filling() {
+		time.Sleep(2 * time.Millisecond)
+	}
 }
 
 // mix10 sends events at a rate, each at its moment whatever became of the ones
@@ -216,9 +224,7 @@ func read(p Population, dir string, persons int) (out Reads, err error) {
 		return out, err
 	}
 	defer w.close(&err)
-	for busy("people.(*Store).fillFilter") {
-		time.Sleep(5 * time.Millisecond)
-	}
+	awaitFilter()
 	if err := evictFolder(dataFolder(dir)); err != nil {
 		return out, err
 	}
@@ -279,9 +285,7 @@ func hold(ctx context.Context, p Population, dir string, bound, persons int, wri
 		return h, err
 	}
 	defer w.close(&err)
-	for busy("people.(*Store).fillFilter") {
-		time.Sleep(5 * time.Millisecond)
-	}
+	awaitFilter()
 	settleMemory()
 	if h.Before, err = memoryNow(); err != nil {
 		return h, err

@@ -1,0 +1,273 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/reuna/reuna/benchmarks/chart"
+)
+
+// Goals of the project for the store.
+const (
+	goalBytes = 200  // an event, in use and settled
+	goalOpen  = 3000 // milliseconds, with five million persons
+)
+
+// markdown prints the tables: where the bytes are, for each run, and then
+// everything else with a column for each run.
+func (r *Report) markdown(out io.Writer) {
+	fmt.Fprint(out, "# The store with millions of persons\n\n"+
+		"Made by `go run ./benchmarks/store`; `store.json` has every figure. benchmarks/README.md says what is measured and how.\n")
+	for i := range r.Runs {
+		r.Runs[i].conditions(out)
+		r.Runs[i].bytes(out)
+	}
+	fmt.Fprint(out, "\n## Time and memory\n\n|")
+	rule := "|---|"
+	for i := range r.Runs {
+		fmt.Fprintf(out, " | %s persons", thousands(int64(r.Runs[i].Persons)))
+		rule += "---|"
+	}
+	fmt.Fprintf(out, " |\n%s\n", rule)
+	for _, line := range lines {
+		fmt.Fprintf(out, "| %s |", line.name)
+		for i := range r.Runs {
+			fmt.Fprintf(out, " %s |", line.of(&r.Runs[i]))
+		}
+		fmt.Fprintln(out)
+	}
+}
+
+func (run *Run) conditions(out io.Writer) {
+	e := run.Environment
+	fmt.Fprintf(out, "\n## %s persons, %s events\n\n", thousands(int64(run.Persons)), thousands(run.Load.Events))
+	fmt.Fprintf(out, "%.1f events a visitor (three in four leave one to three, the busiest %s), one visitor in twenty logs in; a request with one event has %.0f bytes of JSON. "+
+		"The events are spread over %.0f days. ", float64(run.Load.Events)/float64(run.Persons), thousands(int64(run.Load.Busiest)), run.Load.JSON, spread.Hours()/24)
+	fmt.Fprintf(out, "%d cores (%s), %s, kernel %s, data on %s, %s; the disk writes %.0f MB/s, and an fsync takes %.1f ms. ",
+		e.Cores, e.CPU, e.OS, e.Kernel, e.Disk, e.Go, run.Disk.Write, run.Disk.Fsync)
+	if n := len(run.Load1); n > 0 {
+		fmt.Fprintf(out, "Load average of the machine while this ran: %.1f to %.1f", slices.Min(run.Load1), slices.Max(run.Load1))
+		if slices.Max(run.Load1) > float64(e.Cores)+1 {
+			fmt.Fprint(out, "; other programs used it too, so times and rates are worse than they would be, while bytes and processor time stand")
+		}
+		fmt.Fprint(out, ".\n")
+	}
+}
+
+func (run *Run) states() []*Size { return []*Size{&run.Loaded, &run.InUse, &run.Settled} }
+
+func (run *Run) bytes(out io.Writer) {
+	fmt.Fprint(out, "\n| bytes an event | just loaded | in use | all settled | records in use, and bytes of one |\n|---|---|---|---|---|\n")
+	for k := range run.Loaded.Spaces {
+		fmt.Fprintf(out, "| %s |", run.Loaded.Spaces[k].Name)
+		for _, s := range run.states() {
+			fmt.Fprintf(out, " %.1f |", s.each(k))
+		}
+		x := run.InUse.Spaces[k]
+		fmt.Fprintf(out, " %s of %.0f |\n", thousands(x.Keys), float64(x.Bytes)/float64(max(1, x.Keys)))
+	}
+	fmt.Fprint(out, "| **all** |")
+	for i, s := range run.states() {
+		fmt.Fprintf(out, " **%.1f**", s.PerEvent())
+		if i > 0 {
+			fmt.Fprint(out, verdict(s.PerEvent(), goalBytes))
+		}
+		fmt.Fprint(out, " |")
+	}
+	fmt.Fprintf(out, " goal: ≤ %d |\n", goalBytes)
+	fmt.Fprintf(out, "\nAll tables are compacted. *Just loaded*: everything in the log's tail, every message id known. *In use*: the last %d hours in the tail, message ids of 7 days: "+
+		"what a folder looks like while it works. *All settled*: nothing in the tail, message ids of 7 days. The files had %.1f bytes an event in use, log files for reuse included.\n",
+		tailHours, float64(run.InUse.Files)/float64(run.InUse.Events))
+}
+
+// each is what a kind of record takes, in bytes an event.
+func (s *Size) each(space int) float64 { return float64(s.Spaces[space].Bytes) / float64(s.Events) }
+
+func verdict(v, goal float64) string {
+	if v > goal {
+		return " ✗"
+	}
+	return " ✓"
+}
+
+type line struct {
+	name string
+	of   func(*Run) string
+}
+
+var lines = []line{
+	{"loading, events/s (CPU an event)", func(r *Run) string { return rate(r.Load.Took) }},
+	{"— written to the disk, bytes an event", func(r *Run) string { return number(float64(r.Load.Took.Disk)/float64(r.Load.Events), 0) }},
+	{"— most facets in memory, heap", func(r *Run) string { return thousands(int64(r.Load.Held)) + ", " + megabytes(r.Load.HeapPeak) }},
+	{"opening after a clean stop, nothing cached", func(r *Run) string { return opening(&r.Clean) }},
+	{"opening again, cached", func(r *Run) string { return opening(&r.Warm) }},
+	{"opening after a kill", func(r *Run) string {
+		var all []string
+		for i := range r.Killed {
+			o := &r.Killed[i]
+			all = append(all, fmt.Sprintf("%s (%s entries to replay%s)", opening(o), thousands(o.Parts.Replayed), cached(o)))
+		}
+		return strings.Join(all, "; ")
+	}},
+	{"filling the filter of message ids, beside", func(r *Run) string { return duration(r.Clean.Filter) }},
+	{"memory after opening: resident, heap", func(r *Run) string { return memory(r.Clean.Memory) }},
+	{"— of that, before opening", func(r *Run) string { return memory(r.Clean.Before) }},
+	{"memory after 10 s of 1,000 events/s", func(r *Run) string { return memory(r.Clean.Mixed.Memory) }},
+	{"— an event until durable, p50 / p99", func(r *Run) string { return times(r.Clean.Mixed.Write) }},
+	{"— then its device's profile, p50 / p99", func(r *Run) string { return times(r.Clean.Mixed.Read) }},
+	{"— CPU an event", func(r *Run) string { return number(r.Clean.Mixed.Took.Each, 0) + " µs" }},
+	{"settling as in use, events/s (CPU an event)", func(r *Run) string { return rate(r.Settles[0].Took) }},
+	{"settling all at once, events/s (CPU an event)", func(r *Run) string { return rate(r.Settles[1].Took) }},
+	{"— chunks written an event; written to the disk", func(r *Run) string {
+		s := r.Settles[1]
+		return fmt.Sprintf("%.2f; %.0f B/event", float64(s.Chunks)/float64(s.Events), float64(s.Took.Disk)/float64(s.Events))
+	}},
+	{"a person's profile, cold, p50 / p99", func(r *Run) string { return times(r.History.Cold.Profile) }},
+	{"— warm", func(r *Run) string { return times(r.History.Warm.Profile) }},
+	{"a timeline from the tail, cold", func(r *Run) string { return times(r.Tail.Cold.Timeline) }},
+	{"— warm", func(r *Run) string { return times(r.Tail.Warm.Timeline) }},
+	{"a timeline from histories, cold", func(r *Run) string { return times(r.History.Cold.Timeline) }},
+	{"— warm", func(r *Run) string { return times(r.History.Warm.Timeline) }},
+	{"erasing a person until unreadable, least to most", func(r *Run) string { return erasures(r, func(e *Erased) string { return duration(e.Erase) }) }},
+	{"— and until gone from the disk", func(r *Run) string { return erasures(r, func(e *Erased) string { return duration(e.Shred) }) }},
+	{"— bytes written for that", func(r *Run) string {
+		return erasures(r, func(e *Erased) string { return megabytes(uint64(e.Disk)) })
+	}},
+	{"full backup", func(r *Run) string { return backedUp(&r.Full) }},
+	{"backup after 10,000 more events", func(r *Run) string { return backedUp(&r.Added) }},
+	{"memory after reading many persons", func(r *Run) string {
+		var all []string
+		for _, h := range r.Holds {
+			how := "with traffic"
+			if !h.Writing {
+				how = "only reading"
+			}
+			all = append(all, fmt.Sprintf("Hold %s, %s: %s facets, heap %s, resident %s", thousands(int64(h.Hold)), how, thousands(int64(h.Facets)), megabytes(h.Memory.Heap), megabytes(h.Memory.Resident)))
+		}
+		return strings.Join(all, "; ")
+	}},
+}
+
+func rate(t Took) string {
+	return fmt.Sprintf("%s (%.1f µs)", thousands(int64(t.Rate)), t.Each)
+}
+
+func cached(o *Opened) string {
+	if o.Evicted {
+		return ", not cached"
+	}
+	return ""
+}
+
+func opening(o *Opened) string { return duration(o.Millis) + verdict(o.Millis, goalOpen) }
+
+func memory(m Memory) string { return megabytes(m.Resident) + ", " + megabytes(m.Heap) }
+
+func times(t Times) string {
+	return fmt.Sprintf("%s / %s", duration(t.P50), duration(t.P99))
+}
+
+func erasures(r *Run, of func(*Erased) string) string {
+	list := slices.Clone(r.Erased)
+	slices.SortFunc(list, func(a, b Erased) int { return int(a.Shred - b.Shred) })
+	if len(list) == 0 {
+		return ""
+	}
+	return of(&list[0]) + " to " + of(&list[len(list)-1])
+}
+
+func backedUp(b *Backup) string {
+	return fmt.Sprintf("%s in %s, %s reused", megabytes(uint64(b.New)), duration(1000*b.Took.Seconds), megabytes(uint64(b.Reused)))
+}
+
+func duration(ms float64) string {
+	switch {
+	case ms >= 60_000:
+		return fmt.Sprintf("%.1f min", ms/60_000)
+	case ms >= 1000:
+		return fmt.Sprintf("%.2f s", ms/1000)
+	case ms >= 10:
+		return fmt.Sprintf("%.0f ms", ms)
+	case ms >= 0.1:
+		return fmt.Sprintf("%.2f ms", ms)
+	}
+	return fmt.Sprintf("%.0f µs", 1000*ms)
+}
+
+func megabytes(n uint64) string {
+	if n >= 1e10 {
+		return fmt.Sprintf("%.1f GB", float64(n)/1e9)
+	}
+	return thousands(int64(float64(n)/1e6+0.5)) + " MB"
+}
+
+func number(v float64, digits int) string { return strconv.FormatFloat(v, 'f', digits, 64) }
+
+// thousands writes 1234567 as 1,234,567.
+func thousands(n int64) string {
+	s := strconv.FormatInt(n, 10)
+	for i := len(s) - 3; i > 0 && s[i-1] != '-'; i -= 3 {
+		s = s[:i] + "," + s[i:]
+	}
+	return s
+}
+
+// picture is the report at a glance.
+func (r *Report) picture() *chart.Chart {
+	c := &chart.Chart{
+		Ours:     "store",
+		Title:    "What an event leaves on the disk, and how soon a store is open",
+		Subtitle: "Everything included: indexes, keys, encryption. Compacted tables; the JSON had about 926 bytes.",
+	}
+	for i := range r.Runs {
+		run := &r.Runs[i]
+		p := chart.Panel{Title: fmt.Sprintf("%s persons, %s events: bytes an event", thousands(int64(run.Persons)), thousands(run.Load.Events)), Unit: "B"}
+		for n, name := range []string{"just loaded", "in use: 72 h tail", "all settled"} {
+			s := run.states()[n]
+			b := chart.Bar{Label: name, Value: s.PerEvent(), Text: fmt.Sprintf("%.0f B an event", s.PerEvent())}
+			if n > 0 {
+				b.Goal = goalBytes
+			}
+			for k := range s.Spaces {
+				b.Parts = append(b.Parts, chart.Part{Name: s.Spaces[k].Name, Value: s.each(k)})
+			}
+			p.Bars = append(p.Bars, b)
+		}
+		c.Panels = append(c.Panels, p)
+	}
+	opens := chart.Panel{Title: "Opening, until the first profile is read", Unit: "ms"}
+	for i := range r.Runs {
+		run := &r.Runs[i]
+		label := func(s string) string { return s + ", " + short(run.Persons) }
+		first := len(opens.Bars)
+		opens.Bars = append(opens.Bars, openBar(label("stopped"+cached(&run.Clean)), &run.Clean), openBar(label("stopped"), &run.Warm))
+		for k := range run.Killed {
+			opens.Bars = append(opens.Bars, openBar(label("killed, replay "+short(int(run.Killed[k].Parts.Replayed))+cached(&run.Killed[k])), &run.Killed[k]))
+		}
+		opens.Bars[first].GroupStart = true
+	}
+	c.Panels = append(c.Panels, opens)
+	if len(r.Runs) > 0 {
+		e := r.Runs[0].Environment
+		c.Footer = []string{fmt.Sprintf("%d cores (%s), %s, kernel %s, data on %s, %s", e.Cores, e.CPU, e.OS, e.Kernel, e.Disk, e.Go)}
+	}
+	return c
+}
+
+func openBar(label string, o *Opened) chart.Bar {
+	return chart.Bar{Label: label, Value: o.Millis, Text: duration(o.Millis), Goal: goalOpen}
+}
+
+// short writes 5000000 as 5 M.
+func short(n int) string {
+	switch {
+	case n >= 1_000_000:
+		return number(float64(n)/1e6, 0) + " M"
+	case n >= 1000:
+		return number(float64(n)/1e3, 0) + " k"
+	}
+	return strconv.Itoa(n)
+}
