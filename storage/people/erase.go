@@ -244,6 +244,17 @@ func (s *Store) decide(who *decided, kept []graph.Evidence) error {
 		n.session, n.dirtySession, n.dirty = Session{}, false, false
 		n.erased = who.at
 	}
+	users := map[string]bool{}
+	for _, m := range who.members {
+		if m.Type == id.UserID {
+			users[m.Value] = true
+		}
+	}
+	for _, n := range s.nodes { // those of devices that stay
+		if n.session.User != "" && users[n.session.User] {
+			n.session, n.dirtySession = Session{}, false
+		}
+	}
 	for _, h := range who.facets {
 		x := s.facets[h]
 		for _, o := range owners(x.f.Key) {
@@ -286,6 +297,9 @@ func (n *node) dropFacet(x *held) {
 // go from the disk. The lock is held.
 func (s *Store) strip(n *node) {
 	n.facets = slices.DeleteFunc(n.facets, func(h Hash) bool { return s.erasing[h] })
+	if n.session.User != "" && s.erasing[s.hashID(id.ID{Type: id.UserID, Value: n.session.User})] {
+		n.session = Session{}
+	}
 	if s.erasing[n.hash] {
 		n.pairs, n.session, n.erased = nil, Session{}, s.erasingAt
 		return
@@ -336,6 +350,7 @@ func (s *Store) eraseRecords(seq uint64, x erasure, unindexed ...uint64) (*Erasu
 	for _, h := range x.identifiers {
 		g.identifier(h, x.at)
 	}
+	g.sessions()
 	g.refused()
 	if g.err != nil {
 		return nil, fmt.Errorf("people: erasing: %w", g.err)

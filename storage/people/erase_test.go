@@ -130,6 +130,9 @@ func TestTheErasedAreGone(t *testing.T) {
 		if p.ID != oldOther.ID || !slices.Equal(got, otherEvents) {
 			t.Errorf("%s: u2 is %s with %v, was %s with %v", when, p.ID, got, oldOther.ID, otherEvents)
 		}
+		if x, err := w.Session("a2", false); err != nil || x.User != "" {
+			t.Errorf("%s: the session of the device that stays is %+v, %v", when, x, err)
+		}
 		list, err := w.Quarantine(0, 10)
 		if err != nil || len(list) != 2 || strings.Contains(list[0].Raw+list[1].Raw, "ADA") {
 			t.Errorf("%s: quarantine %+v, %v", when, list, err)

@@ -97,10 +97,15 @@ func (g *eraser) identifier(h Hash, at int64) {
 	place := keyspace.AppendTombstone(nil, h)
 	_, err = s.o.DB.Get(place, func(v []byte) error { // it was erased before
 		before, err := decodeTombstone(v)
-		if err == nil && before.at != at {
+		switch {
+		case err != nil:
+			return err
+		case before.at > at: // by an erasure that is repeated after a later one
+			at = before.at
+		case before.at < at:
 			g.b.Delete(keyspace.AppendAgain(nil, s.hashAgain(h, before.at)))
 		}
-		return err
+		return nil
 	})
 	g.note(err)
 	g.b.Set(place, tombstone{at, g.e.Seq}.append(nil))
@@ -216,6 +221,29 @@ func (g *eraser) without(owner Hash, seqs []uint64) {
 		place := keyspace.AppendHistory(nil, c.month, owner, c.origin, b.First())
 		g.b.Set(place, s.codec.Encode(nil, &b, key, place))
 	}
+}
+
+// sessions ends those of devices that stay. They lie under the devices' keys, and
+// nothing leads to them from their user once their entries have settled.
+func (g *eraser) sessions() {
+	s := g.s
+	lower, upper := keyspace.Bounds(keyspace.AppendSpace(nil, keyspace.Session))
+	g.note(s.o.DB.Iter(lower, upper, func(k, v []byte) (bool, error) {
+		device, err := keyspace.ParseSession(k)
+		if err != nil || g.gone[device] {
+			return true, err
+		}
+		plain, err := s.unseal(device, k, v)
+		if err != nil {
+			return false, err
+		}
+		x, err := decodeSession(string(plain))
+		if err == nil && x.User != "" && g.gone[s.hashID(id.ID{Type: id.UserID, Value: x.User})] {
+			g.e.Counts.Sessions++
+			g.b.Delete(k)
+		}
+		return true, err
+	}))
 }
 
 // refused deletes the refused messages that name the person. They were never

@@ -76,6 +76,9 @@ func (s *Store) shredRanges(e *Erasure) (list []engine.Range) {
 	if e.Counts.Refused > 0 {
 		add(keyspace.AppendSpace(nil, keyspace.Quarantine))
 	}
+	if e.Counts.Sessions > 0 {
+		add(keyspace.AppendSpace(nil, keyspace.Session))
+	}
 	// The other sides of pairs stand under other identifiers: the whole space.
 	if e.Counts.Evidence > 0 {
 		add(keyspace.AppendSpace(nil, keyspace.Pair))

@@ -31,7 +31,7 @@ func TestWhatAPowerCutLeavesIsSound(t *testing.T) {
 		w := openWriter(t, vfs.NewCrashableMem(), begin)
 		for range 120 {
 			w.clock += r.Int64N(1 << 31)
-			w.random(r, seed%2 == 0)
+			w.random(r)
 			if r.IntN(12) > 0 {
 				continue
 			}
@@ -54,9 +54,8 @@ func TestWhatAPowerCutLeavesIsSound(t *testing.T) {
 	}
 }
 
-// random does one thing of those that a store goes through. Seeds either erase
-// people or let sessions name users.
-func (w *writer) random(r *rand.Rand, erasures bool) {
+// random does one thing of those that a store goes through.
+func (w *writer) random(r *rand.Rand) {
 	w.t.Helper()
 	a, u := fmt.Sprint("a", r.IntN(6)), fmt.Sprint("u", r.IntN(4))
 	switch r.IntN(14) {
@@ -66,9 +65,6 @@ func (w *writer) random(r *rand.Rand, erasures bool) {
 		_, err := w.Settle(context.Background(), time.Duration(r.Int64N(1<<32))*time.Millisecond)
 		w.must(err)
 	case 2:
-		if erasures {
-			u = ""
-		}
 		w.session(a, u)
 	case 3:
 		w.refuse()
@@ -80,7 +76,7 @@ func (w *writer) random(r *rand.Rand, erasures bool) {
 		_, err := w.State(e)
 		w.must(err)
 	case 5:
-		if !erasures || r.IntN(3) > 0 {
+		if r.IntN(3) > 0 {
 			return
 		}
 		e, err := w.Erase(user(u), people.EraseRequest{View: id.AllView})
