@@ -48,8 +48,10 @@ type config struct {
 	clock *atomic.Int64 // ms since 1970
 	truth *truth
 
+	opening    *atomic.Int64 // above zero while an engine opens; may be nil
 	minFree    int64         // default: none
 	commitWait time.Duration // default of the log
+	shredWait  time.Duration // default one minute: a table that cannot be deleted stays until the next start
 }
 
 // world is an open store.
@@ -72,7 +74,14 @@ func open(c config) (w *world, err error) {
 			err = errors.Join(err, w.end())
 		}
 	}()
-	if w.db, err = engine.Open(engine.Options{Dir: c.dir, FS: c.fs, CacheBytes: 1 << 20, Logger: quiet, CloseWait: 100 * time.Millisecond, Exit: func(int) { w.exits.Add(1) }}); err != nil {
+	if c.opening != nil {
+		c.opening.Add(1)
+	}
+	w.db, err = engine.Open(engine.Options{Dir: c.dir, FS: c.fs, CacheBytes: 1 << 20, Logger: quiet, CloseWait: 100 * time.Millisecond, Exit: func(int) { w.exits.Add(1) }})
+	if c.opening != nil {
+		c.opening.Add(-1)
+	}
+	if err != nil {
 		return w, err
 	}
 	if w.vault, err = vault.Open(w.db, master); err != nil {
@@ -262,7 +271,13 @@ func (w *world) erase(p int) (*people.Erasure, error) {
 }
 
 func (w *world) shred(e *people.Erasure) error {
-	if err := w.Shred(context.Background(), e, nil); err != nil {
+	wait := w.shredWait
+	if wait == 0 {
+		wait = time.Minute
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), wait)
+	defer cancel()
+	if err := w.Shred(ctx, e, nil); err != nil {
 		return err
 	}
 	return w.Finished(e, []byte("receipt"))
