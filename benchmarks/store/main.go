@@ -150,17 +150,18 @@ func command(ctx context.Context, args []string, stdout, stderr io.Writer) (err 
 		if err := enough(dir, r.run.Population); err != nil {
 			return err
 		}
+		r.save = func(run Run) error {
+			report.add(run)
+			if o.out == "" {
+				return nil
+			}
+			return report.save(o.out)
+		}
 		if err := r.all(ctx); err != nil {
 			return err
 		}
 		if !o.keep {
 			if err := os.RemoveAll(r.dir); err != nil {
-				return err
-			}
-		}
-		report.add(r.run)
-		if o.out != "" { // at once: the next one may take an hour
-			if err := report.save(o.out); err != nil {
 				return err
 			}
 		}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"slices"
@@ -35,7 +36,7 @@ func (r *Report) markdown(out io.Writer) {
 	for _, line := range lines {
 		fmt.Fprintf(out, "| %s |", line.name)
 		for i := range r.Runs {
-			fmt.Fprintf(out, " %s |", line.of(&r.Runs[i]))
+			fmt.Fprintf(out, " %s |", cmp.Or(line.of(&r.Runs[i]), "–"))
 		}
 		fmt.Fprintln(out)
 	}
@@ -64,13 +65,24 @@ func (run *Run) bytes(out io.Writer) {
 	for k := range run.Loaded.Spaces {
 		fmt.Fprintf(out, "| %s |", run.Loaded.Spaces[k].Name)
 		for _, s := range run.states() {
+			if s.Events == 0 {
+				fmt.Fprint(out, " – |")
+				continue
+			}
 			fmt.Fprintf(out, " %.1f |", s.each(k))
 		}
-		x := run.InUse.Spaces[k]
+		x := run.Loaded.Spaces[k]
+		if run.InUse.Events > 0 {
+			x = run.InUse.Spaces[k]
+		}
 		fmt.Fprintf(out, " %s of %.0f |\n", thousands(x.Keys), float64(x.Bytes)/float64(max(1, x.Keys)))
 	}
 	fmt.Fprint(out, "| **all** |")
 	for i, s := range run.states() {
+		if s.Events == 0 {
+			fmt.Fprint(out, " – |")
+			continue
+		}
 		fmt.Fprintf(out, " **%.1f**", s.PerEvent())
 		if i > 0 {
 			fmt.Fprint(out, verdict(s.PerEvent(), goalBytes))
@@ -79,8 +91,7 @@ func (run *Run) bytes(out io.Writer) {
 	}
 	fmt.Fprintf(out, " goal: ≤ %d |\n", goalBytes)
 	fmt.Fprintf(out, "\nAll tables are compacted. *Just loaded*: everything in the log's tail, every message id known. *In use*: the last %d hours in the tail, message ids of 7 days: "+
-		"what a folder looks like while it works. *All settled*: nothing in the tail, message ids of 7 days. The files had %.1f bytes an event in use, log files for reuse included.\n",
-		tailHours, float64(run.InUse.Files)/float64(run.InUse.Events))
+		"what a folder looks like while it works. *All settled*: nothing in the tail, message ids of 7 days.\n", tailHours)
 }
 
 // each is what a kind of record takes, in bytes an event.
@@ -108,21 +119,32 @@ var lines = []line{
 		var all []string
 		for i := range r.Killed {
 			o := &r.Killed[i]
+			if o.Millis == 0 {
+				continue
+			}
 			all = append(all, fmt.Sprintf("%s (%s entries to replay%s)", opening(o), thousands(o.Parts.Replayed), cached(o)))
 		}
 		return strings.Join(all, "; ")
 	}},
-	{"filling the filter of message ids, beside", func(r *Run) string { return duration(r.Clean.Filter) }},
+	{"filling the filter of message ids, beside", func(r *Run) string {
+		if r.Clean.Millis == 0 {
+			return ""
+		}
+		return duration(r.Clean.Filter)
+	}},
 	{"memory after opening: resident, heap", func(r *Run) string { return memory(r.Clean.Memory) }},
 	{"— of that, before opening", func(r *Run) string { return memory(r.Clean.Before) }},
-	{"memory after 10 s of 1,000 events/s", func(r *Run) string { return memory(r.Clean.Mixed.Memory) }},
-	{"— an event until durable, p50 / p99", func(r *Run) string { return times(r.Clean.Mixed.Write) }},
-	{"— then its device's profile, p50 / p99", func(r *Run) string { return times(r.Clean.Mixed.Read) }},
-	{"— CPU an event", func(r *Run) string { return number(r.Clean.Mixed.Took.Each, 0) + " µs" }},
-	{"settling as in use, events/s (CPU an event)", func(r *Run) string { return rate(r.Settles[0].Took) }},
-	{"settling all at once, events/s (CPU an event)", func(r *Run) string { return rate(r.Settles[1].Took) }},
+	{"memory after 10 s of 1,000 events/s", func(r *Run) string { return memory(r.mixed().Memory) }},
+	{"— an event until durable, p50 / p99", func(r *Run) string { return times(r.mixed().Write) }},
+	{"— then its device's profile, p50 / p99", func(r *Run) string { return times(r.mixed().Read) }},
+	{"— events/s (CPU an event)", func(r *Run) string { return rate(r.mixed().Took) }},
+	{"settling as in use, events/s (CPU an event)", func(r *Run) string { return rate(r.settle(0).Took) }},
+	{"settling all at once, events/s (CPU an event)", func(r *Run) string { return rate(r.settle(1).Took) }},
 	{"— chunks written an event; written to the disk", func(r *Run) string {
-		s := r.Settles[1]
+		s := r.settle(1)
+		if s.Events == 0 {
+			return ""
+		}
 		return fmt.Sprintf("%.2f; %.0f B/event", float64(s.Chunks)/float64(s.Events), float64(s.Took.Disk)/float64(s.Events))
 	}},
 	{"a person's profile, cold, p50 / p99", func(r *Run) string { return times(r.History.Cold.Profile) }},
@@ -141,6 +163,9 @@ var lines = []line{
 	{"memory after reading many persons", func(r *Run) string {
 		var all []string
 		for _, h := range r.Holds {
+			if h.Read == 0 {
+				continue
+			}
 			how := "with traffic"
 			if !h.Writing {
 				how = "only reading"
@@ -151,7 +176,20 @@ var lines = []line{
 	}},
 }
 
+// mixed and settle give what may not have been measured yet as zeros.
+func (r *Run) mixed() *Mixed { return cmp.Or(r.Clean.Mixed, &Mixed{}) }
+
+func (r *Run) settle(i int) *Settled {
+	if i >= len(r.Settles) {
+		return &Settled{}
+	}
+	return &r.Settles[i]
+}
+
 func rate(t Took) string {
+	if t.Rate == 0 {
+		return ""
+	}
 	return fmt.Sprintf("%s (%.1f µs)", thousands(int64(t.Rate)), t.Each)
 }
 
@@ -162,11 +200,24 @@ func cached(o *Opened) string {
 	return ""
 }
 
-func opening(o *Opened) string { return duration(o.Millis) + verdict(o.Millis, goalOpen) }
+func opening(o *Opened) string {
+	if o.Millis == 0 {
+		return ""
+	}
+	return duration(o.Millis) + verdict(o.Millis, goalOpen)
+}
 
-func memory(m Memory) string { return megabytes(m.Resident) + ", " + megabytes(m.Heap) }
+func memory(m Memory) string {
+	if m == (Memory{}) {
+		return ""
+	}
+	return megabytes(m.Resident) + ", " + megabytes(m.Heap)
+}
 
 func times(t Times) string {
+	if t == (Times{}) {
+		return ""
+	}
 	return fmt.Sprintf("%s / %s", duration(t.P50), duration(t.P99))
 }
 
@@ -180,6 +231,9 @@ func erasures(r *Run, of func(*Erased) string) string {
 }
 
 func backedUp(b *Backup) string {
+	if b.Took.Seconds == 0 {
+		return ""
+	}
 	return fmt.Sprintf("%s in %s, %s reused", megabytes(uint64(b.New)), duration(1000*b.Took.Seconds), megabytes(uint64(b.Reused)))
 }
 
@@ -227,6 +281,9 @@ func (r *Report) picture() *chart.Chart {
 		p := chart.Panel{Title: fmt.Sprintf("%s persons, %s events: bytes an event", thousands(int64(run.Persons)), thousands(run.Load.Events)), Unit: "B"}
 		for n, name := range []string{"just loaded", "in use: 72 h tail", "all settled"} {
 			s := run.states()[n]
+			if s.Events == 0 {
+				continue
+			}
 			b := chart.Bar{Label: name, Value: s.PerEvent(), Text: fmt.Sprintf("%.0f B an event", s.PerEvent())}
 			if n > 0 {
 				b.Goal = goalBytes
@@ -243,8 +300,14 @@ func (r *Report) picture() *chart.Chart {
 		run := &r.Runs[i]
 		label := func(s string) string { return s + ", " + short(run.Persons) }
 		first := len(opens.Bars)
+		if run.Warm.Millis == 0 {
+			continue
+		}
 		opens.Bars = append(opens.Bars, openBar(label("stopped"+cached(&run.Clean)), &run.Clean), openBar(label("stopped"), &run.Warm))
 		for k := range run.Killed {
+			if run.Killed[k].Millis == 0 {
+				break
+			}
 			opens.Bars = append(opens.Bars, openBar(label("killed, replay "+short(int(run.Killed[k].Parts.Replayed))+cached(&run.Killed[k])), &run.Killed[k]))
 		}
 		opens.Bars[first].GroupStart = true

@@ -137,9 +137,10 @@ type runner struct {
 	log  io.Writer
 	run  Run
 
-	pprof   string  // prefix of files; "" for none
-	seconds float64 // length of mixed traffic
-	added   int64   // events by it
+	pprof   string          // prefix of files; "" for none
+	seconds float64         // length of mixed traffic
+	save    func(Run) error // called after each step, since all of them may take hours
+	added   int64           // events by it
 }
 
 // tail and window are the store's defaults: how long entries stay in the log,
@@ -220,6 +221,9 @@ func (r *runner) all(ctx context.Context) error {
 			r.added += int64(a.N)
 		}
 		if err := r.after(s.name); err != nil {
+			return err
+		}
+		if err := r.save(r.run); err != nil {
 			return err
 		}
 	}
