@@ -23,7 +23,7 @@ func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
 // Exit codes.
 const (
 	exitOK     = 0
-	exitFailed = 1
+	exitFailed = 1 // also: something is wrong with what was checked
 	exitUsage  = 2 // wrong flags or a faulty configuration
 )
 
@@ -33,9 +33,16 @@ type flags struct {
 }
 
 func run(args []string, stdout, stderr io.Writer) int {
+	if len(args) > 0 && !strings.HasPrefix(args[0], "-") {
+		return command(args[0], args[1:], stdout, stderr)
+	}
 	var f flags
 	set := flag.NewFlagSet("gateway", flag.ContinueOnError)
 	set.SetOutput(stderr)
+	set.Usage = func() {
+		fmt.Fprintln(stderr, "gateway [flags]          runs the gateway\ngateway COMMAND [flags]  "+commandNames()+"\n\nFlags of the gateway:")
+		set.PrintDefaults()
+	}
 	set.StringVar(&f.config, "config", "", "configuration `file`; without one the gateway runs with its defaults")
 	set.StringVar(&f.data, "data", "", "data `folder` (setting data_dir; default ./reuna-data)")
 	set.StringVar(&f.siteAddr, "site-addr", "", "`address` that browsers and SDKs reach (setting site_addr; default 127.0.0.1:8080); port 0 picks a free one")
@@ -48,7 +55,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 	case err != nil:
 		return exitUsage
 	case set.NArg() > 0:
-		fmt.Fprintf(stderr, "gateway takes no arguments beside its flags; seen: %s\n", strings.Join(set.Args(), " "))
+		fmt.Fprintf(stderr, "gateway takes no arguments behind its flags (a command such as restore comes first); seen: %s\n", strings.Join(set.Args(), " "))
 		return exitUsage
 	}
 	if f.version {

@@ -94,14 +94,12 @@ func Start(o Options) (a *App, err error) {
 			err = errors.Join(err, a.closeAll())
 		}
 	}()
-	for _, open := range []struct {
-		name string
-		do   func() error
-	}{
+	err = a.openAll([]opening{
 		{"data folder", a.openFolder},
 		{"keys", a.openKeys},
 		{"store", a.openStore},
 		{"vault", a.openVault},
+		{"admin key", a.setAdminKey},
 		{"event log", a.openLog},
 		{"audit log", a.openAudit},
 		{"definitions", a.openDefinitions},
@@ -112,14 +110,28 @@ func Start(o Options) (a *App, err error) {
 		{"sites", a.openFront},
 		{"listeners", a.listen},
 		{"run file", a.writeRunFile},
-	} {
-		if err := open.do(); err != nil {
-			return nil, fmt.Errorf("%s: %w", open.name, err)
-		}
+	})
+	if err != nil {
+		return nil, err
 	}
 	a.log.Info("ready", "site", a.SiteURL(), "desk", a.DeskURL(), "pid", os.Getpid())
 	a.greet()
 	return a, nil
+}
+
+// opening is one thing to open. What it opens it notes with opened.
+type opening struct {
+	name string
+	do   func() error
+}
+
+func (a *App) openAll(list []opening) error {
+	for _, x := range list {
+		if err := x.do(); err != nil {
+			return fmt.Errorf("%s: %w", x.name, err)
+		}
+	}
+	return nil
 }
 
 func (a *App) opened(name string, close func() error) { a.open = append(a.open, step{name, close}) }

@@ -109,7 +109,7 @@ func (a *App) openKeys() (err error) {
 	return err
 }
 
-// openVault opens the keys in the folder, and then knows who may use the desk.
+// openVault opens the keys in the folder.
 func (a *App) openVault() error {
 	v, created, moved, err := a.keys.master.open(a.db, a.log)
 	if err != nil {
@@ -119,7 +119,7 @@ func (a *App) openVault() error {
 	if moved {
 		a.log.Warn("next_master_key opens the data folder, master_key no longer does: put next_master_key in the place of master_key", "fingerprint", v.Fingerprint())
 	}
-	return a.setAdminKey()
+	return nil
 }
 
 // setAdminKey finds the desk's key that the config does not name: the one of the

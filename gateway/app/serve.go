@@ -70,6 +70,8 @@ func (a *App) stop(s *fasthttp.Server, l net.Listener) func() error {
 	}
 }
 
+const runName = "run.json"
+
 // runFile is what DIR/run.json holds while the gateway is ready.
 type runFile struct {
 	Site string `json:"site"`
@@ -84,7 +86,7 @@ func (a *App) writeRunFile() error {
 	if err != nil {
 		return err
 	}
-	path := filepath.Join(a.cfg.DataDir, "run.json")
+	path := filepath.Join(a.cfg.DataDir, runName)
 	part := path + ".part"
 	if err := os.WriteFile(part, append(text, '\n'), 0o644); err != nil {
 		return err

@@ -86,7 +86,8 @@ func (d *Desk) Close() error {
 // files and reads look into fewer of them.
 func (d *Desk) Compact() (Job, error) {
 	return d.begin(Compact, func(ctx context.Context, tell func(string, int64, int64)) (any, error) {
-		const first, last = byte(keyspace.Meta), byte(0x1f) // what lies behind the last goes with it
+		// Of the bytes that keys begin with, what lies behind the last goes with it.
+		const first, last = byte(keyspace.Meta), byte(0x1f)
 		const total = int64(last-first) + 2
 		tell("writing", 0, total)
 		if err := d.o.DB.Flush(); err != nil {
@@ -97,7 +98,7 @@ func (d *Desk) Compact() (Job, error) {
 			tell("rewriting", int64(s-first)+1, total)
 			upper := []byte{s + 1}
 			if s == last {
-				upper = nil
+				upper = []byte{0xff}
 			}
 			if err := d.o.DB.Compact(ctx, []byte{s}, upper); err != nil {
 				return nil, err

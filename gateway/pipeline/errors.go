@@ -6,6 +6,7 @@ import (
 
 	"github.com/reuna/reuna/storage/engine"
 	"github.com/reuna/reuna/storage/eventlog"
+	"github.com/reuna/reuna/storage/people"
 )
 
 // Unavailable says that the request was not taken and may be sent again.
@@ -25,11 +26,14 @@ func (e *Unavailable) Unwrap() error { return e.Err }
 func unavailable(err error) error {
 	var busy eventlog.ErrBusy
 	var full eventlog.ErrDiskFull
+	var behind people.ErrBehind
 	switch {
 	case err == nil:
 		return nil
 	case errors.As(err, &busy):
 		return &Unavailable{"queue_full", busy.Error() + "; send it again later, or raise limits.queue_bytes", time.Second, err}
+	case errors.As(err, &behind):
+		return &Unavailable{"store_behind", "the gateway takes events faster than its disk keeps up with; send it again later", time.Second, err}
 	case errors.As(err, &full), errors.Is(err, engine.ErrFull):
 		return &Unavailable{"disk_full", "the gateway's disk has too little space left to keep events; send it again later", 30 * time.Second, err}
 	case errors.Is(err, eventlog.ErrClosed):
