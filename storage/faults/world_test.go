@@ -291,6 +291,13 @@ func (w *world) settle(age time.Duration) error {
 // everything is an age by which all settles.
 const everything = time.Duration(-1 << 62)
 
+// wrongError says that the store gave out what is not so.
+type wrongError struct{ what string }
+
+func (e *wrongError) Error() string { return e.what }
+
+func wrong(format string, args ...any) error { return &wrongError{fmt.Sprintf(format, args...)} }
+
 // judge reads all that there is and holds it against the truth.
 func (w *world) judge() error {
 	t := w.truth
@@ -310,18 +317,18 @@ func (w *world) judge() error {
 		for {
 			before, err = w.Timeline(found.Facets, before, 7, func(_ people.Place, e *event.Event) error {
 				if own[e.MessageID] {
-					return fmt.Errorf("event %s is there twice", e.MessageID)
+					return wrong("event %s is there twice", e.MessageID)
 				}
 				own[e.MessageID] = true
 				x := t.byID[e.MessageID]
 				if x == nil || x.e.Name != e.Name || x.e.Properties != e.Properties || x.e.Traits != e.Traits || x.e.Timestamp != e.Timestamp ||
 					x.e.AnonymousID != e.AnonymousID || x.e.UserID != e.UserID {
-					return fmt.Errorf("event %s is wrong: %+v", e.MessageID, e)
+					return wrong("event %s is wrong: %+v", e.MessageID, e)
 				}
 				if x.person == p {
 					seen[e.MessageID] = true
 				} else if x.person > 1 || p > 1 {
-					return fmt.Errorf("person %d has event %s of person %d", p, e.MessageID, x.person)
+					return wrong("person %d has event %s of person %d", p, e.MessageID, x.person)
 				}
 				return nil
 			})
@@ -333,12 +340,15 @@ func (w *world) judge() error {
 			}
 		}
 		if int(found.Profile.Events) != len(own) {
-			return fmt.Errorf("the profile of person %d counts %d events, the timeline has %d", p, found.Profile.Events, len(own))
+			return wrong("the profile of person %d counts %d events, the timeline has %d", p, found.Profile.Events, len(own))
 		}
 		if p < erasable {
 			x, err := w.Session(device(p).Value, false)
-			if err != nil || !t.sessions[p][x.User] {
-				return fmt.Errorf("the session of person %d is of %q, %w; want one of %v", p, x.User, err, t.sessions[p])
+			if err != nil {
+				return fmt.Errorf("session of person %d: %w", p, err)
+			}
+			if !t.sessions[p][x.User] {
+				return wrong("the session of person %d is of %q; want one of %v", p, x.User, t.sessions[p])
 			}
 		}
 	}
@@ -346,24 +356,30 @@ func (w *world) judge() error {
 		name := x.e.MessageID
 		switch {
 		case x.gone && seen[name]:
-			return fmt.Errorf("event %s was erased and is there", name)
+			return wrong("event %s was erased and is there", name)
 		case x.acked && !x.mayGo && !seen[name]:
-			return fmt.Errorf("event %s of person %d was acknowledged and is gone", name, x.person)
+			return wrong("event %s of person %d was acknowledged and is gone", name, x.person)
 		}
 	}
 	refused, err := w.Quarantine(0, 1000)
-	if err != nil || len(refused) < t.refused.acked || len(refused) > t.refused.tried {
-		return fmt.Errorf("%d refused messages, %w; %d were tried, %d acknowledged", len(refused), err, t.refused.tried, t.refused.acked)
+	if err != nil {
+		return fmt.Errorf("refused messages: %w", err)
+	}
+	if len(refused) < t.refused.acked || len(refused) > t.refused.tried {
+		return wrong("%d refused messages; %d were tried, %d acknowledged", len(refused), t.refused.tried, t.refused.acked)
 	}
 	list, err := w.Erasures(0, 1000)
-	if err != nil || len(list) < t.erasures.acked || len(list) > t.erasures.tried {
-		return fmt.Errorf("%d erasures, %w; %d were tried, %d acknowledged", len(list), err, t.erasures.tried, t.erasures.acked)
+	if err != nil {
+		return fmt.Errorf("erasures: %w", err)
+	}
+	if len(list) < t.erasures.acked || len(list) > t.erasures.tried {
+		return wrong("%d erasures; %d were tried, %d acknowledged", len(list), t.erasures.tried, t.erasures.acked)
 	}
 	n := w.log.Head()
 	return w.log.Read(0, func(seq uint64, _ int64, _ []byte) (bool, error) {
 		n++
 		if seq != n-1 {
-			return false, fmt.Errorf("the log gives entry %d, want %d", seq, n-1)
+			return false, wrong("the log gives entry %d, want %d", seq, n-1)
 		}
 		return true, nil
 	})
