@@ -117,7 +117,9 @@ func (l *Log) Expired(age time.Duration) (upTo uint64, late []string, err error)
 		if c.Seq >= bound {
 			continue
 		}
-		late = append(late, c.Name)
+		if c.Hold >= 0 { // the store's own are moved by what asks here
+			late = append(late, c.Name)
+		}
 		floor := uint64(0)
 		if c.Hold >= 0 {
 			if floor, err = l.SeekTime(now.Add(-age - c.Hold).UnixMilli()); err != nil {

@@ -40,7 +40,7 @@ const (
 	MetaHead   = "head"   // the first entry that the log still has
 	// The newest month whose events were deleted by age.
 	MetaExpired = "expired"
-	MetaVault  = "vault"  // version 1, 8 bytes: fingerprint of the master key
+	MetaVault   = "vault" // version 1, 8 bytes: fingerprint of the master key
 )
 
 // Kinds under VaultKey.

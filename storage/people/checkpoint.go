@@ -58,10 +58,13 @@ func (s *Store) writeDirty() error {
 	writing := s.writing
 	s.mu.Unlock()
 	if len(facets)+len(nodes)+len(index)+len(refused)+len(writing) == 0 {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.trim() // who only reads fills the memory too
 		return nil
 	}
 
-	w := writer{s: s, b: s.o.DB.NewBatch()}
+	w := writer{s: s, b: s.o.DB.NewBatch(), seen: upTo}
 	defer func() { w.b.Discard() }()
 	for list := range slices.Chunk(facets, slice) {
 		w.facets(list)
@@ -103,15 +106,18 @@ type writer struct {
 	b      *engine.Batch
 	sealed []sealedRecord
 	buf    []byte
+	packed []byte
 	err    error
 
-	flushed bool // there was a batch before
+	flushed bool   // there was a batch before
+	seen    uint64 // the last entry that the records gathered may tell of
 }
 
 type sealedRecord struct {
 	owner    Hash
 	place    []byte
-	from, to int // in buf
+	from, to int  // in buf
+	pack     bool // a facet: compressed, without the lock
 }
 
 func (w *writer) set(key, val []byte) {
@@ -133,7 +139,10 @@ func (w *writer) flush() {
 	if w.flushed {
 		time.Sleep(breath)
 	}
-	if w.err = w.s.o.Log.Barrier().Wait(); w.err == nil {
+	if w.seen > w.s.o.Log.Durable() {
+		w.err = w.s.o.Log.Barrier().Wait()
+	}
+	if w.err == nil {
 		w.err = w.b.Commit(false)
 		w.b = w.s.o.DB.NewBatch()
 		w.flushed = true
@@ -144,20 +153,26 @@ func (w *writer) flush() {
 func (w *writer) add(owner Hash, place []byte, plain func([]byte) []byte) {
 	from := len(w.buf)
 	w.buf = plain(w.buf)
-	w.sealed = append(w.sealed, sealedRecord{owner, place, from, len(w.buf)})
+	w.sealed = append(w.sealed, sealedRecord{owner: owner, place: place, from: from, to: len(w.buf)})
 }
 
 // seal encrypts what add noted, without the lock.
 func (w *writer) seal() {
 	for _, r := range w.sealed {
+		plain := w.buf[r.from:r.to]
+		if r.pack {
+			w.packed = w.s.packer.Pack(append(w.packed[:0], heldVersion), plain)
+			plain = w.packed
+		}
 		if w.err == nil {
-			w.err = w.s.seal(r.owner, r.place, w.buf[r.from:r.to], w.b)
+			w.err = w.s.seal(r.owner, r.place, plain, w.b)
 		}
 		if w.err == nil && w.b.Len() > batchBytes {
 			w.flush()
 		}
 	}
 	clear(w.buf)
+	clear(w.packed)
 	w.sealed, w.buf = w.sealed[:0], w.buf[:0]
 }
 
@@ -168,11 +183,12 @@ func (w *writer) facets(list []*held) {
 	type edge struct{ node, facet Hash }
 	var edges []edge
 	w.s.mu.Lock()
+	w.seen = w.s.applied
 	for _, h := range list {
 		h.dirty = false
-		from := len(w.buf)
 		w.add(h.hash, keyspace.AppendFacet(nil, h.hash), h.append)
-		h.size = len(w.buf) - from
+		last := &w.sealed[len(w.sealed)-1]
+		last.pack, h.size = true, last.to-last.from
 		if !h.fresh {
 			continue
 		}
@@ -192,6 +208,7 @@ func (w *writer) facets(list []*held) {
 
 func (w *writer) nodes(list []*node) {
 	w.s.mu.Lock()
+	w.seen = w.s.applied
 	for _, n := range list {
 		for p := range n.newPairs {
 			w.pair(n, p)
@@ -244,32 +261,4 @@ func (s *Store) trim() {
 		s.drops++
 		s.stats.Evictions++
 	}
-}
-
-// forgetMessages drops message ids that were taken before a time: a message
-// that comes again after the window counts as new.
-func (s *Store) forgetMessages(before time.Time) error {
-	b := s.o.DB.NewBatch()
-	defer func() { b.Discard() }()
-	lower, upper := keyspace.Bounds(keyspace.AppendSpace(nil, keyspace.Dedupe))
-	err := s.o.DB.Iter(lower, upper, func(k, v []byte) (bool, error) {
-		at, err := decodeTaken(v)
-		if err != nil {
-			return false, err
-		}
-		if at >= before.UnixMilli() {
-			return true, nil
-		}
-		b.Delete(k)
-		if b.Len() < batchBytes {
-			return true, nil
-		}
-		err = b.Commit(false)
-		b = s.o.DB.NewBatch()
-		return true, err
-	})
-	if err != nil {
-		return err
-	}
-	return b.Commit(false)
 }

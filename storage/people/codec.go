@@ -11,7 +11,7 @@ import (
 
 // Records of this package. Each begins with its version; FORMAT.md lists them.
 const (
-	heldVersion    = 2 // sealed: the last entry folded in of each origin, then the facet. 1 had one origin
+	heldVersion    = 2 // sealed and packed: the last entry folded in of each origin, then the facet. 1: one origin, not packed
 	sessionVersion = 1 // sealed: its entry, then the session
 	takenVersion   = 1 // in clear: when the message was taken, ms
 )
@@ -45,14 +45,25 @@ func (s *Store) unseal(owner Hash, place, sealed []byte) ([]byte, error) {
 }
 
 func (h *held) append(dst []byte) []byte {
-	dst = append(dst, heldVersion, 1, ownLog)
+	dst = append(dst, 1, ownLog)
 	dst = wire.AppendUint(dst, h.applied)
 	return h.f.AppendBinary(dst)
 }
 
-func decodeHeld(record string, hash Hash) (*held, error) {
-	r := wire.NewReader(record)
-	version := r.Byte()
+// decodeHeld reads a facet's opened record.
+func (s *Store) decodeHeld(record []byte, hash Hash) (*held, error) {
+	size := len(record)
+	version := byte(0)
+	if size > 0 {
+		version, record = record[0], record[1:]
+	}
+	if version == heldVersion {
+		var err error
+		if record, err = s.packer.Unpack(nil, record); err != nil {
+			return nil, fmt.Errorf("people: facet %x: %w", hash, err)
+		}
+	}
+	r := wire.NewReader(string(record))
 	if version == heldVersion && (r.Byte() != 1 || r.Byte() != ownLog) {
 		r.Fail()
 	}
@@ -64,7 +75,7 @@ func decodeHeld(record string, hash Hash) (*held, error) {
 	if err != nil {
 		return nil, fmt.Errorf("people: facet %x: %w", hash, err)
 	}
-	return &held{f: f, hash: hash, applied: applied, used: true, size: len(record)}, nil
+	return &held{f: f, hash: hash, applied: applied, used: true, size: size}, nil
 }
 
 func encodeSession(dst []byte, x *Session) []byte {

@@ -193,7 +193,7 @@ func (s *Store) readFacet(h Hash) (*held, error) {
 		if err != nil {
 			return err
 		}
-		x, err = decodeHeld(string(plain), h)
+		x, err = s.decodeHeld(plain, h)
 		return err
 	})
 	return x, err

@@ -52,14 +52,14 @@ func Rebuild(ctx context.Context, o RebuildOptions) (*Rebuilt, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer source.codec.Close()
+	defer source.free()
 	into := source.o
 	into.DB = o.Scratch
 	s, err := newStore(into)
 	if err != nil {
 		return nil, err
 	}
-	defer s.codec.Close()
+	defer s.free()
 	s.detached = true
 	x := &rebuild{o: o, source: source, s: s, r: &Rebuilt{}}
 	if err := x.run(ctx); err != nil {
@@ -292,7 +292,7 @@ func (x *rebuild) equal(space keyspace.Space, k, stored, derived []byte) (bool, 
 			if err != nil {
 				return false, err
 			}
-			f, err := decodeHeld(string(open), h)
+			f, err := side.s.decodeHeld(open, h)
 			if err != nil {
 				return false, err
 			}

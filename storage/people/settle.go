@@ -380,11 +380,15 @@ func (w *writer) delete(key []byte) {
 // two passes.
 const clockJump = time.Hour
 
-// keepUp settles and expires, now and then, until the store closes.
+// firstPass is how long after a start settling begins.
+const firstPass = 10 * time.Minute
+
+// keepUp settles, and forgets what is too old, now and then, until the store closes.
 func (s *Store) keepUp() {
-	tick := time.NewTicker(s.o.SettleEvery)
+	// Soon after a start, or a program that is started daily would never get to it.
+	tick := time.NewTimer(min(s.o.SettleEvery, firstPass))
 	defer tick.Stop()
-	seen := time.Now()
+	seen, first := time.Now(), true
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	go func() { // ends with the function: stop is closed before running is awaited
@@ -400,9 +404,12 @@ func (s *Store) keepUp() {
 			return
 		case <-tick.C:
 		}
+		tick.Reset(s.o.SettleEvery)
 		began := time.Now()
 		done, err := s.Settle(ctx, s.o.Tail)
-		if jump := began.Round(0).Sub(seen.Round(0)) - began.Sub(seen); jump.Abs() > clockJump {
+		if first {
+			first = false // what is deleted waits until the clock was watched for a while
+		} else if jump := began.Round(0).Sub(seen.Round(0)) - began.Sub(seen); jump.Abs() > clockJump {
 			// What is deleted by age is gone: a clock that runs ten years ahead for an
 			// hour must not be believed.
 			s.log.Warn("the clock jumped; nothing is deleted by age until it was steady for a while", "by", jump.Round(time.Second), "while", s.o.SettleEvery)
@@ -411,7 +418,9 @@ func (s *Store) keepUp() {
 			if s.o.KeepEvents > 0 {
 				events = s.o.Now().Add(-s.o.KeepEvents)
 			}
-			err = s.Expire(events, s.o.Now().Add(-s.o.KeepRefused))
+			if err = s.Expire(events, s.o.Now().Add(-s.o.KeepRefused)); err == nil {
+				err = s.forgetMessages(ctx, s.o.Now().Add(-s.o.DedupeWindow))
+			}
 		}
 		seen = began
 		switch {

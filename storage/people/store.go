@@ -36,8 +36,9 @@ type Options struct {
 
 	// DedupeWindow is how long a messageId is remembered; 0 means 7 days.
 	DedupeWindow time.Duration
-	// Hold is how many facets and identifiers may stay in memory; 0 means
-	// 200,000. Those that wait for a checkpoint come on top.
+	// Hold is how many facets and identifiers may stay in memory, at about 5 KB for
+	// one of each; 0 means 100,000. Those that wait for a checkpoint come on top, up
+	// to four times as many: then Begin gives ErrBehind.
 	Hold int
 	// Every is the longest time between checkpoints; 0 means 5 s. A longer one
 	// writes a busy facet less often and replays more after a crash.
@@ -109,11 +110,13 @@ type Store struct {
 	checkpoint sync.Mutex       // one checkpoint at a time; taken before mu
 
 	// One settling or erasure at a time; taken before checkpoint. It guards
-	maintain   sync.Mutex
-	build      record.ChunkBuilder
-	scratch    record.Scratch
-	sealed     []byte
-	codec      *record.ChunkCodec // reading needs no lock
+	maintain sync.Mutex
+	build    record.ChunkBuilder
+	scratch  record.Scratch
+	sealed   []byte
+	codec    *record.ChunkCodec // reading needs no lock
+
+	packer     *record.Packer
 	wake, stop chan struct{}
 	running    sync.WaitGroup
 	replaying  bool  // the log's tail is being read: nobody else uses the store yet
@@ -187,7 +190,7 @@ func Open(o Options, progress func(done, total uint64)) (*Store, error) {
 		err = s.recover(progress)
 	}
 	if err != nil {
-		s.codec.Close()
+		s.free()
 		return nil, fmt.Errorf("people: %w", err)
 	}
 	s.running.Go(s.run)
@@ -204,7 +207,7 @@ func newStore(o Options) (*Store, error) {
 		o.Every = 5 * time.Second
 	}
 	if o.Hold == 0 {
-		o.Hold = 200_000
+		o.Hold = 100_000
 	}
 	if o.DedupeWindow == 0 {
 		o.DedupeWindow = 7 * 24 * time.Hour
@@ -224,9 +227,14 @@ func newStore(o Options) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
+	packer, err := record.NewPacker()
+	if err != nil {
+		codec.Close()
+		return nil, err
+	}
 	return &Store{
-		codec: codec,
-		o:     o, log: o.Logger, resolver: graph.NewResolver(o.Types, graph.Options{}),
+		codec: codec, packer: packer,
+		o: o, log: o.Logger, resolver: graph.NewResolver(o.Types, graph.Options{}),
 		nodes: map[id.ID]*node{}, facets: map[Hash]*held{},
 		taken: map[Hash]int64{}, writing: map[Hash]int64{}, shape: 1,
 		wake: make(chan struct{}, 1), stop: make(chan struct{}),
@@ -238,8 +246,13 @@ func (s *Store) Close() error {
 	close(s.stop)
 	s.running.Wait()
 	err := s.Checkpoint()
-	s.codec.Close()
+	s.free()
 	return err
+}
+
+func (s *Store) free() {
+	s.codec.Close()
+	s.packer.Close()
 }
 
 // Healthy tells why the store cannot keep its promises any more; nil when it can.
@@ -260,6 +273,24 @@ func (s *Store) Stats() Stats {
 	return st
 }
 
+// ErrBehind says that more has changed in memory than the disk keeps up with.
+// Try again in a second.
+type ErrBehind struct{ Facets, Limit int }
+
+func (e ErrBehind) Error() string {
+	return fmt.Sprintf("people: %d facets wait for the disk, %d may: send more slowly, or use a faster disk", e.Facets, e.Limit)
+}
+
+// behind refuses what memory has no room for. The lock is held.
+func (s *Store) behind() error {
+	const small = 8 // messages and index entries for a facet's memory
+	limit := 4 * s.o.Hold
+	if n := max(len(s.dirtyFacets), (len(s.taken)+len(s.index))/small); n > limit {
+		return ErrBehind{n, limit}
+	}
+	return nil
+}
+
 // unsaved is how much waits for a checkpoint. The lock is held.
 func (s *Store) unsaved() int { return len(s.dirtyFacets) + len(s.taken) + len(s.index) }
 
@@ -267,8 +298,6 @@ func (s *Store) unsaved() int { return len(s.dirtyFacets) + len(s.taken) + len(s
 func (s *Store) run() {
 	tick := time.NewTicker(s.o.Every)
 	defer tick.Stop()
-	sweep := time.NewTicker(time.Hour)
-	defer sweep.Stop()
 	for {
 		var err error
 		select {
@@ -278,8 +307,6 @@ func (s *Store) run() {
 			err = s.Checkpoint()
 		case <-s.wake:
 			err = s.Checkpoint()
-		case <-sweep.C:
-			err = s.forgetMessages(time.Now().Add(-s.o.DedupeWindow))
 		}
 		if err != nil && !errors.Is(err, eventlog.ErrClosed) {
 			s.log.Error("writing people behind the log failed; requests are refused until a restart", "err", err)

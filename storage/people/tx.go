@@ -1,6 +1,7 @@
 package people
 
 import (
+	"cmp"
 	"errors"
 	"slices"
 	"strings"
@@ -61,7 +62,7 @@ func (s *Store) Begin(items []Item, visitor string, fresh bool) (*Tx, error) {
 	w := want{s: s}
 	for {
 		s.mu.Lock()
-		if err := s.failed; err != nil {
+		if err := cmp.Or(s.failed, s.behind()); err != nil {
 			s.mu.Unlock()
 			return nil, err
 		}

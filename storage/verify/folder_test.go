@@ -85,7 +85,7 @@ func (f *folder) reseal(p pair, change func(plain []byte) []byte) {
 func (f *folder) refacet(p pair, change func(x *facet.Facet)) {
 	f.t.Helper()
 	f.reseal(p, func(plain []byte) []byte {
-		x, applied, err := verify.ReadFacet(plain)
+		x, applied, err := verify.ReadFacet(f.packer(), plain)
 		if err != nil {
 			f.t.Fatal(err)
 		}
@@ -96,14 +96,14 @@ func (f *folder) refacet(p pair, change func(x *facet.Facet)) {
 
 // facetRecord is the record of a facet into which entries up to one were folded.
 func facetRecord(x *facet.Facet, applied uint64) []byte {
-	return x.AppendBinary(record.AppendUvarint([]byte{2, 1, 0}, applied))
+	return x.AppendBinary(record.AppendUvarint([]byte{2, record.PackedRaw, 1, 0}, applied))
 }
 
 // refold says of a facet's record that it ends with another entry.
 func (f *folder) refold(p pair, applied uint64) {
 	f.t.Helper()
 	f.reseal(p, func(plain []byte) []byte {
-		x, _, err := verify.ReadFacet(plain)
+		x, _, err := verify.ReadFacet(f.packer(), plain)
 		if err != nil {
 			f.t.Fatal(err)
 		}
@@ -150,6 +150,15 @@ func (f *folder) rechunk(m keyspace.Month, owner keyspace.Hash, list []item) {
 	}
 	k := keyspace.AppendHistory(nil, m, owner, 1, b.First())
 	f.put(k, c.Encode(nil, &b, f.key(owner[:]), k))
+}
+
+func (f *folder) packer() *record.Packer {
+	f.t.Helper()
+	p, err := record.NewPacker()
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	return p
 }
 
 func (f *folder) chunks() *record.ChunkCodec {

@@ -58,7 +58,11 @@ func TestEntriesAreReadAsTheFormatHasThem(t *testing.T) {
 func FuzzReaders(f *testing.F) {
 	f.Add(byte(0), []byte{3, 1, 2, 'a', '1', 0, 14})
 	f.Add(byte(1), []byte{1, 14})
-	f.Add(byte(2), (&facet.Facet{Events: 3}).AppendBinary([]byte{2, 1, 0, 9}))
+	packer, err := record.NewPacker()
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(byte(2), (&facet.Facet{Events: 3}).AppendBinary([]byte{2, record.PackedRaw, 1, 0, 9}))
 	for s := keyspace.Meta; s <= keyspace.Again; s++ {
 		f.Add(byte(3), append([]byte{byte(s), 4}, make([]byte, 40)...))
 	}
@@ -75,7 +79,7 @@ func FuzzReaders(f *testing.F) {
 				t.Errorf("%d bytes became %+v", len(b), x)
 			}
 		case 2:
-			if x, _, err := ReadFacet(b); err == nil && x == nil {
+			if x, _, err := ReadFacet(packer, b); err == nil && x == nil {
 				t.Error("no facet and no error")
 			}
 		case 3:
@@ -116,12 +120,16 @@ func TestPartsCoverEveryOwnerOnce(t *testing.T) {
 }
 
 func TestFacetsOfOtherLogsAreRefused(t *testing.T) {
-	for _, head := range [][]byte{{2, 2, 0, 1}, {2, 1, 1, 1}, {3, 1, 0, 1}, {0}} {
-		if _, _, err := ReadFacet((&facet.Facet{}).AppendBinary(head)); err == nil {
+	packer, err := record.NewPacker()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, head := range [][]byte{{2, 0, 2, 0, 1}, {2, 0, 1, 1, 1}, {3, 0, 1, 0, 1}, {2, 9}, {0}} {
+		if _, _, err := ReadFacet(packer, (&facet.Facet{}).AppendBinary(head)); err == nil {
 			t.Errorf("%v was read", head)
 		}
 	}
-	f, applied, err := ReadFacet((&facet.Facet{Events: 4}).AppendBinary(record.AppendUvarint([]byte{1}, 300)))
+	f, applied, err := ReadFacet(packer, (&facet.Facet{Events: 4}).AppendBinary(record.AppendUvarint([]byte{1}, 300)))
 	if err != nil || applied != 300 || f.Events != 4 {
 		t.Errorf("version 1: %+v, %d, %v", f, applied, err)
 	}

@@ -12,12 +12,18 @@ import (
 	"github.com/reuna/reuna/storage/record"
 )
 
-// ReadFacet reads a facet's opened record: version, for each log that was folded
-// in (this store's own has number 0, and is the only one) its number and its
-// last entry that was, and the facet. Version 1 has the last entry alone.
-func ReadFacet(plain []byte) (f *facet.Facet, applied uint64, err error) {
+// ReadFacet reads a facet's opened record: version, and packed behind it, for
+// each log that was folded in (this store's own has number 0, and is the only
+// one) its number and its last entry that was, and the facet. Version 1 is not
+// packed and has the last entry alone.
+func ReadFacet(p *record.Packer, plain []byte) (f *facet.Facet, applied uint64, err error) {
 	r := record.NewReader(plain)
 	if r.Version("facet", 2) > 1 {
+		unpacked, err := p.Unpack(nil, r.Rest())
+		if err != nil {
+			return nil, 0, err
+		}
+		r = record.NewReader(unpacked)
 		if logs, log := r.Uvarint(), r.Uvarint(); r.Err() == nil && (logs != 1 || log != 0) {
 			return nil, 0, fmt.Errorf("%w: a facet of %d logs, the first has number %d: expected this store's own alone", record.ErrMalformed, logs, log)
 		}
@@ -35,7 +41,7 @@ func (c *checker) storedFacet(h Hash, key, v []byte) (f *facet.Facet, applied ui
 	if err != nil {
 		return nil, 0, err
 	}
-	return ReadFacet(plain)
+	return ReadFacet(c.packer, plain)
 }
 
 // checkFacets compares each facet with a count of its events.

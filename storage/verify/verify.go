@@ -123,6 +123,10 @@ func Run(ctx context.Context, o Options) (Report, error) {
 		return c.report, err
 	}
 	defer c.chunks.Close()
+	if c.packer, err = record.NewPacker(); err != nil {
+		return c.report, err
+	}
+	defer c.packer.Close()
 	if err := c.run(); err != nil {
 		return c.report, fmt.Errorf("verify: %w", err)
 	}
@@ -137,6 +141,7 @@ type checker struct {
 
 	blocks *record.Codec
 	chunks *record.ChunkCodec
+	packer *record.Packer
 	block  record.Scratch
 	chunk  record.Scratch
 	ids    map[id.ID]Hash // a bounded memory of identifiers' hashes

@@ -99,6 +99,7 @@ func (s *sizes) all() int {
 
 // finder looks one person up.
 type finder struct {
+	packer *record.Packer
 	f      *folder
 	vault  *vault.Vault
 	view   id.View
@@ -113,7 +114,12 @@ func (f *folder) person(ctx context.Context, asked string, view id.View) (*perso
 	if err != nil {
 		return nil, err
 	}
-	g := finder{f: f, view: view, pairs: map[id.ID][]*graph.Pair{}}
+	packer, err := record.NewPacker()
+	if err != nil {
+		return nil, err
+	}
+	defer packer.Close()
+	g := finder{packer: packer, f: f, view: view, pairs: map[id.ID][]*graph.Pair{}}
 	if g.vault, err = f.keys(); err != nil {
 		return nil, err
 	}
@@ -364,7 +370,7 @@ func (g *finder) facet(h keyspace.Hash, c *graph.Cluster) error {
 		if err != nil {
 			return err
 		}
-		x, applied, err := verify.ReadFacet(plain)
+		x, applied, err := verify.ReadFacet(g.packer, plain)
 		if err != nil {
 			return err
 		}
