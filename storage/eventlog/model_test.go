@@ -260,7 +260,9 @@ func (m *model) expire() {
 		if !ok || c.Seq >= bound {
 			continue
 		}
-		late = append(late, name)
+		if c.Hold >= 0 {
+			late = append(late, name)
+		}
 		keep := c.Seq
 		if c.Hold >= 0 {
 			keep = max(keep, before(m.clock-age.Milliseconds()-c.Hold.Milliseconds()))

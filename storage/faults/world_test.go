@@ -176,6 +176,9 @@ func (w *world) send(list ...*sent) error {
 		w.Prepare(&items[i], &e, false)
 	}
 	tx, err := w.Begin(items, "", false)
+	if err != nil && !isFull(err) && w.Checkpoint() == nil { // memory had no room for more
+		tx, err = w.Begin(items, "", false)
+	}
 	if err != nil {
 		return err
 	}
