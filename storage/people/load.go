@@ -10,6 +10,7 @@ import (
 	"github.com/reuna/reuna/identity/id"
 	"github.com/reuna/reuna/storage/eventlog"
 	"github.com/reuna/reuna/storage/keyspace"
+	"github.com/reuna/reuna/storage/vault"
 )
 
 // want gathers, under the lock, what a request needs and memory lacks; loads it
@@ -120,6 +121,9 @@ func (w *want) load() error {
 	}
 	for _, h := range w.facets {
 		f, err := w.s.readFacet(h)
+		if gone := err == nil && f == nil || errors.Is(err, vault.ErrNoKey); gone && w.outdated() {
+			continue // it was erased since it was asked for; whoever looks again does not ask
+		}
 		if err != nil {
 			return err
 		}
@@ -137,6 +141,13 @@ func (w *want) load() error {
 	}
 	w.lookups = w.lookups[:0]
 	return nil
+}
+
+// outdated says that something was dropped since the last look.
+func (w *want) outdated() bool {
+	w.s.mu.Lock()
+	defer w.s.mu.Unlock()
+	return w.drops != w.s.drops
 }
 
 // readNode reads an identifier; one that is not stored is an empty node.
