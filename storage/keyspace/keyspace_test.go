@@ -2,10 +2,12 @@ package keyspace
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/hex"
 	"math"
 	"math/rand/v2"
 	"testing"
+	"time"
 )
 
 func hash(b byte) (h Hash) {
@@ -29,6 +31,8 @@ func TestLayoutIsPinned(t *testing.T) {
 		"meta":        {AppendMeta(nil, MetaFormat), "01" + hex.EncodeToString([]byte("format"))},
 		"meta origin": {AppendMeta(nil, MetaOrigin), "01" + hex.EncodeToString([]byte("origin"))},
 		"meta vault":  {AppendMeta(nil, MetaVault), "01" + hex.EncodeToString([]byte("vault"))},
+		"meta head":   {AppendMeta(nil, MetaHead), "01" + hex.EncodeToString([]byte("head"))},
+		"meta old":    {AppendMeta(nil, MetaExpired), "01" + hex.EncodeToString([]byte("expired"))},
 		"log block":   {AppendLogBlock(nil, 258), "020000000000000102"},
 		"install":     {AppendVault(nil, VaultInstall, nil), "0369"},
 		"wrap":        {AppendVaultID(nil, VaultWrap, 1), "037700000001"},
@@ -144,6 +148,57 @@ func TestOrder(t *testing.T) {
 	}
 }
 
+// Histories sort by month, then owner, then origin, then entry: one month goes
+// with one range, and what an owner has of it is another.
+func TestHistoryOrder(t *testing.T) {
+	r := seeded(t)
+	months := []Month{MonthOf(math.MinInt64), MonthOf(-1), MonthOf(0), MonthOf(0) + 1, MonthOf(math.MaxInt64)}
+	type place struct {
+		m      Month
+		owner  Hash
+		origin uint16
+		seq    uint64
+	}
+	random := func() place {
+		return place{months[r.IntN(len(months))], hash([]byte{0, 1, 255}[r.IntN(3)]), []uint16{1, 2, 256}[r.IntN(3)], []uint64{1, 255, 256}[r.IntN(3)]}
+	}
+	for range 3000 {
+		a, b := random(), random()
+		want := cmp.Or(cmp.Compare(a.m, b.m), bytes.Compare(a.owner[:], b.owner[:]), cmp.Compare(a.origin, b.origin), cmp.Compare(a.seq, b.seq))
+		ka, kb := AppendHistory(nil, a.m, a.owner, a.origin, a.seq), AppendHistory(nil, b.m, b.owner, b.origin, b.seq)
+		if got := bytes.Compare(ka, kb); got != want {
+			t.Fatalf("%v and %v compare %d, want %d", a, b, got, want)
+		}
+		if bytes.HasPrefix(ka, AppendMonth(nil, b.m)) != (a.m == b.m) || bytes.HasPrefix(ka, AppendHistoryPrefix(nil, b.m, b.owner)) != (a.m == b.m && a.owner == b.owner) {
+			t.Fatalf("%v and the prefixes of %v", a, b)
+		}
+	}
+}
+
+func TestMonths(t *testing.T) {
+	ms := func(text string) int64 {
+		at, err := time.Parse(time.RFC3339, text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return at.UnixMilli()
+	}
+	for _, c := range []struct{ begin, last string }{
+		{"1970-01-01T00:00:00Z", "1970-01-31T23:59:59.999Z"},
+		{"1969-12-01T00:00:00Z", "1969-12-31T23:59:59.999Z"},
+		{"2024-02-01T00:00:00Z", "2024-02-29T23:59:59.999Z"},
+		{"2026-02-01T02:00:00+02:00", "2026-03-01T01:59:59.999+02:00"}, // months are those of UTC
+	} {
+		m := MonthOf(ms(c.begin))
+		if m.Begin() != ms(c.begin) || MonthOf(ms(c.last)) != m || MonthOf(ms(c.last)+1) != m+1 || MonthOf(ms(c.begin)-1) != m-1 {
+			t.Errorf("month %d begins at %d, want %s to %s", m, m.Begin(), c.begin, c.last)
+		}
+	}
+	if a, b := MonthOf(math.MinInt64), MonthOf(math.MaxInt64); a >= MonthOf(0) || b <= MonthOf(0) {
+		t.Errorf("the outermost months are %d and %d", a, b)
+	}
+}
+
 // Bounds hold exactly the keys with the prefix, whatever bytes end it.
 func TestBounds(t *testing.T) {
 	r := seeded(t)
@@ -213,6 +268,16 @@ func FuzzParse(f *testing.F) {
 		same("session", AppendSession(nil, h), err)
 		seq, err = ParseQuarantine(key)
 		same("quarantine", AppendQuarantine(nil, seq), err)
+		h, err = ParseTombstone(key)
+		same("tombstone", AppendTombstone(nil, h), err)
+		h, err = ParseAgain(key)
+		same("again", AppendAgain(nil, h), err)
+		seq, err = ParseErasure(key)
+		same("erasure", AppendErasure(nil, seq), err)
+		seq, err = ParseAudit(key)
+		same("audit", AppendAudit(nil, seq), err)
+		seq, err = ParseAuditHead(key)
+		same("audit head", AppendAuditHead(nil, seq), err)
 		name, err := ParseCursor(key)
 		same("cursor", AppendCursor(nil, name), err)
 	})
