@@ -86,7 +86,7 @@ func faultAt(n int64, seed uint64) (calls int64, outcome string, err error) {
 		return &os.PathError{Op: "injected", Path: op.Path, Err: syscall.EIO}
 	}}
 	c := newConfig(errorfs.Wrap(mem, inject))
-	c.opening, c.shredWait = opening, 2*time.Second
+	c.opening, c.shredWait = opening, 10*time.Second
 	w, err := open(c)
 	outcome = "unnoticed"
 	var told []string
