@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -62,6 +63,51 @@ func (db *DB) walk(lower, upper []byte, first, next func(*pebble.Iterator) bool,
 		if err != nil || !more {
 			return err
 		}
+	}
+	return nil
+}
+
+// Seeker looks up many ranges of the store as it was when the seeker was made,
+// at the cost of one iteration. It belongs to one goroutine and ends with Close;
+// until then the store cannot be closed and keeps the tables that it sees.
+type Seeker struct {
+	db *DB
+	it *pebble.Iterator
+}
+
+// NewSeeker makes a seeker over the keys in [lower, upper).
+func (db *DB) NewSeeker(lower, upper []byte) (*Seeker, error) {
+	if !db.uses.enter() {
+		return nil, ErrClosed
+	}
+	it, err := db.p.NewIter(&pebble.IterOptions{LowerBound: lower, UpperBound: upper})
+	if err != nil {
+		db.uses.leave()
+		return nil, readError(err)
+	}
+	return &Seeker{db, it}, nil
+}
+
+// Last gives the last key of [lower, upper) and its value, which may be used
+// until the next call; found is false when there is none.
+func (s *Seeker) Last(lower, upper []byte) (k, v []byte, found bool, err error) {
+	if !s.it.SeekLT(upper) || bytes.Compare(s.it.Key(), lower) < 0 {
+		if err := s.it.Error(); err != nil {
+			return nil, nil, false, readError(err)
+		}
+		return nil, nil, false, nil
+	}
+	if v, err = s.it.ValueAndErr(); err != nil {
+		return nil, nil, false, readError(err)
+	}
+	return s.it.Key(), v, true, nil
+}
+
+// Close ends the seeker.
+func (s *Seeker) Close() error {
+	defer s.db.uses.leave()
+	if err := s.it.Close(); err != nil {
+		return readError(err)
 	}
 	return nil
 }

@@ -103,6 +103,14 @@ func (s *Store) settleSlice(from, upTo uint64, done *Settled) (last uint64, err 
 	}
 	w := writer{s: s, b: s.o.DB.NewBatch()}
 	defer func() { w.b.Discard() }()
+	// Each owner's month is looked at once in a slice, so the seeker need not see
+	// what the slice writes.
+	lower, upper := keyspace.Bounds(keyspace.AppendSpace(nil, keyspace.History))
+	seeker, err := s.o.DB.NewSeeker(lower, upper)
+	if err != nil {
+		return from - 1, err
+	}
+	defer func() { err = errors.Join(err, seeker.Close()) }()
 	slices.SortFunc(x.parts, func(a, b part) int {
 		if c := bytes.Compare(a.place[:], b.place[:]); c != 0 {
 			return c
@@ -110,16 +118,18 @@ func (s *Store) settleSlice(from, upTo uint64, done *Settled) (last uint64, err 
 		return int(a.seq) - int(b.seq)
 	})
 	var months []keyspace.Month
+	for i := range x.parts {
+		if m := x.parts[i].month(); len(months) == 0 || months[len(months)-1] != m { // sorted by month first
+			months = append(months, m)
+		}
+	}
+	s.addMonths(months) // before anybody can miss what was in the index
 	for from := 0; from < len(x.parts) && w.err == nil; {
 		to := from + 1
 		for to < len(x.parts) && x.parts[to].place == x.parts[from].place {
 			to++
 		}
-		p := x.parts[from]
-		if len(months) == 0 || months[len(months)-1] != p.month() { // sorted by month first
-			months = append(months, p.month())
-		}
-		w.err = s.append(&w, &x, x.parts[from:to], done)
+		w.err = s.append(&w, seeker, &x, x.parts[from:to], done)
 		from = to
 	}
 	for _, p := range x.refused {
@@ -134,7 +144,6 @@ func (s *Store) settleSlice(from, upTo uint64, done *Settled) (last uint64, err 
 	if w.err != nil {
 		return from - 1, w.err
 	}
-	s.addMonths(months) // before anybody can miss what was in the index
 	// Synced: the log gives up next what is written here.
 	if err := w.b.Commit(true); err != nil {
 		return from - 1, err
@@ -223,32 +232,37 @@ var errEmpty = errors.New("is empty")
 
 // append adds parts, all of one history, to its last chunk, and begins new ones
 // when that is full.
-func (s *Store) append(w *writer, x *stretch, parts []part, done *Settled) error {
+func (s *Store) append(w *writer, seeker *engine.Seeker, x *stretch, parts []part, done *Settled) error {
 	owner, prefix := parts[0].owner, append([]byte{byte(keyspace.History)}, parts[0].place[:]...)
-	sealer, err := s.o.Vault.FacetKey(owner, true, w.b)
-	if err != nil {
-		return err
-	}
 	b := &s.build
 	b.Reset()
 	lower, upper := keyspace.Bounds(prefix)
-	err = s.o.DB.IterReverse(lower, upper, func(k, v []byte) (bool, error) {
+	k, v, found, err := seeker.Last(lower, upper)
+	if err != nil {
+		return err
+	}
+	if found {
 		c, err := parseChunk(k, v)
 		if err != nil {
-			return false, err
+			return err
 		}
 		for len(parts) > 0 && parts[0].seq <= c.h.Last {
 			parts = parts[1:] // it is in there since before a crash
 		}
-		if len(parts) == 0 || c.h.Bytes >= s.o.ChunkBytes {
-			return false, nil
+		if len(parts) == 0 {
+			return nil
 		}
-		plain, err := s.openChunk(owner, &c, &s.scratch)
-		if err != nil {
-			return false, err
+		if c.h.Bytes < s.o.ChunkBytes {
+			plain, err := s.openChunk(owner, &c, &s.scratch)
+			if err != nil {
+				return err
+			}
+			if err := b.AddChunk(plain, c.h); err != nil {
+				return err
+			}
 		}
-		return false, b.AddChunk(plain, c.h)
-	})
+	}
+	sealer, err := s.o.Vault.FacetKey(owner, true, w.b)
 	if err != nil {
 		return err
 	}
@@ -269,7 +283,7 @@ func (s *Store) append(w *writer, x *stretch, parts []part, done *Settled) error
 			write()
 		}
 	}
-	if b.Count() > 0 && len(parts) > 0 {
+	if b.Count() > 0 {
 		write()
 	}
 	return w.err
