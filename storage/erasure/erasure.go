@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -33,7 +34,7 @@ type Options struct {
 	Logger *slog.Logger
 }
 
-// Worker does erasures, one after the other, beside the traffic. Those that an
+// Worker does erasures beside the traffic. Those that an
 // end of the program broke off go on at its next start.
 type Worker struct {
 	o    Options
@@ -42,7 +43,7 @@ type Worker struct {
 	done chan struct{}
 
 	mu   sync.Mutex
-	now  Progress // of the one that is being shredded
+	now  map[uint64]Progress // of those that are being shredded
 	errs map[uint64]error
 }
 
@@ -102,9 +103,7 @@ func (w *Worker) Erase(x id.ID, request people.EraseRequest) (*people.Erasure, e
 func (w *Worker) Status(seq uint64) (p Progress, err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.now.Seq == seq {
-		p = w.now
-	}
+	p = w.now[seq]
 	p.Seq = seq
 	return p, w.errs[seq]
 }
@@ -145,46 +144,58 @@ func (w *Worker) finishAll(ctx context.Context) error {
 		}
 	}
 	var errs []error
-	for _, e := range waiting {
-		err := w.finish(ctx, e)
+	for list := range slices.Chunk(waiting, together) {
+		err := w.finish(ctx, list)
 		w.mu.Lock()
-		w.now = Progress{}
-		if w.errs[e.Seq] = err; err == nil {
-			delete(w.errs, e.Seq)
+		w.now = nil
+		for _, e := range list {
+			if w.errs[e.Seq] = err; err == nil {
+				delete(w.errs, e.Seq)
+			}
 		}
 		w.mu.Unlock()
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
 		if err != nil {
-			errs = append(errs, fmt.Errorf("erasure %d: %w", e.Seq, err))
+			errs = append(errs, fmt.Errorf("%s and %d more: %w", ID(list[0]), len(list)-1, err))
 		}
 	}
 	return errors.Join(errs...)
 }
 
-// finish takes one erasure from the decision to the receipt.
-func (w *Worker) finish(ctx context.Context, e *people.Erasure) error {
+// together is how many erasures share the rewriting of tables, at most.
+const together = 100
+
+// finish takes erasures from the decision to the receipt.
+func (w *Worker) finish(ctx context.Context, list []*people.Erasure) error {
 	began := w.o.Now()
-	if err := w.enter(e); err != nil {
-		return err
+	for _, e := range list {
+		if err := w.enter(e); err != nil {
+			return err
+		}
 	}
-	err := w.o.People.Shred(ctx, e, func(step string, done, total int) {
+	err := w.o.People.ShredAll(ctx, list, func(step string, done, total int) {
 		w.mu.Lock()
 		defer w.mu.Unlock()
-		w.now = Progress{e.Seq, step, done, total}
+		w.now = map[uint64]Progress{}
+		for _, e := range list {
+			w.now[e.Seq] = Progress{e.Seq, step, done, total}
+		}
 	})
 	if err != nil {
 		return err
 	}
-	signed, err := receipt.SignErasure(w.o.Vault.Signer(), w.receipt(e))
-	if err != nil {
-		return err
+	for _, e := range list {
+		signed, err := receipt.SignErasure(w.o.Vault.Signer(), w.receipt(e))
+		if err != nil {
+			return err
+		}
+		if err := w.o.People.Finished(e, signed); err != nil {
+			return err
+		}
+		w.o.Logger.Info("a person was erased", "erasure", e.Seq, "events", e.Counts.Events, "keys", e.Counts.Keys, "took", w.o.Now().Sub(began).Round(time.Millisecond))
 	}
-	if err := w.o.People.Finished(e, signed); err != nil {
-		return err
-	}
-	w.o.Logger.Info("a person was erased", "erasure", e.Seq, "events", e.Counts.Events, "keys", e.Counts.Keys, "took", w.o.Now().Sub(began).Round(time.Millisecond))
 	return nil
 }
 

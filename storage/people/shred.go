@@ -13,34 +13,52 @@ import (
 // Shred takes an erased person's data off the disk. progress, when it is not
 // nil, hears what is being done. It may be repeated.
 func (s *Store) Shred(ctx context.Context, e *Erasure, progress func(step string, done, total int)) error {
+	return s.ShredAll(ctx, []*Erasure{e}, progress)
+}
+
+// ShredAll is Shred for several erasures at about the cost of one: most of it is
+// the rewriting of tables, which they share.
+func (s *Store) ShredAll(ctx context.Context, list []*Erasure, progress func(step string, done, total int)) error {
 	if progress == nil {
 		progress = func(string, int, int) {}
 	}
-	if e.Done {
+	list = slices.DeleteFunc(slices.Clone(list), func(e *Erasure) bool { return e.Done })
+	var groups []int
+	var ranges []engine.Range
+	for i, e := range list {
+		progress("overwriting", i, len(list))
+		n, err := s.o.Log.Overwrite(e.Entries, []byte{entryErased})
+		if err != nil {
+			return fmt.Errorf("people: shredding: %w", err)
+		}
+		own := groupsOf(e.Keys)
+		groups = append(groups, own...)
+		tables := s.shredRanges(e)
+		ranges = append(ranges, tables...)
+		e.Counts.Overwritten = max(e.Counts.Overwritten, int64(n))
+		e.Counts.Keys, e.Counts.Groups, e.Counts.Ranges = int64(len(e.Keys)), int64(len(own)), int64(len(tables))
+	}
+	if len(list) == 0 {
 		return nil
 	}
-	progress("overwriting", 0, len(e.Entries))
-	n, err := s.o.Log.Overwrite(e.Entries, []byte{entryErased})
+	slices.Sort(groups)
+	err := s.o.Vault.Rewrap(ctx, slices.Compact(groups), func(done, total int) { progress("keys", done, total) })
+	if err == nil {
+		err = s.o.DB.Scrub(ctx, ranges, func(done, total int) { progress("rewriting", done, total) })
+	}
 	if err != nil {
 		return fmt.Errorf("people: shredding: %w", err)
 	}
-	e.Counts.Overwritten = max(e.Counts.Overwritten, int64(n))
-	var groups []int
-	for _, h := range e.Keys {
+	return nil
+}
+
+// groupsOf are the groups of wrapped keys that the owners' are in.
+func groupsOf(owners []Hash) (groups []int) {
+	for _, h := range owners {
 		groups = append(groups, vault.GroupOf(h))
 	}
 	slices.Sort(groups)
-	groups = slices.Compact(groups)
-	if err := s.o.Vault.Rewrap(ctx, groups, func(done, total int) { progress("keys", done, total) }); err != nil {
-		return fmt.Errorf("people: shredding: %w", err)
-	}
-	e.Counts.Keys, e.Counts.Groups = int64(len(e.Keys)), int64(len(groups))
-	ranges := s.shredRanges(e)
-	if err := s.o.DB.Scrub(ctx, ranges, func(done, total int) { progress("rewriting", done, total) }); err != nil {
-		return fmt.Errorf("people: shredding: %w", err)
-	}
-	e.Counts.Ranges = int64(len(ranges))
-	return nil
+	return slices.Compact(groups)
 }
 
 // shredRanges are the keys whose old values must leave the tables.
