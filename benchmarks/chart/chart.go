@@ -3,7 +3,6 @@ package chart
 
 import (
 	"bytes"
-	"cmp"
 	"encoding/xml"
 	"fmt"
 	"io"
@@ -49,7 +48,6 @@ type Chart struct {
 	Title, Subtitle string
 	Panels          []Panel
 	Footer          []string
-	Ours, Reference string // the tones' names in the legend; "" stands for "gateway" and "bare handler"
 }
 
 // Geometry, in pixels.
@@ -218,13 +216,12 @@ func (p pen) legend(c *Chart, y float64) float64 {
 		p.text(x+22, y, "muted", "start", text)
 		x += room
 	}
-	var spread, goal, ours, reference bool
+	var spread, goal, reference bool
 	for _, panel := range c.Panels {
 		for _, b := range panel.Bars {
 			spread = spread || b.Low != b.High
 			goal = goal || b.Goal > 0
 			reference = reference || b.Tone == Reference
-			ours = ours || b.Tone == Ours && len(b.Parts) == 0
 		}
 	}
 	square := func(class string) func() string {
@@ -235,11 +232,9 @@ func (p pen) legend(c *Chart, y float64) float64 {
 	for i, name := range p.parts {
 		entry(square(partClass(i)), name)
 	}
-	if ours {
-		entry(square("ours"), cmp.Or(c.Ours, "gateway"))
-	}
-	if reference {
-		entry(square("reference"), cmp.Or(c.Reference, "bare handler"))
+	if reference { // without it there is nobody to tell apart
+		entry(square("ours"), "gateway")
+		entry(square("reference"), "bare handler")
 	}
 	if spread {
 		entry(func() string {

@@ -25,7 +25,7 @@ type Loaded struct {
 	Written   Written `json:"written"`
 	Held      int     `json:"heldAtMost"` // facets in memory
 	Unsaved   int     `json:"unsavedAtMost"`
-	Stalls    float64 `json:"stallSeconds"` // waited for checkpoints
+	Stalls    float64 `json:"stallSeconds"` // that a sender waited for checkpoints
 	HeapPeak  uint64  `json:"heapAtMost"`
 }
 
@@ -37,6 +37,8 @@ const (
 	perVisit = 5
 	// waitEvery is how many events a loader sends before it waits for the disk.
 	waitEvery = 512
+	// mostUnsaved is how many facets and identifiers may wait for a checkpoint.
+	mostUnsaved = 300_000
 )
 
 // spread is the time that the events are spread over.
@@ -66,13 +68,13 @@ func load(ctx context.Context, p Population, dir string, begin int64, progress f
 		done.Busiest = max(done.Busiest, n)
 	}
 	watch := newWatch()
-	var sent atomic.Int64
+	var sent, stalled atomic.Int64
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	var group sync.WaitGroup
 	for i := range loaders {
 		group.Go(func() {
-			l := loader{w: w, t: t, r: rand.New(rand.NewPCG(p.Seed, uint64(i))), sent: &sent, begin: begin, total: total}
+			l := loader{w: w, t: t, r: rand.New(rand.NewPCG(p.Seed, uint64(i))), sent: &sent, stalled: &stalled, begin: begin, total: total}
 			if err := l.run(ctx, i); err != nil {
 				cancel(err)
 			}
@@ -105,6 +107,7 @@ func load(ctx context.Context, p Population, dir string, begin int64, progress f
 	if err := w.Checkpoint(); err != nil {
 		return done, err
 	}
+	done.Stalls = time.Duration(stalled.Load()).Seconds() / loaders
 	done.Written = writtenBy(w.db)
 	w.close(&err)
 	closed = true
@@ -117,8 +120,9 @@ type loader struct {
 	t            *traffic
 	r            *rand.Rand
 	sent         *atomic.Int64
+	stalled      *atomic.Int64 // ns
 	begin, total int64
-	since        int // events since the last wait
+	since        int // events sent
 	ticket       eventlog.Ticket
 	items        [1]people.Item
 	e            event.Event
@@ -172,17 +176,37 @@ func (l *loader) send(v, n int) error {
 	var err error
 	for {
 		l.ticket, err = take(l.w, &l.items, &l.e, n == 0)
-		if errors.As(err, new(eventlog.ErrBusy)) {
-			if err = l.w.log.Barrier().Wait(); err == nil {
-				continue
+		switch { // a sender over HTTP would be told to come again
+		case errors.As(err, new(eventlog.ErrBusy)):
+			err = l.w.log.Barrier().Wait()
+		case errors.As(err, new(people.ErrBehind)):
+			err = l.checkpoint()
+		default:
+			l.since++
+			if err == nil && l.since%waitEvery == 0 {
+				err = errors.Join(l.ticket.Wait(), l.keepBack())
 			}
+			return err
 		}
-		break
+		if err != nil {
+			return err
+		}
 	}
-	if l.since++; err == nil && l.since == waitEvery {
-		l.since = 0
-		err = l.ticket.Wait()
+}
+
+// keepBack waits for a checkpoint when much has not been written by one, well
+// before the store refuses events for that.
+func (l *loader) keepBack() error {
+	if l.w.Stats().Unsaved < mostUnsaved {
+		return nil
 	}
+	return l.checkpoint()
+}
+
+func (l *loader) checkpoint() error {
+	began := time.Now()
+	err := l.w.Checkpoint()
+	l.stalled.Add(int64(time.Since(began)))
 	return err
 }
 

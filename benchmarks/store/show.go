@@ -115,14 +115,14 @@ var lines = []line{
 	{"— most facets in memory, heap", func(r *Run) string { return thousands(int64(r.Load.Held)) + ", " + megabytes(r.Load.HeapPeak) }},
 	{"opening after a clean stop, nothing cached", func(r *Run) string { return opening(&r.Clean) }},
 	{"opening again, cached", func(r *Run) string { return opening(&r.Warm) }},
-	{"opening after a kill", func(r *Run) string {
+	{"opening after a kill or a power cut", func(r *Run) string {
 		var all []string
 		for i := range r.Killed {
 			o := &r.Killed[i]
 			if o.Millis == 0 {
 				continue
 			}
-			all = append(all, fmt.Sprintf("%s (%s entries to replay%s)", opening(o), thousands(o.Parts.Replayed), cached(o)))
+			all = append(all, fmt.Sprintf("%s (%s, %s entries to replay)", opening(o), ended(o), thousands(o.Parts.Replayed)))
 		}
 		return strings.Join(all, "; ")
 	}},
@@ -191,13 +191,6 @@ func rate(t Took) string {
 		return ""
 	}
 	return fmt.Sprintf("%s (%.1f µs)", thousands(int64(t.Rate)), t.Each)
-}
-
-func cached(o *Opened) string {
-	if o.Evicted {
-		return ", not cached"
-	}
-	return ""
 }
 
 func opening(o *Opened) string {
@@ -272,7 +265,6 @@ func thousands(n int64) string {
 // picture is the report at a glance.
 func (r *Report) picture() *chart.Chart {
 	c := &chart.Chart{
-		Ours:     "store",
 		Title:    "What an event leaves on the disk, and how soon a store is open",
 		Subtitle: "Everything included: indexes, keys, encryption. Compacted tables; the JSON had about 926 bytes.",
 	}
@@ -298,17 +290,17 @@ func (r *Report) picture() *chart.Chart {
 	opens := chart.Panel{Title: "Opening, until the first profile is read", Unit: "ms"}
 	for i := range r.Runs {
 		run := &r.Runs[i]
-		label := func(s string) string { return s + ", " + short(run.Persons) }
+		label := func(s string) string { return short(run.Persons) + ": " + s }
 		first := len(opens.Bars)
 		if run.Warm.Millis == 0 {
 			continue
 		}
-		opens.Bars = append(opens.Bars, openBar(label("stopped"+cached(&run.Clean)), &run.Clean), openBar(label("stopped"), &run.Warm))
+		opens.Bars = append(opens.Bars, openBar(label("stopped, not cached"), &run.Clean), openBar(label("stopped"), &run.Warm))
 		for k := range run.Killed {
 			if run.Killed[k].Millis == 0 {
 				break
 			}
-			opens.Bars = append(opens.Bars, openBar(label("killed, replay "+short(int(run.Killed[k].Parts.Replayed))+cached(&run.Killed[k])), &run.Killed[k]))
+			opens.Bars = append(opens.Bars, openBar(label(ended(&run.Killed[k])+", "+short(int(run.Killed[k].Parts.Replayed))+" to replay"), &run.Killed[k]))
 		}
 		opens.Bars[first].GroupStart = true
 	}
@@ -318,6 +310,14 @@ func (r *Report) picture() *chart.Chart {
 		c.Footer = []string{fmt.Sprintf("%d cores (%s), %s, kernel %s, data on %s, %s", e.Cores, e.CPU, e.OS, e.Kernel, e.Disk, e.Go)}
 	}
 	return c
+}
+
+// ended says how a store that was not closed came to its end.
+func ended(o *Opened) string {
+	if o.Evicted {
+		return "power cut"
+	}
+	return "kill"
 }
 
 func openBar(label string, o *Opened) chart.Bar {
