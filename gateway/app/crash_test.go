@@ -3,8 +3,10 @@ package app_test
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
+	"log/slog"
 	"math/rand/v2"
 	"net/http"
 	"os"
@@ -15,6 +17,11 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/reuna/reuna/identity/id"
+	"github.com/reuna/reuna/storage/engine"
+	"github.com/reuna/reuna/storage/vault"
+	"github.com/reuna/reuna/storage/verify"
 )
 
 var kills = flag.Int("kills", 20, "how often TestKillUnderLoad kills the gateway")
@@ -99,6 +106,9 @@ func TestKillUnderLoad(t *testing.T) {
 	sent := map[string]bool{} // by messageId: whether it was acknowledged
 	acknowledged := 0
 	for round := range *kills + 1 {
+		if round > 0 && round%max(1, *kills/20) == 0 {
+			judge(t, dir)
+		}
 		began := time.Now()
 		p := launch(t, bin, dir, "-config", conf)
 		took := time.Since(began)
@@ -174,6 +184,28 @@ func TestKillUnderLoad(t *testing.T) {
 		<-p.done
 		close(stop)
 		all.Wait()
+	}
+}
+
+// judge has the independent reader look at what a kill left, before a start
+// mends anything.
+func judge(t *testing.T, dir string) {
+	t.Helper()
+	db, err := engine.Open(engine.Options{Dir: dir, ReadOnly: true, Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	key, err := vault.LoadMasterKey(filepath.Join(dir+".keys", "master.key"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	v, err := vault.Open(db, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	report, err := verify.Run(t.Context(), verify.Options{DB: db, Vault: v, Types: id.Default()})
+	if err := errors.Join(err, report.Err(), db.Close()); err != nil {
+		t.Fatal(err)
 	}
 }
 
