@@ -80,14 +80,14 @@ type step struct {
 }
 
 // Start opens everything and serves. On an error nothing is left open.
-func Start(o Options) (a *App, err error) {
+func Start(o Options) (started *App, err error) {
 	if o.Logger == nil {
 		o.Logger = slog.Default()
 	}
 	if o.Exit == nil {
 		o.Exit = os.Exit
 	}
-	a = &App{o: o, cfg: o.Config, log: o.Logger, served: make(chan error, 2)}
+	a := &App{o: o, cfg: o.Config, log: o.Logger, served: make(chan error, 2)}
 	a.meters = newMeters(a)
 	defer func() {
 		if err != nil {

@@ -2,10 +2,13 @@ package app
 
 import (
 	"fmt"
+	"math"
 	"sync"
+	"time"
 
 	"github.com/VictoriaMetrics/metrics"
 
+	"github.com/reuna/reuna/gateway/ops"
 	"github.com/reuna/reuna/gateway/pipeline"
 )
 
@@ -55,13 +58,87 @@ func newMeters(a *App) *meters {
 	counter("reuna_people_checkpoints_total", func() int64 { return a.people.Stats().Checkpoints })
 	counter("reuna_people_evictions_total", func() int64 { return a.people.Stats().Evictions })
 	gauge("reuna_people_last_checkpoint_seconds", func() float64 { return a.people.Stats().LastCheckpoint.Seconds() })
-	gauge("reuna_ready", func() float64 {
-		if a.Ready() != nil {
+	gauge("reuna_ready", func() float64 { return truth(a.Ready() == nil) })
+	m.storage(a, gauge, counter)
+	return m
+}
+
+// storage are the figures of what lasts.
+func (m *meters) storage(a *App, gauge func(string, func() float64), counter func(string, func() int64)) {
+	gauge("reuna_log_head_seq", func() float64 { return float64(a.events.Head()) })
+	gauge("reuna_log_last_seq", func() float64 { return float64(a.events.LastSeq()) })
+	state := func(read func(*ops.LogState) float64) func() float64 {
+		return func() float64 {
+			x, err := a.ops.LogState()
+			if err != nil {
+				a.log.Warn("the log's state cannot be read for the metrics", "err", err)
+				return math.NaN()
+			}
+			return read(&x)
+		}
+	}
+	gauge("reuna_log_settled_seq", state(func(x *ops.LogState) float64 { return float64(x.Settled) }))
+	gauge("reuna_log_settle_lag_entries", state(func(x *ops.LogState) float64 { return float64(x.Durable - min(x.Settled, x.Durable)) }))
+	gauge("reuna_log_tail_age_seconds", state(func(x *ops.LogState) float64 {
+		if x.Oldest.IsZero() {
 			return 0
 		}
-		return 1
+		return max(time.Since(x.Oldest).Seconds(), 0)
+	}))
+	gauge("reuna_log_settle_failing", func() float64 { return truth(a.people.Stats().SettleErr != nil) })
+	gauge("reuna_log_disk_full", func() float64 {
+		u := a.Ready()
+		return truth(u != nil && u.Code == codeDiskFull)
 	})
-	return m
+	gauge("reuna_store_disk_free_bytes", func() float64 {
+		free, known := a.db.FreeBytes()
+		if !known {
+			return math.NaN()
+		}
+		return float64(free)
+	})
+	counter("reuna_events_late_total", func() int64 { return a.people.Stats().Late })
+	gauge("reuna_erasures_pending", func() float64 {
+		n, err := a.pendingErasures()
+		if err != nil {
+			a.log.Warn("erasures cannot be counted for the metrics", "err", err)
+			return math.NaN()
+		}
+		return float64(n)
+	})
+	gauge("reuna_backup_last_timestamp_seconds", func() float64 {
+		if last := a.ops.LastBackup(); !last.IsZero() {
+			return float64(last.Unix())
+		}
+		return 0
+	})
+	gauge("reuna_backup_age_seconds", func() float64 {
+		if last := a.ops.LastBackup(); !last.IsZero() {
+			return time.Since(last).Seconds()
+		}
+		return math.NaN() // none was made
+	})
+}
+
+func truth(b bool) float64 {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+// pendingLook is how many of the newest erasures are looked at for the metric.
+const pendingLook = 1000
+
+// pendingErasures counts the erasures that are not through yet.
+func (a *App) pendingErasures() (n int, err error) {
+	list, err := a.people.Erasures(0, pendingLook)
+	for _, e := range list {
+		if !e.Done {
+			n++
+		}
+	}
+	return n, err
 }
 
 // Count counts one answer of the site listener.

@@ -9,6 +9,8 @@ import (
 	"github.com/reuna/reuna/storage/eventlog"
 )
 
+const codeDiskFull = "disk_full"
+
 // Unready says why the gateway cannot take events now. Code and Message are for
 // whoever asks; Err, which may name files, is for the log.
 type Unready struct {
@@ -49,7 +51,7 @@ func unready(err error) *Unready {
 	case err == nil:
 		return nil
 	case errors.As(err, &full), errors.Is(err, engine.ErrFull):
-		return &Unready{"disk_full", "the disk has too little space left to take events; reads and erasures go on, and it passes by itself when there is space (setting limits.min_free)", err}
+		return &Unready{codeDiskFull, "the disk has too little space left to take events; reads and erasures go on, and it passes by itself when there is space (setting limits.min_free)", err}
 	case errors.As(err, &busy):
 		return &Unready{"queue_full", "more events wait for the disk than limits.queue_bytes allows; it passes when the disk has caught up", err}
 	case errors.As(err, &gap), errors.Is(err, engine.ErrDamaged):

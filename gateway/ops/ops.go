@@ -116,6 +116,10 @@ func (d *Desk) Settle(age time.Duration) (Job, error) {
 		age = d.o.Tail
 	}
 	return d.begin(Settle, func(ctx context.Context, _ func(string, int64, int64)) (any, error) {
+		// Only what people are written up to may leave the log.
+		if err := d.o.People.Checkpoint(); err != nil {
+			return nil, err
+		}
 		done, err := d.o.People.Settle(ctx, age)
 		return map[string]any{"entries": done.Entries, "events": done.Events, "chunks": done.Chunks, "upTo": done.UpTo, "head": done.Head}, err
 	})
