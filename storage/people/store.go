@@ -283,8 +283,11 @@ func (e ErrBehind) Error() string {
 
 // behind refuses what memory has no room for. The lock is held.
 func (s *Store) behind() error {
-	const small = 8 // messages and index entries for a facet's memory
-	limit := 4 * s.o.Hold
+	const (
+		small     = 8     // messages and index entries for a facet's memory
+		fewFacets = 1_000 // that nobody need be refused for
+	)
+	limit := max(4*s.o.Hold, fewFacets)
 	if n := max(len(s.dirtyFacets), (len(s.taken)+len(s.index))/small); n > limit {
 		return ErrBehind{n, limit}
 	}
