@@ -16,28 +16,35 @@ type Population struct {
 	Seed    uint64  `json:"seed"`
 }
 
-// Three in four visitors leave one to three events. Of the rest four in five
-// have a middling number, and one in five is a regular: their numbers follow
-// Pareto's law with exponent 2, so a few have hundreds.
+// Three in four visitors leave one to three events (just one where the mean is
+// low). Of the rest four in five have a middling number, and one in five is a
+// regular: their numbers follow Pareto's law with exponent 2, so a few have hundreds.
 const (
 	lightShare   = 0.75
-	lightMean    = 2
 	regularShare = 0.05
 	mostEvents   = 5000
 )
 
-// leastMean is the lowest mean that leaves all of them an event.
-const leastMean = 2.5
+// leastMean is the lowest mean that leaves all of them an event, and fullMean
+// from where on light visitors have up to three.
+const (
+	leastMean = 1.5
+	fullMean  = 2.5
+)
 
 // events is how many events visitor v leaves.
 func (p Population) events(v int) int {
 	h := p.hash(v, 1)
 	share, u := unit(h), unit(mix(h))
-	rest := (p.Mean - lightShare*lightMean) / (1 - lightShare)
+	most := 3
+	if p.Mean < fullMean {
+		most = 1
+	}
+	rest := (p.Mean - lightShare*float64(1+most)/2) / (1 - lightShare)
 	x := 1.0
 	switch {
 	case share < lightShare:
-		return 1 + int(3*u)
+		return 1 + int(float64(most)*u)
 	case share < 1-regularShare:
 		x = 1 + u*2*(rest/2-1)
 	default:

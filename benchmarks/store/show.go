@@ -45,8 +45,12 @@ func (r *Report) markdown(out io.Writer) {
 func (run *Run) conditions(out io.Writer) {
 	e := run.Environment
 	fmt.Fprintf(out, "\n## %s persons, %s events\n\n", thousands(int64(run.Persons)), thousands(run.Load.Events))
-	fmt.Fprintf(out, "%.1f events a visitor (three in four leave one to three, the busiest %s), one visitor in twenty logs in; a request with one event has %.0f bytes of JSON. "+
-		"The events are spread over %.0f days. ", float64(run.Load.Events)/float64(run.Persons), thousands(int64(run.Load.Busiest)), run.Load.JSON, spread.Hours()/24)
+	light := "one to three"
+	if run.Mean < fullMean {
+		light = "one"
+	}
+	fmt.Fprintf(out, "%.1f events a visitor (three in four leave %s, the busiest %s), one visitor in twenty logs in; a request with one event has %.0f bytes of JSON. "+
+		"The events are spread over %.0f days. ", float64(run.Load.Events)/float64(run.Persons), light, thousands(int64(run.Load.Busiest)), run.Load.JSON, spread.Hours()/24)
 	fmt.Fprintf(out, "%d cores (%s), %s, kernel %s, data on %s, %s; the disk writes %.0f MB/s, and an fsync takes %.1f ms. ",
 		e.Cores, e.CPU, e.OS, e.Kernel, e.Disk, e.Go, run.Disk.Write, run.Disk.Fsync)
 	if n := len(run.Load1); n > 0 {

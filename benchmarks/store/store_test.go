@@ -29,7 +29,7 @@ func TestMain(m *testing.M) {
 func TestPopulationHasItsMean(t *testing.T) {
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
-	for _, mean := range []float64{2.5, 3, 6, 20} {
+	for _, mean := range []float64{1.5, 2, 2.5, 3, 6, 20} {
 		p := Population{Persons: 100_000, Mean: mean, Seed: seed}
 		sum, light := 0, 0
 		for v := range p.Persons {
