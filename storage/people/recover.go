@@ -1,7 +1,9 @@
 package people
 
 import (
+	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/reuna/reuna/identity/event"
@@ -24,23 +26,117 @@ func (s *Store) recover(progress func(done, total uint64)) error {
 	total := end - from
 	s.replaying = true
 	defer func() { s.replaying = false }()
-	err = s.o.Log.Read(from+1, func(seq uint64, receivedAt int64, entry []byte) (bool, error) {
-		if err := s.replay(seq, receivedAt, string(entry)); err != nil {
-			return false, fmt.Errorf("entry %d: %w", seq, err)
+	var ahead []logged
+	replay := func() error {
+		if err := s.prefetch(ahead); err != nil {
+			return err
 		}
-		s.stats.Replayed++
-		if n := seq - from; n%4096 == 0 {
-			if progress != nil {
+		for _, x := range ahead {
+			if err := s.replay(x.seq, x.receivedAt, x.entry); err != nil {
+				return fmt.Errorf("entry %d: %w", x.seq, err)
+			}
+			s.stats.Replayed++
+			if n := x.seq - from; n%4096 == 0 && progress != nil {
 				progress(n, total)
 			}
-			if s.unsaved() > 2*s.o.Hold {
-				return true, s.Checkpoint()
-			}
 		}
-		return true, nil
+		ahead = ahead[:0]
+		if s.unsaved() > 2*s.o.Hold {
+			return s.Checkpoint()
+		}
+		return nil
+	}
+	err = s.o.Log.Read(from+1, func(seq uint64, receivedAt int64, entry []byte) (bool, error) {
+		if ahead = append(ahead, logged{seq, receivedAt, string(entry)}); len(ahead) < readAhead {
+			return true, nil
+		}
+		return true, replay()
 	})
+	if err == nil {
+		err = replay()
+	}
 	s.stats.ReplayTime = time.Since(began)
 	return err
+}
+
+type logged struct {
+	seq        uint64
+	receivedAt int64
+	entry      string
+}
+
+// readAhead is how many entries are looked at before they are applied, and
+// loaders how many read what they need at a time: in a store that nothing of is
+// in memory yet, one read after the other took half a millisecond an entry.
+const (
+	readAhead = 256
+	loaders   = 16
+)
+
+// prefetch loads what these entries will ask for. What it overlooks is loaded
+// when it is asked for.
+func (s *Store) prefetch(list []logged) error {
+	items := make([]Item, 0, len(list))
+	events := make([]event.Event, len(list))
+	for i, x := range list {
+		if x.entry == "" || x.entry[0] != entryEvent {
+			continue
+		}
+		noLinks, err := decodeEvent(&events[i], x.entry[1:])
+		if err != nil {
+			return fmt.Errorf("entry %d: %w", x.seq, err)
+		}
+		items = append(items, Item{looked: true})
+		s.Prepare(&items[len(items)-1], &events[i], noLinks)
+	}
+	w := want{s: s}
+	for range 2 { // identifiers, then the facets that they name
+		s.mu.Lock()
+		w.install()
+		for i := range items {
+			items[i].looked, items[i].asOf = true, s.rotations
+			w.item(&items[i])
+		}
+		done := w.none()
+		s.mu.Unlock()
+		if done {
+			return nil
+		}
+		if err := w.loadTogether(); err != nil {
+			return err
+		}
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	w.install()
+	return nil
+}
+
+// loadTogether is load by several at a time.
+func (w *want) loadTogether() error {
+	parts := make([]want, loaders)
+	for i := range parts {
+		parts[i] = want{s: w.s, drops: w.drops}
+	}
+	for i, x := range w.nodes {
+		p := &parts[i%loaders]
+		p.nodes = append(p.nodes, x)
+	}
+	for i, h := range w.facets {
+		p := &parts[i%loaders]
+		p.facets = append(p.facets, h)
+	}
+	errs := make([]error, loaders)
+	var all sync.WaitGroup
+	for i := range parts {
+		all.Go(func() { errs[i] = parts[i].load() })
+	}
+	all.Wait()
+	for i := range parts {
+		w.gotNodes = append(w.gotNodes, parts[i].gotNodes...)
+		w.gotFacets = append(w.gotFacets, parts[i].gotFacets...)
+	}
+	return errors.Join(errs...)
 }
 
 // replay applies one entry. Nobody else uses the store yet.
