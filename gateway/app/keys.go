@@ -60,6 +60,18 @@ func masterOf(cfg *config.Config) (m master, err error) {
 	return m, nil
 }
 
+// others are the keys beside the present one that a backup may have been made
+// under.
+func (m master) others() (keys [][]byte, err error) {
+	if m.file != "" {
+		keys, err = vault.FormerMasterKeys(m.file)
+	}
+	if m.next != nil {
+		keys = append(keys, m.next)
+	}
+	return keys, err
+}
+
 // open opens the vault of a data folder, after bringing a folder of an older
 // format up. created says that the key was made now; moved that next_master_key
 // opened the folder, since a rotation is through that the config does not tell of.

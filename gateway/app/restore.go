@@ -56,10 +56,20 @@ func Restore(ctx context.Context, o RestoreOptions) (*backup.Restored, error) {
 		Erase: o.eraseAgain, Logger: o.Logger,
 		Progress: func(done, total int64) { o.Progress("copying", done, total) },
 	}
+	others, err := keys.others()
+	if err != nil {
+		return nil, err
+	}
 	done, err := backup.Restore(ctx, restore)
-	if errors.Is(err, backup.ErrWrongMaster) && keys.next != nil {
-		restore.Master = keys.next
-		done, err = backup.Restore(ctx, restore)
+	for _, key := range others {
+		if !errors.Is(err, backup.ErrWrongMaster) {
+			break
+		}
+		restore.Master = key
+		var again error
+		if done, again = backup.Restore(ctx, restore); !errors.Is(again, backup.ErrWrongMaster) {
+			err = again // else the first one is told: it names the key in use
+		}
 	}
 	if err != nil {
 		return nil, err
@@ -89,7 +99,15 @@ func (o *RestoreOptions) eraseAgain(ctx context.Context, db *engine.DB, v *vault
 // may be in its place.
 func copyKeys(from, to string) error {
 	found := false
-	for _, name := range []string{masterFile, masterFile + ".next", ledgerFile, audit.HeadFileName, adminFile} {
+	names := []string{masterFile, masterFile + ".next", ledgerFile, audit.HeadFileName, adminFile}
+	rotated, err := filepath.Glob(filepath.Join(from, masterFile+".was-*"))
+	if err != nil {
+		return err
+	}
+	for _, name := range rotated {
+		names = append(names, filepath.Base(name))
+	}
+	for _, name := range names {
 		text, err := os.ReadFile(filepath.Join(from, name))
 		if errors.Is(err, fs.ErrNotExist) {
 			continue

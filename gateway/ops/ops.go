@@ -135,7 +135,7 @@ var ErrNoNext = errors.New("no next master key is configured")
 func (d *Desk) Rotate() (j Job, next string, err error) {
 	rotate := func() error { return d.o.Vault.RotateFile(d.o.MasterFile) }
 	if d.o.MasterFile != "" {
-		next = fmt.Sprintf("%s holds the new key: copy it to where you keep the old one. Backups made before now still need the old key.", d.o.MasterFile)
+		next = fmt.Sprintf("%s holds the new key: copy it to where you keep the old one. Backups made before now still need the old key, %s.was-%s: delete that file when there are none left.", d.o.MasterFile, d.o.MasterFile, d.o.Vault.Fingerprint())
 	} else {
 		var key []byte
 		if d.o.Next != nil {

@@ -54,11 +54,31 @@ func MasterKeyFor(db *engine.DB, path string) (key []byte, created bool, err err
 	if nextErr != nil && !errors.Is(nextErr, fs.ErrNotExist) {
 		return nil, false, errors.Join(err, nextErr)
 	}
-	if nextErr != nil || Fingerprint(next) != owner {
-		return nil, false, err
+	if nextErr == nil && Fingerprint(next) == owner {
+		return next, false, PromoteMasterKey(path)
 	}
-	return next, false, PromoteMasterKey(path)
+	// A folder that was brought back from a backup made before a rotation.
+	if old, oldErr := LoadMasterKey(former(path, owner)); oldErr == nil {
+		return old, false, nil
+	}
+	return nil, false, err
 }
+
+// FormerMasterKeys reads the keys that were rotated out of the file at path,
+// newest names last.
+func FormerMasterKeys(path string) (keys [][]byte, err error) {
+	names, err := filepath.Glob(former(path, "*"))
+	for _, name := range names {
+		key, kerr := LoadMasterKey(name)
+		if err = errors.Join(err, kerr); kerr == nil {
+			keys = append(keys, key)
+		}
+	}
+	return keys, err
+}
+
+// former is where the key with that fingerprint stays after a rotation.
+func former(path, fingerprint string) string { return path + ".was-" + fingerprint }
 
 // RotateFile makes a new master key, has the folder opened by it from now on,
 // and puts it into the file at path in the old one's place. A crash in between
@@ -91,7 +111,15 @@ func StageMasterKey(path string) (next []byte, err error) {
 
 // PromoteMasterKey puts the staged key in the place of the one at path, which
 // is lost. It belongs after the folder was rotated.
+//
+// The key that was there stays beside it, under its fingerprint: backups that
+// were made under it open with no other. Who keeps none may delete it.
 func PromoteMasterKey(path string) error {
+	if old, err := LoadMasterKey(path); err == nil {
+		if err := os.Link(path, former(path, Fingerprint(old))); err != nil && !errors.Is(err, fs.ErrExist) {
+			return fmt.Errorf("%w %s cannot be kept: %w", ErrKeyFile, path, err)
+		}
+	}
 	if err := os.Rename(staged(path), path); err != nil {
 		return fmt.Errorf("%w %s cannot take the place of %s: %w", ErrKeyFile, staged(path), path, err)
 	}
