@@ -206,6 +206,29 @@ func TestRestoreOnANewMachine(t *testing.T) {
 	contains(t, complaints, "master key")
 }
 
+// TestRebuildTeachesATraitItsPast: one that is defined after the events differs
+// from what is stored, and with -replace it knows of them.
+func TestRebuildTeachesATraitItsPast(t *testing.T) {
+	f := newFolder(t)
+	f.start()
+	f.send("u1")
+	f.send("u1")
+	f.stop()
+	if err := os.WriteFile(f.conf, []byte(conf+"traits: [{name: pings, kind: count, event: Ping}]\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	out, complaints := f.run(exitFailed, "rebuild")
+	contains(t, out, "differs: ")
+	contains(t, complaints, "-replace")
+	out, _ = f.run(exitOK, "rebuild", "-replace")
+	contains(t, out, "were replaced")
+	f.run(exitOK, "rebuild")
+	f.run(exitOK, "verify")
+	f.start()
+	contains(t, f.desk("GET", "persons/user_id:u1", "", 200), `"computed":{"pings":2}`)
+	f.stop()
+}
+
 func TestDamageIsNamed(t *testing.T) {
 	f := newFolder(t)
 	f.start()

@@ -114,16 +114,27 @@ func (m master) openReadOnly(db *engine.DB) (*vault.Vault, error) {
 	if err != nil {
 		return nil, err
 	}
-	next := m.next
+	others, err := m.others()
+	if err != nil {
+		return nil, err
+	}
 	if m.file != "" { // a rotation that was cut short
-		next, err = vault.LoadMasterKey(m.file + ".next")
+		next, err := vault.LoadMasterKey(m.file + ".next")
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return nil, err
 		}
+		if err == nil {
+			others = append(others, next)
+		}
 	}
 	v, err := vault.Open(db, key)
-	if errors.Is(err, vault.ErrWrongMaster) && next != nil {
-		return vault.Open(db, next)
+	for _, key := range others {
+		if !errors.Is(err, vault.ErrWrongMaster) {
+			break
+		}
+		if other, again := vault.Open(db, key); again == nil {
+			return other, nil
+		}
 	}
 	return v, err
 }
