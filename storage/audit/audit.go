@@ -14,6 +14,7 @@
 package audit
 
 import (
+	"context"
 	"crypto/aes"
 	"crypto/cipher"
 	"crypto/ed25519"
@@ -202,7 +203,11 @@ func (l *Log) resume() error {
 	switch {
 	case top.N > l.tip.n:
 		e.Action, e.Detail = ActionLost, fmt.Appendf(nil, `{"first":%d,"last":%d}`, l.tip.n+1, top.N)
-		l.opt.Logger.Error("audit: entries are missing that a signed head covers: a restore explains that, or somebody removed them",
+		level := slog.LevelError
+		if l.opt.Restored {
+			level = slog.LevelWarn
+		}
+		l.opt.Logger.Log(context.Background(), level, "audit: entries are missing that a signed head covers: a restore explains that, or somebody removed them",
 			"first", l.tip.n+1, "last", top.N, "restored", l.opt.Restored)
 		l.tip = tip{top.N, top.Hash}
 	case l.opt.HeadFile != "" && !found && l.tip.n > 0:
