@@ -53,6 +53,8 @@ type flags struct {
 	dir     string
 	quick   bool
 	pprof   string
+	note    string
+	copies  int
 	keep    bool
 }
 
@@ -66,6 +68,8 @@ func parse(args []string, stderr io.Writer) (*flags, error) {
 	f.StringVar(&o.out, "out", "benchmarks/results", "`folder` for the results; a relative one is taken from the module's root")
 	f.StringVar(&o.dir, "dir", "", "`folder` for the data; default: a new one in the folder for temporary files")
 	f.StringVar(&o.pprof, "pprof", "", "write a CPU profile of each step of the first population to this `prefix` and the step's number and name")
+	f.StringVar(&o.note, "note", "", "a `text` to keep with the results: what is special about this run")
+	f.IntVar(&o.copies, "copies", 1, "load so many times fewer persons, and copy their records under other hashes: opening, memory and reading of large folders within minutes")
 	f.BoolVar(&o.keep, "keep", false, "keep the data")
 	f.BoolVar(&o.quick, "quick", false, "20,000 persons, half a minute: shows that all works; results are written only with -out")
 	if err := f.Parse(args); err != nil {
@@ -81,13 +85,16 @@ func parse(args []string, stderr io.Writer) (*flags, error) {
 			o.out = ""
 		}
 	}
+	if o.copies < 1 || o.copies > mostCopies {
+		return nil, fmt.Errorf("-copies is %d: expected 1 to %d", o.copies, mostCopies)
+	}
 	if f.NArg() > 0 {
 		return nil, fmt.Errorf("unexpected argument %q: store takes flags only", f.Arg(0))
 	}
 	for text := range strings.SplitSeq(*persons, ",") {
 		n, err := strconv.Atoi(strings.TrimSpace(text))
-		if err != nil || n < leastPersons {
-			return nil, fmt.Errorf("-persons has %q: expected numbers of %d or more, such as 1000000,5000000", text, leastPersons)
+		if err != nil || n/o.copies < leastPersons {
+			return nil, fmt.Errorf("-persons has %q: expected numbers of %d or more, such as 1000000,5000000", text, leastPersons*o.copies)
 		}
 		o.persons = append(o.persons, n)
 	}
@@ -139,14 +146,15 @@ func command(ctx context.Context, args []string, stdout, stderr io.Writer) (err 
 		}
 	}
 	for i, n := range o.persons {
-		r := runner{self: self, dir: filepath.Join(dir, strconv.Itoa(n)), log: stderr, seconds: 10}
+		r := runner{self: self, dir: filepath.Join(dir, strconv.Itoa(n)), log: stderr, seconds: 10, copies: o.copies}
 		if o.quick {
 			r.seconds = 2
 		}
+		r.run.Note = o.note
 		if i == 0 {
 			r.pprof = o.pprof
 		}
-		r.run.Population = Population{Persons: n, Mean: o.means[min(i, len(o.means)-1)], Seed: o.seed}
+		r.run.Population = Population{Persons: n / o.copies, Mean: o.means[min(i, len(o.means)-1)], Seed: o.seed}
 		if err := enough(dir, r.run.Population); err != nil {
 			return err
 		}

@@ -42,8 +42,8 @@ func loadReport(dir string) (*Report, error) {
 
 // add puts a run in, in the place of an earlier one with as many persons.
 func (r *Report) add(run Run) {
-	r.Runs = append(slices.DeleteFunc(r.Runs, func(x Run) bool { return x.Persons == run.Persons }), run)
-	slices.SortFunc(r.Runs, func(a, b Run) int { return a.Persons - b.Persons })
+	r.Runs = append(slices.DeleteFunc(r.Runs, func(x Run) bool { return x.Total() == run.Total() }), run)
+	slices.SortFunc(r.Runs, func(a, b Run) int { return a.Total() - b.Total() })
 }
 
 // save writes the report, its tables and its picture.

@@ -29,7 +29,7 @@ func (r *Report) markdown(out io.Writer) {
 	fmt.Fprint(out, "\n## Time and memory\n\n|")
 	rule := "|---|"
 	for i := range r.Runs {
-		fmt.Fprintf(out, " | %s persons", thousands(int64(r.Runs[i].Persons)))
+		fmt.Fprintf(out, " | %s persons", thousands(int64(r.Runs[i].Total())))
 		rule += "---|"
 	}
 	fmt.Fprintf(out, " |\n%s\n", rule)
@@ -44,7 +44,10 @@ func (r *Report) markdown(out io.Writer) {
 
 func (run *Run) conditions(out io.Writer) {
 	e := run.Environment
-	fmt.Fprintf(out, "\n## %s persons, %s events\n\n", thousands(int64(run.Persons)), thousands(run.Load.Events))
+	fmt.Fprintf(out, "\n## %s persons, %s events\n\n", thousands(int64(run.Total())), thousands(run.Load.Events*int64(max(1, run.Copied.Copies))))
+	if run.Copied.Copies > 1 {
+		fmt.Fprintf(out, "%s persons were loaded and settled. Their records were then written %d times more under other hashes, all but the log. ", thousands(int64(run.Persons)), run.Copied.Copies-1)
+	}
 	light := "one to three"
 	if run.Mean < fullMean {
 		light = "one"
@@ -53,6 +56,9 @@ func (run *Run) conditions(out io.Writer) {
 		"The events are spread over %.0f days. ", float64(run.Load.Events)/float64(run.Persons), light, thousands(int64(run.Load.Busiest)), run.Load.JSON, spread.Hours()/24)
 	fmt.Fprintf(out, "%d cores (%s), %s, kernel %s, data on %s, %s; the disk writes %.0f MB/s, and an fsync takes %.1f ms. ",
 		e.Cores, e.CPU, e.OS, e.Kernel, e.Disk, e.Go, run.Disk.Write, run.Disk.Fsync)
+	if run.Note != "" {
+		fmt.Fprintf(out, "%s. ", run.Note)
+	}
 	if n := len(run.Load1); n > 0 {
 		fmt.Fprintf(out, "Load average of the machine while this ran: %.1f to %.1f", slices.Min(run.Load1), slices.Max(run.Load1))
 		if slices.Max(run.Load1) > float64(e.Cores)+1 {
@@ -65,6 +71,9 @@ func (run *Run) conditions(out io.Writer) {
 func (run *Run) states() []*Size { return []*Size{&run.Loaded, &run.InUse, &run.Settled} }
 
 func (run *Run) bytes(out io.Writer) {
+	if run.Loaded.Events == 0 {
+		return
+	}
 	fmt.Fprint(out, "\n| bytes an event | just loaded | in use | all settled | records in use, and bytes of one |\n|---|---|---|---|---|\n")
 	for k := range run.Loaded.Spaces {
 		fmt.Fprintf(out, "| %s |", run.Loaded.Spaces[k].Name)
@@ -274,6 +283,9 @@ func (r *Report) picture() *chart.Chart {
 	}
 	for i := range r.Runs {
 		run := &r.Runs[i]
+		if run.Loaded.Events == 0 {
+			continue
+		}
 		p := chart.Panel{Title: fmt.Sprintf("%s persons, %s events: bytes an event", thousands(int64(run.Persons)), thousands(run.Load.Events)), Unit: "B"}
 		for n, name := range []string{"just loaded", "in use: 72 h tail", "all settled"} {
 			s := run.states()[n]
@@ -294,7 +306,7 @@ func (r *Report) picture() *chart.Chart {
 	opens := chart.Panel{Title: "Opening, until the first profile is read", Unit: "ms"}
 	for i := range r.Runs {
 		run := &r.Runs[i]
-		label := func(s string) string { return short(run.Persons) + ": " + s }
+		label := func(s string) string { return short(run.Total()) + ": " + s }
 		first := len(opens.Bars)
 		if run.Warm.Millis == 0 {
 			continue

@@ -22,7 +22,9 @@ import (
 type Run struct {
 	Population
 	Environment measure.Environment `json:"environment"`
+	Note        string              `json:"note,omitempty"` // what -note said
 	Load        Loaded              `json:"load"`
+	Copied      Copied              `json:"copied"`
 	Loaded      Size                `json:"loaded"`  // all entries in the log's tail
 	InUse       Size                `json:"inUse"`   // the last 72 hours in the tail, 7 days of message ids: the steady state
 	Settled     Size                `json:"settled"` // nothing in the tail, 7 days of message ids
@@ -93,6 +95,8 @@ func runStep(ctx context.Context, name, text string, out io.Writer) error {
 		result, err = erase(ctx, a.Population, a.Dir, a.List)
 	case "backup":
 		result, err = backUp(ctx, a.Dir)
+	case "copy":
+		result, err = multiply(ctx, a.Dir, a.N)
 	case "hold":
 		result, err = hold(ctx, a.Population, a.Dir, a.N, a.M, a.Writing, a.Nonce)
 	default:
@@ -139,6 +143,7 @@ type runner struct {
 
 	pprof   string          // prefix of files; "" for none
 	seconds float64         // length of mixed traffic
+	copies  int             // of every person's records; 1: as they were loaded
 	save    func(Run) error // called after each step, since all of them may take hours
 	added   int64           // events by it
 }
@@ -166,14 +171,13 @@ func (r *runner) all(ctx context.Context) error {
 	reads, held := min(2000, r.run.Persons/8), min(600_000, r.run.Persons)
 	mixed, killed := int(1000*r.seconds), int(500*r.seconds)
 	var forgotten int
-	steps := []struct {
-		name string
-		args args
-		into any
-	}{
+	steps := []step{
 		{"load", args{Begin: end.Add(-spread).UnixMilli()}, &r.run.Load},
-		{"size", args{}, &r.run.Loaded},
-		{"read", args{N: reads}, &r.run.Tail},
+	}
+	if r.copies > 1 {
+		steps = append(steps, step{"settle", args{Hours: -1}, r.settled()}, step{"copy", args{N: r.copies}, &r.run.Copied})
+	}
+	steps = append(steps, []step{
 		{"open", args{Evict: true, N: mixed, Rate: 1000, Nonce: 1}, &r.run.Clean},
 		{"open", args{}, &r.run.Warm},
 		// A kill leaves the system's cache, a power cut does not.
@@ -183,6 +187,14 @@ func (r *runner) all(ctx context.Context) error {
 		{"open", args{Evict: true}, r.killed()},
 		{"kill", args{N: 5 * killed, Rate: 5000, Nonce: 4}, nil},
 		{"open", args{}, r.killed()},
+	}...)
+	if r.copies > 1 { // only what does not need to open the copies
+		steps = append(steps, step{"read", args{N: reads}, &r.run.History})
+		return r.do(ctx, steps)
+	}
+	steps = append(steps, []step{
+		{"size", args{}, &r.run.Loaded},
+		{"read", args{N: reads}, &r.run.Tail},
 		// A part of it as the running store does it, every ten minutes a little.
 		{"settle", args{Hours: spread.Hours() - 24*1.5, N: int(max(1<<16, 600*940*r.total()/int64(spread.Seconds())))}, r.settled()},
 		{"settle", args{Hours: tailHours}, r.settled()},
@@ -198,7 +210,18 @@ func (r *runner) all(ctx context.Context) error {
 		{"hold", args{N: 50_000, M: held, Writing: true, Nonce: 6}, r.held()},
 		{"hold", args{N: 200_000, M: held, Writing: true, Nonce: 7}, r.held()},
 		{"hold", args{N: 50_000, M: held, Nonce: 8}, r.held()},
-	}
+	}...)
+	return r.do(ctx, steps)
+}
+
+// step is one thing that a child does; a nil into stands for one that is killed.
+type step struct {
+	name string
+	args args
+	into any
+}
+
+func (r *runner) do(ctx context.Context, steps []step) error {
 	for i := range steps {
 		s := &steps[i]
 		a := s.args
@@ -229,6 +252,9 @@ func (r *runner) all(ctx context.Context) error {
 	}
 	return nil
 }
+
+// Total is how many persons there are, copies included.
+func (run *Run) Total() int { return run.Persons * max(1, run.Copied.Copies) }
 
 func (r *runner) total() (n int64) {
 	for v := range r.run.Persons {

@@ -139,8 +139,8 @@ func TestAllSteps(t *testing.T) {
 	for i := range loaded {
 		switch loaded[i].Name {
 		case "messages taken", "tail index":
-			if loaded[i].Keys != r.run.Load.Events {
-				t.Errorf("%d keys for %s, expected one for each of %d events", loaded[i].Keys, loaded[i].Name, r.run.Load.Events)
+			if want := r.run.Loaded.Events; loaded[i].Keys != want {
+				t.Errorf("%d keys for %s, expected one for each of %d events", loaded[i].Keys, loaded[i].Name, want)
 			}
 		case "histories":
 			if loaded[i].Keys != 0 || settled[i].Keys == 0 {
