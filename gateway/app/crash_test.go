@@ -34,14 +34,39 @@ type process struct {
 	done       chan error
 }
 
+// builds is where the program is built, once for all tests.
+var builds struct {
+	sync.Once
+	dir string
+	err error
+}
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	if builds.dir != "" {
+		if err := os.RemoveAll(builds.dir); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			code = max(code, 1)
+		}
+	}
+	os.Exit(code)
+}
+
 func buildGateway(t *testing.T) string {
 	t.Helper()
-	bin := filepath.Join(t.TempDir(), "gateway")
-	out, err := exec.Command("go", "build", "-o", bin, "github.com/reuna/reuna/gateway").CombinedOutput()
-	if err != nil {
-		t.Fatalf("building the gateway: %v\n%s", err, out)
+	builds.Do(func() {
+		if builds.dir, builds.err = os.MkdirTemp("", "reuna-gateway-"); builds.err != nil {
+			return
+		}
+		out, err := exec.Command("go", "build", "-o", builds.dir, "github.com/reuna/reuna/gateway").CombinedOutput()
+		if err != nil {
+			builds.err = fmt.Errorf("building the gateway: %w\n%s", err, out)
+		}
+	})
+	if builds.err != nil {
+		t.Fatal(builds.err)
 	}
-	return bin
+	return filepath.Join(builds.dir, "gateway")
 }
 
 // launch starts the program and waits for its run file.
