@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"fmt"
 	"testing"
+
+	"github.com/reuna/reuna/identity/event"
 )
 
 // A learned dictionary must not tell what fewer than 25 visitors said.
@@ -42,9 +44,16 @@ func TestEveryEventIsMeasured(t *testing.T) {
 			t.Fatalf("%s: %d events, %d chunks, %v", site.name, len(entries), len(plains), err)
 		}
 		for _, e := range entries {
-			small, err := slim(e.bytes, 2)
-			if err != nil || len(small) >= len(e.bytes) {
-				t.Errorf("%s: a record of %d bytes became %d, %v", site.name, len(e.bytes), len(small), err)
+			old, err := version1(e.bytes)
+			if err != nil || len(old) <= len(e.bytes) {
+				t.Errorf("%s: a record of %d bytes was one of %d, %v", site.name, len(e.bytes), len(old), err)
+			}
+			var now, then event.Event
+			if err := event.Decode(&now, string(e.bytes[2:])); err != nil {
+				t.Fatal(err)
+			}
+			if err := event.Decode(&then, string(old[2:])); err != nil || now != then {
+				t.Errorf("%s: version 1 says %+v, %v\nversion 2 %+v", site.name, then, err, now)
 			}
 		}
 	}

@@ -55,6 +55,8 @@ func report(w io.Writer, only string, events, stored int, seed uint64) error {
 			err = erasing(w, sites[0], seed)
 		case "disk":
 			err = disk(w, sites[0], stored, seed)
+		case "tables": // for a dictionary's file, not for the report
+			err = tables(w, sites, static(), newest, seed)
 		default:
 			err = fmt.Errorf("no such part: expected some of %s", parts)
 		}
@@ -94,7 +96,7 @@ func compression(w io.Writer, t traffic, events int, seed uint64) error {
 	dicts := []struct {
 		name    string
 		content []byte
-	}{{"none", nil}, {"static", record.ChunkDictionary(1)}, {"learned", learn(before, 32<<10)}}
+	}{{"none", nil}, {"static", static()}, {"learned", learn(before, 32<<10)}}
 	fmt.Fprintf(w, "\n## %s: %d bytes of JSON, %d bytes of record an event\n\n| dictionary | level |", t.name, json/n, raw/n)
 	for _, size := range sizes {
 		fmt.Fprintf(w, " %d |", size)
@@ -147,28 +149,32 @@ func crowd(t traffic, events int, seed uint64) ([]entry, error) {
 	}, seed)
 }
 
-// records compares ways of writing an event down.
+// records compares the versions of an event's record, each with the
+// dictionary that was made for it and with the other's.
 func records(w io.Writer, t traffic, events int, seed uint64) error {
-	fmt.Fprintf(w, "\n## %s: other records of an event, fastest, static\n\n| record |", t.name)
+	fmt.Fprintf(w, "\n## %s: versions of an event's record, fastest\n\n| record | dictionary |", t.name)
 	for _, size := range sizes {
 		fmt.Fprintf(w, " %d |", size)
 	}
-	fmt.Fprintf(w, "\n|---|%s\n", strings.Repeat("---|", len(sizes)))
-	names := [...]string{"map of texts, no receipt time", "and whole UUIDs as bytes", "and UUIDs inside of texts as bytes"}
-	for ids := -1; ids < len(names); ids++ {
-		if ids < 0 {
-			fmt.Fprint(w, "| as it is |")
-		} else {
-			fmt.Fprintf(w, "| %s |", names[ids])
-		}
+	fmt.Fprintf(w, "\n|---|---|%s\n", strings.Repeat("---|", len(sizes)))
+	raw, err := content(static())
+	if err != nil {
+		return err
+	}
+	for _, way := range []struct {
+		version int
+		name    string
+		dict    []byte
+	}{{1, "none", nil}, {2, "none", nil}, {1, "1", record.ChunkDictionary(1)}, {2, "1", record.ChunkDictionary(1)}, {2, "2, without its tables", raw}, {2, "2", static()}} {
+		fmt.Fprintf(w, "| %d | %s |", way.version, way.name)
 		for _, size := range sizes {
 			entries, err := t.population(events/size, size, seed)
 			if err != nil {
 				return err
 			}
 			for i := range entries {
-				if ids >= 0 {
-					if entries[i].bytes, err = slim(entries[i].bytes, ids); err != nil {
+				if way.version == 1 {
+					if entries[i].bytes, err = version1(entries[i].bytes); err != nil {
 						return err
 					}
 				}
@@ -177,12 +183,12 @@ func records(w io.Writer, t traffic, events int, seed uint64) error {
 			if err != nil {
 				return err
 			}
-			p := packing{level: zstd.SpeedFastest, dict: record.ChunkDictionary(1)}
+			p := packing{level: zstd.SpeedFastest, dict: way.dict}
 			c, err := p.measure(plains, len(entries), chunkKey+headers/len(plains)-magicBytes)
 			if err != nil {
 				return err
 			}
-			fmt.Fprintf(w, " %.0f B |", c.bytes)
+			fmt.Fprintf(w, " %v |", c)
 		}
 		fmt.Fprintln(w)
 	}
@@ -198,7 +204,7 @@ func merging(w io.Writer, t traffic, events int, seed uint64) error {
 	if err != nil {
 		return err
 	}
-	static := record.ChunkDictionary(1)
+	static := static()
 	type way struct {
 		limit int
 		name  string

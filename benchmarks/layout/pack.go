@@ -39,13 +39,16 @@ const (
 // packing is a way to compress.
 type packing struct {
 	level zstd.EncoderLevel
-	dict  []byte // raw content; nil: none
+	dict  []byte // raw content or zstd's format; nil: none
 }
 
 func (p packing) codec() (*zstd.Encoder, *zstd.Decoder, error) {
 	eo := []zstd.EOption{zstd.WithEncoderLevel(p.level), zstd.WithEncoderConcurrency(1), zstd.WithEncoderCRC(false), zstd.WithSingleSegment(true), zstd.WithWindowSize(1 << 20)}
 	do := []zstd.DOption{zstd.WithDecoderConcurrency(1)}
-	if p.dict != nil {
+	if isFormatted(p.dict) {
+		eo = append(eo, zstd.WithEncoderDict(p.dict))
+		do = append(do, zstd.WithDecoderDicts(p.dict))
+	} else if p.dict != nil {
 		eo = append(eo, zstd.WithEncoderDictRaw(1, p.dict))
 		do = append(do, zstd.WithDecoderDictRaw(1, p.dict))
 	}

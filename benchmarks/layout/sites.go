@@ -13,6 +13,7 @@ import (
 	"github.com/reuna/reuna/benchmarks/workload"
 	"github.com/reuna/reuna/gateway/enrich"
 	"github.com/reuna/reuna/identity/event"
+	"github.com/reuna/reuna/identity/id"
 )
 
 // entry is an event as the log holds it.
@@ -95,6 +96,10 @@ func (t traffic) populationOf(visitors int, perVisitor func(visitor int) int, se
 		e := &b.Events[0]
 		enricher.Enrich(e, &in)
 		e.Site, e.Source = strings.ToLower(t.name), typ
+		e.Trust = id.Claimed
+		if typ == event.FromServer {
+			e.Trust = id.Verified
+		}
 		if typ == event.FromTag {
 			e.AnonymousID = anonymousID(seed, m.visitor)
 		}

@@ -191,64 +191,6 @@ func TestTimesAgreeWithTheStandardLibrary(t *testing.T) {
 	}
 }
 
-func randomEvent(r *rand.Rand) Event {
-	var e Event
-	word := func() string {
-		b := make([]byte, r.IntN(12))
-		for i := range b {
-			b[i] = byte(r.IntN(256))
-		}
-		return string(b)
-	}
-	for _, s := range e.strings() {
-		*s = word()
-	}
-	e.Type, e.Source, e.Trust = Type(1+r.IntN(6)), Source(r.IntN(6)), 2
-	e.ReceivedAt = r.Int64()
-	e.Timestamp, e.SentAt = r.Int64N(1<<45), r.Int64N(1<<45)
-	e.ReceivedAt = r.Int64N(1 << 45)
-	e.Bot.Is = r.IntN(2) == 0
-	e.Geo.ASN = r.Uint32()
-	return e
-}
-
-func TestEncodedEventsComeBackWhole(t *testing.T) {
-	r := rand.New(rand.NewPCG(3, 4))
-	for range 2000 {
-		e := randomEvent(r)
-		var back Event
-		if err := Decode(&back, string(e.AppendBinary(nil))); err != nil || !reflect.DeepEqual(e, back) {
-			t.Fatalf("%v\n%+v\n%+v", err, e, back)
-		}
-	}
-	// Every field is part of the record: one that is forgotten would come back empty.
-	if n := countStrings(reflect.TypeOf(Event{})); n != len((&Event{}).strings()) {
-		t.Errorf("Event has %d text fields, its record %d", n, len((&Event{}).strings()))
-	}
-}
-
-func countStrings(t reflect.Type) (n int) {
-	for i := range t.NumField() {
-		switch f := t.Field(i).Type; f.Kind() {
-		case reflect.String:
-			n++
-		case reflect.Struct:
-			n += countStrings(f)
-		}
-	}
-	return n
-}
-
-// TestTheRecordIsPinned: a change here is a new on-disk version.
-func TestTheRecordIsPinned(t *testing.T) {
-	e := Event{Type: Page, Source: FromTag, Trust: 1, Name: "Home", MessageID: "m", AnonymousID: "v_1", ReceivedAt: 1000, Timestamp: 999, Site: "shop", Properties: `{"a":1}`}
-	const want = "\x01\x02\x01\x01\x00\xd0\x0f\x02\x00\x00\x00\x04shop\x04Home\x00\x01m\x03v_1\x00\x00\x00\x07{\"a\":1}" +
-		"\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00"
-	if got := string(e.AppendBinary(nil)); got != want {
-		t.Errorf("record is %q\nwant      %q", got, want)
-	}
-}
-
 func TestJSONIsWhatEncodingJSONReads(t *testing.T) {
 	e := Event{Type: Track, Name: "Odd \"name\"\n", MessageID: "m", ReceivedAt: received, Timestamp: received,
 		Context: `{"ip":"9.9.9.9","page":{"url":"u"}}`, IP: "1.2.3.0", Geo: Geo{Country: "FI", ASN: 719}, Bot: Bot{Is: true, Class: "search"}}
@@ -303,21 +245,6 @@ func FuzzParse(f *testing.F) {
 					t.Fatalf("codec: %v", err)
 				}
 			}
-		}
-	})
-}
-
-// FuzzDecode: bytes from a disk may be anything.
-func FuzzDecode(f *testing.F) {
-	e := Event{Type: Page, Name: "Home", ReceivedAt: 1000}
-	f.Add(string(e.AppendBinary(nil)))
-	f.Fuzz(func(t *testing.T, s string) {
-		var e, again Event
-		if Decode(&e, s) != nil {
-			return
-		}
-		if err := Decode(&again, string(e.AppendBinary(nil))); err != nil || !reflect.DeepEqual(e, again) {
-			t.Fatalf("%v: %+v, %+v", err, e, again)
 		}
 	})
 }
