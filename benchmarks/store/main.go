@@ -55,6 +55,7 @@ type flags struct {
 	pprof   string
 	note    string
 	copies  int
+	show    bool
 	keep    bool
 }
 
@@ -70,6 +71,7 @@ func parse(args []string, stderr io.Writer) (*flags, error) {
 	f.StringVar(&o.pprof, "pprof", "", "write a CPU profile of each step of the first population to this `prefix` and the step's number and name")
 	f.StringVar(&o.note, "note", "", "a `text` to keep with the results: what is special about this run")
 	f.IntVar(&o.copies, "copies", 1, "load so many times fewer persons, and copy their records under other hashes: opening, memory and reading of large folders within minutes")
+	f.BoolVar(&o.show, "show", false, "measure nothing: make the tables and the picture anew from store.json")
 	f.BoolVar(&o.keep, "keep", false, "keep the data")
 	f.BoolVar(&o.quick, "quick", false, "20,000 persons, half a minute: shows that all works; results are written only with -out")
 	if err := f.Parse(args); err != nil {
@@ -87,6 +89,9 @@ func parse(args []string, stderr io.Writer) (*flags, error) {
 	}
 	if o.copies < 1 || o.copies > mostCopies {
 		return nil, fmt.Errorf("-copies is %d: expected 1 to %d", o.copies, mostCopies)
+	}
+	if o.show && o.out == "" {
+		return nil, errors.New("-show needs the folder that store.json is in: leave -quick out, or name it with -out")
 	}
 	if f.NArg() > 0 {
 		return nil, fmt.Errorf("unexpected argument %q: store takes flags only", f.Arg(0))
@@ -123,6 +128,16 @@ func command(ctx context.Context, args []string, stdout, stderr io.Writer) (err 
 		}
 		o.out = filepath.Join(root, o.out)
 	}
+	report := &Report{}
+	if o.out != "" {
+		if report, err = loadReport(o.out); err != nil {
+			return err
+		}
+	}
+	if o.show {
+		report.markdown(stdout)
+		return report.save(o.out)
+	}
 	self, err := os.Executable()
 	if err != nil {
 		return err
@@ -138,12 +153,6 @@ func command(ctx context.Context, args []string, stdout, stderr io.Writer) (err 
 	}
 	if !o.keep {
 		defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	}
-	report := &Report{}
-	if o.out != "" {
-		if report, err = loadReport(o.out); err != nil {
-			return err
-		}
 	}
 	for i, n := range o.persons {
 		r := runner{self: self, dir: filepath.Join(dir, strconv.Itoa(n)), log: stderr, seconds: 10, copies: o.copies}

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/reuna/reuna/identity/event"
 )
@@ -169,6 +170,44 @@ func TestAllSteps(t *testing.T) {
 	}
 }
 
+// Copies are as many as they should be, none of them stands in the place of
+// another record, and the persons who were there before are as they were.
+func TestCopies(t *testing.T) {
+	dir := t.TempDir()
+	p := Population{Persons: 1000, Mean: 3, Seed: 5}
+	if err := os.Mkdir(filepath.Join(dir, "keys"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := load(t.Context(), p, dir, time.Now().Add(-spread).UnixMilli(), t.Logf); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := settle(t.Context(), dir, everything, 0); err != nil {
+		t.Fatal(err)
+	}
+	count := func() (n int64) {
+		s, err := size(t.Context(), dir, 1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, x := range s.Spaces {
+			n += x.Keys
+		}
+		return n
+	}
+	before := count()
+	c, err := multiply(t.Context(), dir, 4)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// Blocks of the log and the vault's few keys of its own are not copied.
+	if after := count(); after != before+c.Records || c.Records < 3*(before-2000) || c.Records > 3*before {
+		t.Errorf("%d records became %d with %d copied", before, after, c.Records)
+	}
+	if _, err := read(p, dir, 50); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestParse(t *testing.T) {
 	for _, c := range []struct{ args, fault string }{
 		{"", ""},
@@ -178,6 +217,11 @@ func TestParse(t *testing.T) {
 		{"-persons x", "-persons"},
 		{"-events-per-person 1", "-events-per-person"},
 		{"more", "unexpected argument"},
+		{"-persons 20000 -copies 5", ""},
+		{"-persons 10000 -copies 5", "-persons"},
+		{"-copies 65", "-copies"},
+		{"-show", ""},
+		{"-show -quick", "-show"},
 	} {
 		_, err := parse(strings.Fields(c.args), io.Discard)
 		if (err == nil) != (c.fault == "") || err != nil && !strings.Contains(err.Error(), c.fault) {
