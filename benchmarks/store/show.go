@@ -166,10 +166,14 @@ var lines = []line{
 	{"— warm", func(r *Run) string { return times(r.Tail.Warm.Timeline) }},
 	{"a timeline from histories, cold", func(r *Run) string { return times(r.History.Cold.Timeline) }},
 	{"— warm", func(r *Run) string { return times(r.History.Warm.Timeline) }},
-	{"erasing a person until unreadable, least to most", func(r *Run) string { return erasures(r, func(e *Erased) string { return duration(e.Erase) }) }},
-	{"— and until gone from the disk", func(r *Run) string { return erasures(r, func(e *Erased) string { return duration(e.Shred) }) }},
-	{"— bytes written for that", func(r *Run) string {
-		return erasures(r, func(e *Erased) string { return megabytes(uint64(e.Disk)) })
+	{"erasing a person until unreadable, least to most", func(r *Run) string {
+		return erasures(r, func(e *Erased) float64 { return e.Erase }, duration)
+	}},
+	{"— and until gone from the disk", func(r *Run) string {
+		return erasures(r, func(e *Erased) float64 { return e.Shred }, duration)
+	}},
+	{"— written to the disk for that", func(r *Run) string {
+		return erasures(r, func(e *Erased) float64 { return float64(e.Disk) }, func(v float64) string { return megabytes(uint64(v)) })
 	}},
 	{"full backup", func(r *Run) string { return backedUp(&r.Full) }},
 	{"backup after 10,000 more events", func(r *Run) string { return backedUp(&r.Added) }},
@@ -227,13 +231,16 @@ func times(t Times) string {
 	return fmt.Sprintf("%s / %s", duration(t.P50), duration(t.P99))
 }
 
-func erasures(r *Run, of func(*Erased) string) string {
-	list := slices.Clone(r.Erased)
-	slices.SortFunc(list, func(a, b Erased) int { return int(a.Shred - b.Shred) })
-	if len(list) == 0 {
+// erasures gives the least and the most of a figure.
+func erasures(r *Run, of func(*Erased) float64, show func(float64) string) string {
+	var all []float64
+	for i := range r.Erased {
+		all = append(all, of(&r.Erased[i]))
+	}
+	if len(all) == 0 {
 		return ""
 	}
-	return of(&list[0]) + " to " + of(&list[len(list)-1])
+	return show(slices.Min(all)) + " to " + show(slices.Max(all))
 }
 
 func backedUp(b *Backup) string {
