@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"math/bits"
 
 	"github.com/reuna/reuna/identity/id"
 	"github.com/reuna/reuna/identity/wire"
@@ -23,6 +24,7 @@ const (
 	flagTimestamp = 1 << 4 // this and the two above it: the time is there
 	flagOriginal  = 1 << 5
 	flagSent      = 1 << 6
+	flagUnknown   = 1 << 7
 )
 
 // AppendBinary appends the event's record. It is laid out for a compressor that
@@ -177,14 +179,16 @@ func decode2(e *Event, d *wire.Reader) {
 	for i := range 5 {
 		there |= uint64(d.Byte()) << (8 * i)
 	}
-	for i, s := range e.texts() {
-		if there&(1<<i) == 0 {
-			continue
-		}
+	if there>>(asnBit+1) != 0 || flags&flagUnknown != 0 {
+		d.Fail() // nobody has written these
+	}
+	texts := e.texts()
+	for rest := there &^ (1 << asnBit); rest != 0 && !d.Bad(); rest &= rest - 1 {
+		i := bits.TrailingZeros64(rest)
 		if p := packedAs(i); p >= 0 && p < firstID {
-			*s = nextText(d, size[p])
+			*texts[i] = nextText(d, size[p])
 		} else {
-			*s = d.Text()
+			*texts[i] = d.Text()
 		}
 	}
 	if there&(1<<asnBit) != 0 {

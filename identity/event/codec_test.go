@@ -280,6 +280,13 @@ func TestDecodeRefusesBrokenRecords(t *testing.T) {
 			t.Errorf("%.9q is taken", record)
 		}
 	}
+	for at, bit := range map[int]byte{1: 0x80, 34: 0x40} { // a flag and a text that there are not
+		record := e.AppendBinary(nil)
+		record[at] |= bit
+		if err := Decode(&back, string(record)); err == nil {
+			t.Errorf("bit %#x of byte %d is taken", bit, at)
+		}
+	}
 	// Ids that nobody packs: a time before 1970, another kind, a cut one.
 	for _, id := range []string{"\xff\xf9\xff\xff\xff\x0f0123456789", "\xff\x050123456789abcdef", "\xff\x07", "\xff", "\xff\x000123456789abcde", "\xff\x02" + "0123456789abcdef"} {
 		head := string([]byte{2, byte(Track), 2, 0, 0, 0, byte(len(id))})
