@@ -167,9 +167,15 @@ func (w *Worker) finishAll(ctx context.Context) error {
 // together is how many erasures share the rewriting of tables, at most.
 const together = 100
 
+// patience is how long one attempt may take.
+const patience = 30 * time.Minute
+
 // finish takes erasures from the decision to the receipt.
 func (w *Worker) finish(ctx context.Context, list []*people.Erasure) error {
 	began := w.o.Now()
+	// A file that cannot be removed must not keep everybody else waiting.
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
 	for _, e := range list {
 		if err := w.enter(e); err != nil {
 			return err

@@ -52,7 +52,7 @@ func (s *Store) writeDirty() error {
 	facets, nodes := s.dirtyFacets, s.dirtyNodes
 	index, refused := s.index, s.refused
 	s.dirtyFacets, s.dirtyNodes, s.index, s.refused = nil, nil, nil, nil
-	s.savingNodes = nodes
+	s.savingNodes, s.indexing = nodes, index
 	s.taken, s.writing = map[Hash]int64{}, s.taken
 	s.rotations++
 	writing := s.writing
@@ -92,7 +92,7 @@ func (s *Store) writeDirty() error {
 		return fmt.Errorf("people: checkpoint: %w", w.err)
 	}
 	s.mu.Lock()
-	s.savingNodes = nil
+	s.savingNodes, s.indexing = nil, nil
 	s.stats.Checkpoints++
 	s.stats.LastCheckpoint = time.Since(began)
 	s.trim()

@@ -89,6 +89,7 @@ type Store struct {
 	// Older ones are on disk.
 	taken, writing map[Hash]int64
 	ever           filter    // of all messages ever taken
+	indexing       []indexed // those that a checkpoint is writing
 	index          []indexed // events that have no index entry yet
 	refused        []uint64  // entries for the quarantine's index
 	dirtyFacets    []*held
@@ -245,9 +246,11 @@ func newStore(o Options) (*Store, error) {
 func (s *Store) Close() error {
 	close(s.stop)
 	s.running.Wait()
-	err := s.Checkpoint()
-	s.free()
-	return err
+	defer s.free()
+	if _, full := s.o.DB.Full(); full {
+		return nil // the next start reads it from the log's tail
+	}
+	return s.Checkpoint()
 }
 
 func (s *Store) free() {

@@ -27,9 +27,13 @@ func (p Place) compare(o Place) int {
 // place on; a zero Place begins at the end. next is where to go on, zero when
 // there is nothing more. fn may keep the event.
 func (s *Store) Timeline(facets []facet.Key, before Place, limit int, fn func(p Place, e *event.Event) error) (next Place, err error) {
-	// Events that wait for a checkpoint have no index entry yet.
-	if err := s.Checkpoint(); err != nil {
-		return Place{}, err
+	// Events that wait for a checkpoint have no index entry yet. On a full disk no
+	// checkpoint ends, and reads go on.
+	_, full := s.o.DB.Full()
+	if !full {
+		if err := s.Checkpoint(); err != nil {
+			return Place{}, err
+		}
 	}
 	owners := make([]Hash, len(facets))
 	for i, k := range facets {
@@ -37,7 +41,11 @@ func (s *Store) Timeline(facets []facet.Key, before Place, limit int, fn func(p 
 	}
 	var found []placed
 	for range settleRetries {
-		found, err = s.newestEvents(owners, before, limit+1)
+		found = nil
+		if full {
+			found = s.unindexed(owners, before)
+		}
+		found, err = s.newestEvents(owners, before, limit+1, found)
 		var trimmed *eventlog.TrimmedError
 		if !errors.As(err, &trimmed) {
 			break
@@ -65,7 +73,7 @@ const settleRetries = 3
 // newestEvents gives the most newest events before a place, newest first. The
 // index is read before the histories: what settles meanwhile is then seen
 // twice, and never not at all.
-func (s *Store) newestEvents(owners []Hash, before Place, most int) (found []placed, err error) {
+func (s *Store) newestEvents(owners []Hash, before Place, most int, found []placed) ([]placed, error) {
 	for _, o := range owners {
 		places, err := s.places(o, before, most)
 		if err != nil {
@@ -75,7 +83,8 @@ func (s *Store) newestEvents(owners []Hash, before Place, most int) (found []pla
 			found = append(found, placed{Place: p})
 		}
 	}
-	if found, err = s.settled(owners, before, most, found); err != nil {
+	found, err := s.settled(owners, before, most, found)
+	if err != nil {
 		return nil, err
 	}
 	var seqs []uint64
@@ -104,6 +113,23 @@ func (s *Store) newestEvents(owners []Hash, before Place, most int) (found []pla
 		}
 	}
 	return slices.DeleteFunc(found, func(p placed) bool { return p.e == nil }), err
+}
+
+// unindexed gives the durable events of these owners that have no index entry
+// yet.
+func (s *Store) unindexed(owners []Hash, before Place) (found []placed) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	end := s.o.Log.Durable()
+	for _, list := range [...][]indexed{s.index, s.indexing} {
+		for _, x := range list {
+			p := Place{x.time, x.seq}
+			if x.seq <= end && slices.Contains(owners, x.facet) && (before == (Place{}) || p.compare(before) < 0) {
+				found = append(found, placed{Place: p})
+			}
+		}
+	}
+	return found
 }
 
 // places lists a facet's events before a place, newest first.

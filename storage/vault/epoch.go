@@ -14,14 +14,17 @@ const maxEpochs = 1100
 // Epoch gives the log key for now, ms since 1970. The first call of a day
 // makes a new random key and syncs it to disk before it returns.
 func (v *Vault) Epoch(now int64) (*Key, error) {
+	v.making.Lock()
+	defer v.making.Unlock()
 	v.mu.Lock()
-	defer v.mu.Unlock()
+	last := v.now
+	v.mu.Unlock()
 	// A key from the future was made by a clock that ran ahead. It is left when
 	// it is a day off, or it would stay in use until that future comes.
-	if v.now.key != nil && now-v.now.created < EpochMillis && v.now.created-now < EpochMillis {
-		return v.now.key, nil
+	if last.key != nil && now-last.created < EpochMillis && last.created-now < EpochMillis {
+		return last.key, nil
 	}
-	e := epoch{id: v.now.id + 1, created: now}
+	e := epoch{id: last.id + 1, created: now}
 	if e.id == 0 {
 		return nil, fmt.Errorf("vault: all 2^32 epoch keys are used")
 	}
@@ -35,6 +38,8 @@ func (v *Vault) Epoch(now int64) (*Key, error) {
 	if err := b.Commit(true); err != nil {
 		return nil, fmt.Errorf("vault: epoch key %d: %w", e.id, err)
 	}
+	v.mu.Lock()
+	defer v.mu.Unlock()
 	v.keep(e)
 	v.now = e
 	return e.key, nil

@@ -47,7 +47,8 @@ type Vault struct {
 	change  sync.Mutex // one run of Rewrap, or RotateMaster, at a time
 	hashes  sync.Pool  // of *hasher
 
-	mu     sync.Mutex // guards what follows; held over a write once a day
+	making sync.Mutex // one new epoch key at a time; taken before mu
+	mu     sync.Mutex // guards what follows; never held over a write
 	epochs map[uint32]*Key
 	now    epoch  // the newest
 	floor  uint32 // epochs below were dropped
