@@ -206,6 +206,32 @@ func TestRestoreOnANewMachine(t *testing.T) {
 	contains(t, complaints, "master key")
 }
 
+// TestBackupFromBeforeARotation: the key that opens it is found, here and in an
+// old key folder.
+func TestBackupFromBeforeARotation(t *testing.T) {
+	f := newFolder(t)
+	to := filepath.Join(t.TempDir(), "backups")
+	f.start()
+	f.send("u1")
+	f.run(exitOK, "backup", "-to", to)
+	f.desk("POST", "keys", `{"action":"rotate-master"}`, 202)
+	f.stop()
+	keys := f.data + ".keys"
+	if err := os.RemoveAll(f.data); err != nil {
+		t.Fatal(err)
+	}
+	for _, more := range [][]string{nil, {"-keys", keys}} {
+		f.run(exitOK, append([]string{"restore", "-from", to}, more...)...)
+		f.run(exitOK, "verify")
+		f.start()
+		f.desk("GET", "persons/user_id:u1", "", 200)
+		f.stop()
+		out, _ := f.run(exitOK, "verify")
+		contains(t, out, "all of it agrees")
+		f.data = filepath.Join(t.TempDir(), "elsewhere")
+	}
+}
+
 // TestRebuildTeachesATraitItsPast: one that is defined after the events differs
 // from what is stored, and with -replace it knows of them.
 func TestRebuildTeachesATraitItsPast(t *testing.T) {
