@@ -12,6 +12,8 @@ import (
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
+
+	"github.com/reuna/reuna/storage/vault"
 )
 
 // fullDisk has no room for a file of a kind while it is full.
@@ -123,5 +125,40 @@ func TestWaitUnlessFullCostsNothing(t *testing.T) {
 		s.log.tellStuck()
 	}); n != 0 {
 		t.Errorf("%v allocations", n)
+	}
+}
+
+// Also when it is the day's first entry, whose key finds no room: reads go on.
+func TestFullDiskAtANewDay(t *testing.T) {
+	disk := &fullDisk{kind: ".log"}
+	var now atomic.Int64
+	s := openStore(t, disk.wrap(vfs.NewMem()), Options{MinFree: -1, Logger: quiet(), Now: func() time.Time { return time.UnixMilli(now.Load()) }})
+	defer s.close(t)
+	fillBlocks(t, s, 1)
+	now.Add(vault.EpochMillis)
+	disk.full.Store(true)
+	_, ticket := s.log.Append([]byte("entry"), 1)
+	for s.log.Admit() == nil {
+		time.Sleep(time.Millisecond)
+	}
+	read := make(chan int, 1)
+	go func() {
+		n, err := readAll(s.log)
+		if err != nil {
+			t.Error(err)
+		}
+		read <- n
+	}()
+	select {
+	case n := <-read:
+		if n != 5 {
+			t.Errorf("%d entries", n)
+		}
+	case <-time.After(10 * time.Second):
+		t.Error("a read waits for room")
+	}
+	disk.full.Store(false)
+	if err := ticket.Wait(); err != nil {
+		t.Error(err)
 	}
 }
