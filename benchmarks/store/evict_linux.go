@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 
@@ -19,6 +20,9 @@ func evictFolder(dir string) error {
 			continue
 		}
 		f, err := os.Open(filepath.Join(dir, entry.Name()))
+		if errors.Is(err, fs.ErrNotExist) {
+			continue // a compaction has done away with it
+		}
 		if err != nil {
 			return err
 		}

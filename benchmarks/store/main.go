@@ -159,7 +159,7 @@ func command(ctx context.Context, args []string, stdout, stderr io.Writer) (err 
 		if o.quick {
 			r.seconds = 2
 		}
-		r.run.Note = o.note
+		r.run.Note, r.run.Copied.Copies = o.note, o.copies
 		if i == 0 {
 			r.pprof = o.pprof
 		}

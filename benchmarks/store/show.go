@@ -147,14 +147,14 @@ var lines = []line{
 	}},
 	{"memory after opening: resident, heap", func(r *Run) string { return memory(r.Clean.Memory) }},
 	{"— of that, before opening", func(r *Run) string { return memory(r.Clean.Before) }},
-	{"memory after 10 s of 1,000 events/s", func(r *Run) string { return memory(r.mixed().Memory) }},
+	{"memory after mixed traffic, 1,000 events/s", func(r *Run) string { return memory(r.mixed().Memory) }},
 	{"— an event until durable, p50 / p99", func(r *Run) string { return times(r.mixed().Write) }},
 	{"— then its device's profile, p50 / p99", func(r *Run) string { return times(r.mixed().Read) }},
 	{"— events/s (CPU an event)", func(r *Run) string { return rate(r.mixed().Took) }},
-	{"settling as in use, events/s (CPU an event)", func(r *Run) string { return rate(r.settle(0).Took) }},
-	{"settling all at once, events/s (CPU an event)", func(r *Run) string { return rate(r.settle(1).Took) }},
+	{"settling as in use, events/s (CPU an event)", func(r *Run) string { return rate(r.settle(true).Took) }},
+	{"settling all at once, events/s (CPU an event)", func(r *Run) string { return rate(r.settle(false).Took) }},
 	{"— chunks written an event; written to the disk", func(r *Run) string {
-		s := r.settle(1)
+		s := r.settle(false)
 		if s.Events == 0 {
 			return ""
 		}
@@ -176,7 +176,7 @@ var lines = []line{
 		return erasures(r, func(e *Erased) float64 { return float64(e.Disk) }, func(v float64) string { return megabytes(uint64(v)) })
 	}},
 	{"full backup", func(r *Run) string { return backedUp(&r.Full) }},
-	{"backup after 10,000 more events", func(r *Run) string { return backedUp(&r.Added) }},
+	{"backup after the mixed traffic came again", func(r *Run) string { return backedUp(&r.Added) }},
 	{"memory after reading many persons", func(r *Run) string {
 		var all []string
 		for _, h := range r.Holds {
@@ -193,14 +193,17 @@ var lines = []line{
 	}},
 }
 
-// mixed and settle give what may not have been measured yet as zeros.
+// mixed gives zeros where nothing was measured, and so does settle.
 func (r *Run) mixed() *Mixed { return cmp.Or(r.Clean.Mixed, &Mixed{}) }
 
-func (r *Run) settle(i int) *Settled {
-	if i >= len(r.Settles) {
-		return &Settled{}
+// settle gives the first settling in small portions, or in large ones.
+func (r *Run) settle(small bool) *Settled {
+	for i := range r.Settles {
+		if s := &r.Settles[i]; s.Events > 0 && s.Slice > 0 == small {
+			return s
+		}
 	}
-	return &r.Settles[i]
+	return &Settled{}
 }
 
 func rate(t Took) string {
@@ -330,7 +333,12 @@ func (r *Report) picture() *chart.Chart {
 	c.Panels = append(c.Panels, opens)
 	if len(r.Runs) > 0 {
 		e := r.Runs[0].Environment
-		c.Footer = []string{fmt.Sprintf("%d cores (%s), %s, kernel %s, data on %s, %s", e.Cores, e.CPU, e.OS, e.Kernel, e.Disk, e.Go)}
+		c.Footer = append(c.Footer, fmt.Sprintf("%d cores (%s), %s, kernel %s, data on %s, %s", e.Cores, e.CPU, e.OS, e.Kernel, e.Disk, e.Go))
+	}
+	for i := range r.Runs {
+		if run := &r.Runs[i]; run.Note != "" {
+			c.Footer = append(c.Footer, short(run.Total())+": "+strings.ToLower(run.Note[:1])+run.Note[1:])
+		}
 	}
 	return c
 }
