@@ -337,7 +337,8 @@ func (r *Report) picture() *chart.Chart {
 	}
 	for i := range r.Runs {
 		if run := &r.Runs[i]; run.Note != "" {
-			c.Footer = append(c.Footer, short(run.Total())+": "+strings.ToLower(run.Note[:1])+run.Note[1:])
+			first, _, _ := strings.Cut(run.Note, ";") // the table has the rest
+			c.Footer = append(c.Footer, short(run.Total())+": "+strings.ToLower(first[:1])+first[1:])
 		}
 	}
 	return c
