@@ -336,8 +336,8 @@ func (r *Report) picture() *chart.Chart {
 		c.Footer = append(c.Footer, fmt.Sprintf("%d cores (%s), %s, kernel %s, data on %s, %s", e.Cores, e.CPU, e.OS, e.Kernel, e.Disk, e.Go))
 	}
 	for i := range r.Runs {
-		if run := &r.Runs[i]; run.Note != "" {
-			first, _, _ := strings.Cut(run.Note, ";") // the table has the rest
+		run := &r.Runs[i]
+		if first, _, _ := strings.Cut(run.Note, ";"); first != "" { // the table has the rest
 			c.Footer = append(c.Footer, short(run.Total())+": "+strings.ToLower(first[:1])+first[1:])
 		}
 	}
