@@ -13,7 +13,7 @@ import (
 )
 
 var (
-	crashSeeds = flag.Int("crash.seeds", 200, "power cuts that TestPowerCut tries")
+	crashSeeds = flag.Int("crash.seeds", 80, "power cuts that TestPowerCut tries")
 	crashSeed  = flag.Uint64("crash.seed", 0, "the one seed that TestPowerCut tries, when not 0")
 )
 

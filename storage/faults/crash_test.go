@@ -19,7 +19,7 @@ import (
 )
 
 var (
-	cutSeeds = flag.Int("seeds", 40, "lives with power cuts that TestPowerCuts tries")
+	cutSeeds = flag.Int("seeds", 15, "lives with power cuts that TestPowerCuts tries")
 	cutSeed  = flag.Uint64("seed", 0, "the one seed that TestPowerCuts tries, when not 0")
 )
 

@@ -22,7 +22,7 @@ import (
 	"github.com/reuna/reuna/storage/record"
 )
 
-var flips = flag.Int("flips", 300, "bits that TestFlippedBits flips")
+var flips = flag.Int("flips", 120, "bits that TestFlippedBits flips")
 
 // kindOf names what a file of the folder is for.
 func kindOf(name string) string {

@@ -16,7 +16,7 @@ import (
 )
 
 var (
-	faultEvery = flag.Int64("faults.every", 0, "TestFaultAtACall fails every n-th call; 0: so many that there are 40")
+	faultEvery = flag.Int64("faults.every", 0, "TestFaultAtACall fails every n-th call; 0: so many that there are 20")
 	faultCall  = flag.Int64("faults.call", 0, "the one call that TestFaultAtACall fails, when not 0")
 )
 
@@ -63,7 +63,7 @@ func TestFaultAtACall(t *testing.T) {
 	calls, _ := count(1 << 60)
 	every := *faultEvery
 	if every <= 0 {
-		every = max(1, calls/40)
+		every = max(1, calls/20)
 	}
 	outcomes := map[string]int{}
 	runs := 0
