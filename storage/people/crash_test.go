@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"reflect"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -28,14 +29,14 @@ func TestPowerCutsLoseNothing(t *testing.T) {
 	for seed := *firstSeed; seed < *firstSeed+uint64(*seeds); seed++ {
 		r := rand.New(rand.NewPCG(seed, 77))
 		clock := new(int64)
-		*clock = 1_700_000_000_000
+		atomic.StoreInt64(clock, 1_700_000_000_000)
 		w := openAt(t, vfs.NewCrashableMem(), 4, clock)
 		calm := openAt(t, vfs.NewMem(), 0, clock)
 		w.seed, calm.seed = seed, seed
 		sent, erased := 0, 0
 		var cuts []graph.Evidence
 		for range 150 {
-			*clock += r.Int64N(1 << 29) // up to six days
+			atomic.AddInt64(clock, r.Int64N(1<<29)) // up to six days
 			switch r.IntN(16) {
 			case 0:
 				w = w.crash(r)

@@ -8,6 +8,7 @@ import (
 	"io"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -171,7 +172,7 @@ func TestTheErasedAreGone(t *testing.T) {
 	if n := w.send(late); n != 0 || w.Stats().Late != 1 {
 		t.Errorf("an event from before the erasure was taken")
 	}
-	clock += 60_000
+	atomic.AddInt64(&clock, 60_000)
 	fresh := msg(1060+60, event.Page, "a1", "u1")
 	if n := w.send(fresh); n != 1 {
 		t.Error("an event from after the erasure was not taken")
@@ -186,7 +187,7 @@ func TestTheErasedAreGone(t *testing.T) {
 	// And erased again, somebody newer still.
 	e = w.erase(device("a1"))
 	w.must(w.Shred(context.Background(), e, nil))
-	clock += 60_000
+	atomic.AddInt64(&clock, 60_000)
 	w.send(msg(1060+180, event.Page, "a1", "u1"))
 	if q := w.person(user("u1")); q.ID == p.ID || q.ID == oldName {
 		t.Errorf("the third u1 is %s again", q.ID)
@@ -284,9 +285,9 @@ func TestNothingLeaksIntoTheFolder(t *testing.T) {
 func TestEventsExpireByMonth(t *testing.T) {
 	clock := int64(1_700_000_000_000 + 1_000_000)
 	w := openAt(t, vfs.NewMem(), 0, &clock)
-	life(w, 0)                      // November 2023
-	life(w, 3*30*24*3600)           // February 2024
-	clock += 200 * 24 * 3600 * 1000 // in summer
+	life(w, 0)                                // November 2023
+	life(w, 3*30*24*3600)                     // February 2024
+	atomic.AddInt64(&clock, 200*24*3600*1000) // in summer
 	w.settle()
 	p := w.person(user("u2"))
 	n := len(w.timeline(p))
