@@ -116,7 +116,10 @@ func (w *world) rebuilt() {
 	scratch, err := engine.Open(engine.Options{Dir: "scratch", FS: vfs.NewMem(), Logger: slog.New(slog.DiscardHandler)})
 	w.must(err)
 	o := w.options
-	o.Hold = 4
+	o.Hold = max(4, 100*w.hold)
+	if w.hold < 100 { // so little that everything is paged
+		o.Hold = 4
+	}
 	r, err := people.Rebuild(context.Background(), people.RebuildOptions{Options: o, Scratch: scratch})
 	w.must(err)
 	w.must(scratch.Close())
