@@ -42,6 +42,8 @@ type Worker struct {
 	wake chan struct{}
 	done chan struct{}
 
+	ledger sync.Mutex // one entry at a time
+
 	mu   sync.Mutex
 	now  map[uint64]Progress // of those that are being shredded
 	errs map[uint64]error
@@ -226,8 +228,8 @@ func (w *Worker) enter(e *people.Erasure) error {
 	if w.o.Ledger == "" {
 		return nil
 	}
-	w.mu.Lock()
-	defer w.mu.Unlock()
+	w.ledger.Lock()
+	defer w.ledger.Unlock()
 	entry := backup.LedgerEntry{
 		Seq: e.Seq, Origin: hex.EncodeToString(e.Origin[:]), Time: time.UnixMilli(e.At).UTC(),
 		Identifiers: texts(e.Identifiers), Facets: texts(e.Facets),

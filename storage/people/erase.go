@@ -219,18 +219,15 @@ func (s *Store) decide(who *decided, kept []graph.Evidence) error {
 		return s.failed
 	}
 	who.at = s.o.Now().UnixMilli()
-	for i := range kept {
-		s.buf = appendEvidence(s.buf[:0], &kept[i])
-		if seq, _ := s.o.Log.Append(s.buf, who.at); seq != 0 {
-			s.applied = seq
-			s.state(kept[i], who.at, seq)
-		}
+	for _, e := range kept {
+		s.appendState(e, who.at) // the erasure's own ticket, which comes after, covers it
 	}
 	s.buf = who.erasure.append(s.buf[:0])
 	if who.seq, who.ticket = s.o.Log.Append(s.buf, who.at); who.seq == 0 {
 		return who.ticket.Wait()
 	}
 	s.applied = who.seq
+	s.erased.Store(true) // events of the person that come from now on are late
 	gone := who.gone()
 	for _, m := range who.members {
 		n := s.nodes[m]
@@ -350,6 +347,7 @@ func (s *Store) eraseRecords(seq uint64, x erasure, unindexed ...uint64) (*Erasu
 	for _, h := range x.identifiers {
 		g.identifier(h, x.at)
 	}
+	s.erased.Store(true) // the same when a restart does it again
 	g.sessions()
 	g.refused()
 	if g.err != nil {

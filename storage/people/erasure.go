@@ -3,6 +3,7 @@ package people
 import (
 	"errors"
 	"fmt"
+	"math"
 	"strconv"
 
 	"github.com/reuna/reuna/identity/id"
@@ -127,23 +128,14 @@ func (s *Store) Erasures(before uint64, limit int) (list []*Erasure, err error) 
 
 // toOverwrite are the entries that erasures have taken away and Shred has not
 // overwritten yet: nobody may take them for events any more.
-func (s *Store) toOverwrite() (seqs map[uint64]bool, err error) {
-	seqs = map[uint64]bool{}
-	lower, upper := keyspace.Bounds(keyspace.AppendSpace(nil, keyspace.Erasure))
-	err = s.o.DB.Iter(lower, upper, func(k, v []byte) (bool, error) {
-		seq, err := keyspace.ParseErasure(k)
-		if err != nil {
-			return false, err
-		}
-		e, err := decodeErasure(seq, string(v))
-		if err != nil {
-			return false, err
-		}
+func (s *Store) toOverwrite() (map[uint64]bool, error) {
+	seqs := map[uint64]bool{}
+	list, err := s.Erasures(0, math.MaxInt)
+	for _, e := range list {
 		for _, n := range e.Entries {
 			seqs[n] = true
 		}
-		return true, nil
-	})
+	}
 	return seqs, err
 }
 
@@ -225,8 +217,20 @@ func decodeTombstone(v []byte) (t tombstone, err error) {
 	return t, nil
 }
 
+// lookForTombstones sets erased.
+func (s *Store) lookForTombstones() error {
+	lower, upper := keyspace.Bounds(keyspace.AppendSpace(nil, keyspace.Tombstone))
+	return s.o.DB.Iter(lower, upper, func(_, _ []byte) (bool, error) {
+		s.erased.Store(true)
+		return false, nil
+	})
+}
+
 // readTombstone gives an identifier's tombstone, zero when it has none.
 func (s *Store) readTombstone(h Hash) (t tombstone, err error) {
+	if !s.erased.Load() {
+		return t, nil
+	}
 	_, err = s.o.DB.Get(keyspace.AppendTombstone(nil, h), func(v []byte) (err error) {
 		t, err = decodeTombstone(v)
 		return err

@@ -5,6 +5,7 @@ import (
 	"errors"
 
 	"github.com/reuna/reuna/identity/graph"
+	"github.com/reuna/reuna/storage/eventlog"
 )
 
 // State adds an operator's evidence: a link, a cut, or the lift of a cut. An
@@ -31,14 +32,21 @@ func (s *Store) State(e graph.Evidence) (graph.EvidenceID, error) {
 		s.mu.Unlock()
 		return e.ID, err
 	}
+	ticket := s.appendState(e, now)
+	s.mu.Unlock()
+	return e.ID, ticket.Wait()
+}
+
+// appendState gives an operator's evidence its place in the log and applies it.
+// The lock is held and its identifiers are loaded.
+func (s *Store) appendState(e graph.Evidence, now int64) eventlog.Ticket {
 	s.buf = appendEvidence(s.buf[:0], &e)
 	seq, ticket := s.o.Log.Append(s.buf, now)
 	if seq != 0 {
 		s.applied = seq
 		s.state(e, now, seq)
 	}
-	s.mu.Unlock()
-	return e.ID, ticket.Wait()
+	return ticket
 }
 
 // state applies an operator's evidence. The lock is held.

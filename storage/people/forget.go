@@ -1,6 +1,7 @@
 package people
 
 import (
+	"bytes"
 	"context"
 	"time"
 
@@ -18,7 +19,7 @@ func (s *Store) forgetMessages(ctx context.Context, before time.Time) error {
 			return false, err
 		}
 		if at < before.UnixMilli() {
-			old = append(old, append([]byte(nil), k...))
+			old = append(old, bytes.Clone(k))
 		}
 		if len(old) >= forgetBatch {
 			err = s.forget(old, before)

@@ -177,6 +177,7 @@ func (x *rebuild) readErased() error {
 	if err != nil {
 		return err
 	}
+	x.s.erased.Store(true)
 	return b.Commit(true)
 }
 

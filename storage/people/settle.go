@@ -2,9 +2,11 @@ package people
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"time"
 
@@ -111,22 +113,11 @@ func (s *Store) settleSlice(from, upTo uint64, done *Settled) (last uint64, err 
 		return from - 1, err
 	}
 	defer func() { err = errors.Join(err, seeker.Close()) }()
-	slices.SortFunc(x.parts, func(a, b part) int {
-		if c := bytes.Compare(a.place[:], b.place[:]); c != 0 {
-			return c
-		}
-		return int(a.seq) - int(b.seq)
-	})
-	var months []keyspace.Month
-	for i := range x.parts {
-		if m := x.parts[i].month(); len(months) == 0 || months[len(months)-1] != m { // sorted by month first
-			months = append(months, m)
-		}
-	}
-	s.addMonths(months) // before anybody can miss what was in the index
+	slices.SortFunc(x.parts, func(a, b part) int { return cmp.Or(a.history.compare(b.history), cmp.Compare(a.seq, b.seq)) })
+	s.addMonths(x.parts) // before anybody can miss what was in the index
 	for from := 0; from < len(x.parts) && w.err == nil; {
 		to := from + 1
-		for to < len(x.parts) && x.parts[to].place == x.parts[from].place {
+		for to < len(x.parts) && x.parts[to].history == x.parts[from].history {
 			to++
 		}
 		w.err = s.append(&w, seeker, &x, x.parts[from:to], done)
@@ -162,18 +153,31 @@ type stretch struct {
 	index   []indexed
 }
 
-// part is one entry that goes into one history: bytes[from:to] of the slice.
+// part is one entry that goes into one history: bytes[from:to] of the stretch.
 type part struct {
-	place        [4 + len(Hash{}) + 2]byte // month, owner, origin: what a history's keys begin with
-	owner        Hash
-	seq          uint64
-	receivedAt   int64
-	at           int64
-	from, to     int
-	originNumber uint16
+	history
+	seq        uint64
+	receivedAt int64
+	at         int64
+	from, to   int
 }
 
-func (p *part) month() keyspace.Month { return keyspace.MonthOf(p.receivedAt) }
+// history names an owner's entries of one month and origin.
+type history struct {
+	month  keyspace.Month
+	owner  Hash
+	origin uint16
+}
+
+// compare orders histories as their keys are.
+func (h history) compare(o history) int {
+	return cmp.Or(cmp.Compare(h.month, o.month), bytes.Compare(h.owner[:], o.owner[:]), cmp.Compare(h.origin, o.origin))
+}
+
+// key is that of the chunk whose first entry is seq.
+func (h history) key(seq uint64) []byte {
+	return keyspace.AppendHistory(nil, h.month, h.owner, h.origin, seq)
+}
 
 // sort notes where an entry goes.
 func (s *Store) sort(x *stretch, seq uint64, receivedAt int64, entry []byte) error {
@@ -183,13 +187,12 @@ func (s *Store) sort(x *stretch, seq uint64, receivedAt int64, entry []byte) err
 	if x.erased[seq] {
 		return nil
 	}
-	p := part{seq: seq, receivedAt: receivedAt, at: receivedAt, from: len(x.bytes), originNumber: s.o.Log.OriginNumberOf(seq)}
+	p := part{seq: seq, receivedAt: receivedAt, at: receivedAt, from: len(x.bytes)}
+	p.month, p.origin = keyspace.MonthOf(receivedAt), s.o.Log.OriginNumberOf(seq)
 	p.to = p.from + len(entry)
 	x.bytes = append(x.bytes, entry...)
 	add := func(owner Hash) {
 		p.owner = owner
-		key := keyspace.AppendHistory(nil, p.month(), owner, p.originNumber, 0)
-		copy(p.place[:], key[1:])
 		x.parts = append(x.parts, p)
 		x.index = append(x.index, indexed{owner, p.at, seq})
 	}
@@ -233,11 +236,9 @@ var errEmpty = errors.New("is empty")
 // append adds parts, all of one history, to its last chunk, and begins new ones
 // when that is full.
 func (s *Store) append(w *writer, seeker *engine.Seeker, x *stretch, parts []part, done *Settled) error {
-	owner, prefix := parts[0].owner, append([]byte{byte(keyspace.History)}, parts[0].place[:]...)
-	b := &s.build
+	h, b := parts[0].history, &s.build
 	b.Reset()
-	lower, upper := keyspace.Bounds(prefix)
-	k, v, found, err := seeker.Last(lower, upper)
+	k, v, found, err := seeker.Last(h.key(0), h.key(math.MaxUint64))
 	if err != nil {
 		return err
 	}
@@ -253,7 +254,7 @@ func (s *Store) append(w *writer, seeker *engine.Seeker, x *stretch, parts []par
 			return nil
 		}
 		if c.h.Bytes < s.o.ChunkBytes {
-			plain, err := s.openChunk(owner, &c, &s.scratch)
+			plain, err := s.openChunk(h.owner, &c, &s.scratch)
 			if err != nil {
 				return err
 			}
@@ -262,12 +263,12 @@ func (s *Store) append(w *writer, seeker *engine.Seeker, x *stretch, parts []par
 			}
 		}
 	}
-	sealer, err := s.o.Vault.FacetKey(owner, true, w.b)
+	sealer, err := s.o.Vault.FacetKey(h.owner, true, w.b)
 	if err != nil {
 		return err
 	}
 	write := func() {
-		key := keyspace.AppendHistory(nil, parts[0].month(), owner, parts[0].originNumber, b.First())
+		key := h.key(b.First())
 		s.sealed = s.codec.Encode(s.sealed[:0], b, sealer, key)
 		w.set(key, s.sealed)
 		b.Reset()
@@ -303,31 +304,46 @@ func (s *Store) settleRefused(w *writer, x *stretch, p part) error {
 	return w.err
 }
 
-// openRefused undoes settleRefused; the time is all that needs no key.
-func (s *Store) openRefused(seq uint64, v []byte) (receivedAt int64, entry []byte, err error) {
+// openRefused undoes settleRefused.
+func (s *Store) openRefused(seq uint64, v []byte) (entry []byte, err error) {
+	_, head, err := refusedHead(seq, v)
+	if err != nil {
+		return nil, err
+	}
+	k, err := s.o.Vault.FacetKey(s.hashRefused(seq), false, nil)
+	if err != nil {
+		return nil, err
+	}
+	entry, err = k.Open(nil, v[len(head):], append(keyspace.AppendQuarantine(nil, seq), head...))
+	if err != nil {
+		return nil, fmt.Errorf("people: refused message %d: %w", seq, err)
+	}
+	return entry, nil
+}
+
+// refusedHead gives what stands in clear before a settled message: all that
+// needs no key.
+func refusedHead(seq uint64, v []byte) (receivedAt int64, head []byte, err error) {
 	r := wire.NewReader(string(v))
 	version := r.Byte()
 	receivedAt = r.Int()
 	if r.Bad() || version != refusedVersion {
 		return 0, nil, fmt.Errorf("people: refused message %d has version %d; this program reads %d", seq, version, refusedVersion)
 	}
-	k, err := s.o.Vault.FacetKey(s.hashRefused(seq), false, nil)
-	if err != nil {
-		return 0, nil, err
-	}
-	head := v[:len(v)-len(r.Rest())]
-	entry, err = k.Open(nil, v[len(head):], append(keyspace.AppendQuarantine(nil, seq), head...))
-	if err != nil {
-		return 0, nil, fmt.Errorf("people: refused message %d: %w", seq, err)
-	}
-	return receivedAt, entry, nil
+	return receivedAt, v[:len(v)-len(r.Rest())], nil
 }
 
-// addMonths notes that histories have these months.
-func (s *Store) addMonths(months []keyspace.Month) {
+// addMonths notes that histories have the months of these parts. The lock of
+// settling is held, so nobody else does.
+func (s *Store) addMonths(parts []part) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	list := append(slices.Clone(s.months), months...)
+	list := slices.Clone(s.months)
+	for i := range parts {
+		if m := parts[i].month; len(list) == 0 || list[len(list)-1] != m { // sorted by month first
+			list = append(list, m)
+		}
+	}
 	slices.Sort(list)
 	s.months = slices.Compact(list)
 }
@@ -357,9 +373,9 @@ func (s *Store) Expire(events, refused time.Time) error {
 		if err != nil || len(v) == 0 {
 			return false, err // it and all that follow are in the tail
 		}
-		r := wire.NewReader(string(v[1:]))
-		if r.Int() >= refused.UnixMilli() {
-			return true, nil
+		receivedAt, _, err := refusedHead(seq, v)
+		if err != nil || receivedAt >= refused.UnixMilli() {
+			return true, err
 		}
 		b.Delete(k)
 		s.o.Vault.DropFacetKey(s.hashRefused(seq), b)
@@ -372,7 +388,7 @@ func (s *Store) Expire(events, refused time.Time) error {
 		return err
 	}
 	s.mu.Lock()
-	s.months = slices.DeleteFunc(slices.Clone(s.months), func(m keyspace.Month) bool { return !slices.Contains(keep, m) && slices.Contains(months, m) })
+	s.months = keep // settling, which adds to them, waits for us
 	s.mu.Unlock()
 	return nil
 }

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/reuna/reuna/identity/facet"
@@ -105,6 +106,7 @@ type Store struct {
 	buf            []byte     // the entry that is being made
 	stats          Stats
 
+	erased     atomic.Bool      // anybody ever was: most stores have no tombstone to look for
 	erasing    map[Hash]bool    // identifiers and facets that are about to go from the disk; nil when none,
 	erasingAt  int64            // and since when
 	months     []keyspace.Month // that histories have, oldest first; replaced, never changed
@@ -188,6 +190,9 @@ func Open(o Options, progress func(done, total uint64)) (*Store, error) {
 		return nil, fmt.Errorf("people: %w", err)
 	}
 	if s.months, err = s.listMonths(); err == nil {
+		err = s.lookForTombstones()
+	}
+	if err == nil {
 		err = s.recover(progress)
 	}
 	if err != nil {

@@ -191,7 +191,7 @@ func (s *Store) refusedAt(seq uint64, v []byte) (x Refused, err error) {
 			return x, err
 		}
 	}
-	_, plain, err := s.openRefused(seq, v)
+	plain, err := s.openRefused(seq, v)
 	if err != nil {
 		return x, err
 	}

@@ -118,6 +118,9 @@ func (tx *Tx) Duplicate(it *Item) bool {
 // late says that an event comes after the erasure of an identifier in it, and
 // is from before.
 func (s *Store) late(it *Item) bool {
+	if !s.erased.Load() {
+		return false
+	}
 	at := it.Event.Timestamp
 	old := func(x id.ID) bool {
 		n := s.nodes[x]
