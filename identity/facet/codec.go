@@ -12,7 +12,10 @@ import (
 
 // codecVersion is the first byte of a facet's record; a new layout takes a new
 // number and Decode keeps reading the old ones.
-const codecVersion = 1
+const (
+	codecVersion = 2
+	oldVersion   = 1 // without an origin: all was of the first
+)
 
 // ErrCorrupt says that bytes are not an encoded facet.
 var ErrCorrupt = errors.New("facet: encoded facet is corrupt")
@@ -23,6 +26,7 @@ func (f *Facet) AppendBinary(dst []byte) []byte {
 	dst = append(dst, codecVersion, byte(f.Key.Trust))
 	dst = wire.AppendText(dst, f.Key.AnonymousID)
 	dst = wire.AppendText(dst, f.Key.UserID)
+	dst = wire.AppendUint(dst, uint64(f.Key.Origin))
 	for _, n := range [...]int64{f.First, f.Last, f.Events, f.Pageviews, f.BotEvents, f.Visits.Older} {
 		dst = wire.AppendInt(dst, n)
 	}
@@ -103,12 +107,19 @@ func (s *Series) append(dst []byte) []byte {
 // into record.
 func Decode(record string) (*Facet, error) {
 	r := wire.NewReader(record)
-	if r.Byte() != codecVersion {
+	version := r.Byte()
+	if version != codecVersion && version != oldVersion {
 		return nil, ErrCorrupt
 	}
-	f := &Facet{}
+	f := &Facet{Key: Key{Origin: 1}}
 	f.Key.Trust = id.Trust(r.Byte())
 	f.Key.AnonymousID, f.Key.UserID = r.Text(), r.Text()
+	if version > oldVersion {
+		origin := r.Uint()
+		if f.Key.Origin = uint16(origin); uint64(f.Key.Origin) != origin {
+			return nil, ErrCorrupt
+		}
+	}
 	for _, n := range [...]*int64{&f.First, &f.Last, &f.Events, &f.Pageviews, &f.BotEvents, &f.Visits.Older} {
 		*n = r.Int()
 	}

@@ -18,20 +18,23 @@ type Key struct {
 	AnonymousID string
 	UserID      string
 	Trust       id.Trust
+	// Origin is which of a store's logs the events come from, from 1. Facets of
+	// different origins never hold the same event, so their join counts each once.
+	Origin uint16
 }
 
-// KeyOf gives the one facet that e folds into. A blocked identifier must have
-// been emptied before.
-func KeyOf(e *event.Event) Key {
-	return Key{AnonymousID: e.AnonymousID, UserID: e.UserID, Trust: e.Trust}
+// KeyOf gives the one facet that e folds into, an event of that origin. A
+// blocked identifier must have been emptied before.
+func KeyOf(e *event.Event, origin uint16) Key {
+	return Key{AnonymousID: e.AnonymousID, UserID: e.UserID, Trust: e.Trust, Origin: origin}
 }
 
-// Less orders keys by their texts, then by trust.
+// Less orders keys by their texts, then by trust and origin.
 func (k Key) Less(o Key) bool { return k.Compare(o) < 0 }
 
 // Compare orders keys for slices.SortFunc.
 func (k Key) Compare(o Key) int {
-	return cmp.Or(strings.Compare(k.AnonymousID, o.AnonymousID), strings.Compare(k.UserID, o.UserID), cmp.Compare(k.Trust, o.Trust))
+	return cmp.Or(strings.Compare(k.AnonymousID, o.AnonymousID), strings.Compare(k.UserID, o.UserID), cmp.Compare(k.Trust, o.Trust), cmp.Compare(k.Origin, o.Origin))
 }
 
 // Owner is the identifier whose cluster the facet belongs to in view v: its

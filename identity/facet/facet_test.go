@@ -51,7 +51,7 @@ func history(r *rand.Rand, anonymous, user string, trust id.Trust, n int) []even
 }
 
 func fold(events []event.Event) *Facet {
-	f := &Facet{Key: KeyOf(&events[0])}
+	f := &Facet{Key: KeyOf(&events[0], 1)}
 	for i := range events {
 		f.Fold(&events[i], rules())
 	}
@@ -110,7 +110,7 @@ func TestAServersEventDoesNotBlankTheDevice(t *testing.T) {
 
 func TestVerifiedValuesBeatNewerClaims(t *testing.T) {
 	identify := func(trust id.Trust, at int64, traits event.Value) *Facet {
-		f := &Facet{Key: Key{"a1", "u1", trust}}
+		f := &Facet{Key: Key{"a1", "u1", trust, 1}}
 		f.Fold(&event.Event{Type: event.Identify, Trust: trust, Timestamp: at, MessageID: fmt.Sprint(at), Traits: traits}, &Rules{})
 		return f
 	}
@@ -128,17 +128,55 @@ func TestAFacetBelongsToItsUserWhereTrustReaches(t *testing.T) {
 		cut  bool
 		want id.ID
 	}{
-		{Key{"a", "u", id.Verified}, id.VerifiedView, false, user},
-		{Key{"a", "u", id.Verified}, id.AllView, false, user},
-		{Key{"a", "u", id.Claimed}, id.VerifiedView, false, device},
-		{Key{"a", "u", id.Claimed}, id.AllView, false, user},
-		{Key{"a", "u", id.Verified}, id.AllView, true, device},
-		{Key{"a", "", id.Claimed}, id.VerifiedView, false, device},
-		{Key{"", "u", id.Verified}, id.VerifiedView, false, user},
+		{Key{"a", "u", id.Verified, 1}, id.VerifiedView, false, user},
+		{Key{"a", "u", id.Verified, 1}, id.AllView, false, user},
+		{Key{"a", "u", id.Claimed, 1}, id.VerifiedView, false, device},
+		{Key{"a", "u", id.Claimed, 1}, id.AllView, false, user},
+		{Key{"a", "u", id.Verified, 1}, id.AllView, true, device},
+		{Key{"a", "", id.Claimed, 1}, id.VerifiedView, false, device},
+		{Key{"", "u", id.Verified, 1}, id.VerifiedView, false, user},
 	} {
 		if got := c.key.Owner(c.view, c.cut); got != c.want {
 			t.Errorf("%+v in %v (cut %v) belongs to %v, want %v", c.key, c.view, c.cut, got, c.want)
 		}
+	}
+}
+
+// TestOriginsAreCountedOnce: what two logs hold of one device as one user are two
+// facets, and each event counts in one.
+func TestOriginsAreCountedOnce(t *testing.T) {
+	var facets []*Facet
+	for origin := range uint16(3) {
+		e := event.Event{Type: event.Page, AnonymousID: "a", Timestamp: int64(origin) * 1000, MessageID: fmt.Sprint(origin)}
+		f := &Facet{Key: KeyOf(&e, origin+1)}
+		f.Fold(&e, &Rules{})
+		facets = append(facets, f)
+		again, err := Decode(string(f.AppendBinary(nil)))
+		if err != nil || again.Key != f.Key {
+			t.Errorf("facet %+v reads back as %+v, %v", f.Key, again.Key, err)
+		}
+	}
+	p := Join(facets)
+	if p.Events != 3 || p.Sessions != 1 || len(p.Devices) != 1 {
+		t.Errorf("%d events in %d sessions on %d devices", p.Events, p.Sessions, len(p.Devices))
+	}
+}
+
+// TestRecordsOfVersion1: they had no origin, and were all of the first.
+func TestRecordsOfVersion1(t *testing.T) {
+	f := &Facet{Key: Key{"a", "u", id.Verified, 1}, Events: 7}
+	now := f.AppendBinary(nil)
+	at := len("\x02\x02\x01a\x01u") // version, trust, and each text after its length
+	if now[0] != 2 || now[at] != 1 {
+		t.Fatalf("record %q has no origin where it should be", now)
+	}
+	old := append(append([]byte{1}, now[1:at]...), now[at+1:]...)
+	got, err := Decode(string(old))
+	if err != nil || got.Key != f.Key || got.Events != 7 {
+		t.Fatalf("version 1 reads as %+v, %v", got, err)
+	}
+	if _, err := Decode("\x02\x02\x01a\x01u\x80\x80\x04" + string(now[at+1:])); err == nil {
+		t.Error("origin 65,536 was taken")
 	}
 }
 

@@ -164,7 +164,7 @@ func (s *Store) restate(facets []Hash, gone map[Hash]bool) (kept []graph.Evidenc
 			return fmt.Errorf("entry %d: %w", seq, err)
 		}
 		var it Item
-		s.Prepare(&it, &e, noLinks)
+		s.prepare(&it, &e, noLinks, seq)
 		links, err := s.notErased(it.Links, seq)
 		for _, l := range links {
 			if !seen[l.ID] && !gone[s.hashID(l.A)] && !gone[s.hashID(l.B)] {

@@ -87,7 +87,7 @@ func (s *Store) prefetch(list []logged) error {
 			return fmt.Errorf("entry %d: %w", x.seq, err)
 		}
 		items = append(items, Item{looked: true})
-		s.Prepare(&items[len(items)-1], &events[i], noLinks)
+		s.prepare(&items[len(items)-1], &events[i], noLinks, x.seq)
 	}
 	w := want{s: s}
 	for range 2 { // identifiers, then the facets that they name
@@ -153,7 +153,7 @@ func (s *Store) replay(seq uint64, receivedAt int64, entry string) error {
 			return err
 		}
 		var it Item
-		s.Prepare(&it, &e, noLinks)
+		s.prepare(&it, &e, noLinks, seq)
 		if s.detached {
 			if it.Links, err = s.notErased(it.Links, seq); err != nil {
 				return err

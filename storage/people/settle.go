@@ -203,7 +203,7 @@ func (s *Store) sort(x *stretch, seq uint64, receivedAt int64, entry []byte) err
 			return err
 		}
 		p.at = e.Timestamp
-		add(s.hashFacet(facet.KeyOf(&e)))
+		add(s.hashFacet(facet.KeyOf(&e, p.origin)))
 	case entryEvidence:
 		e, err := parseEvidence(string(entry[1:]))
 		if err != nil {

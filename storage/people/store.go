@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -329,8 +330,13 @@ func (s *Store) run() {
 	}
 }
 
+// hashFacet is a facet's name in the store's keys. What the first origin's are
+// called is older than that there can be others.
 func (s *Store) hashFacet(k facet.Key) Hash {
-	return s.o.Vault.HashKey("facet", k.AnonymousID, k.UserID, k.Trust.String())
+	if k.Origin <= 1 {
+		return s.o.Vault.HashKey("facet", k.AnonymousID, k.UserID, k.Trust.String())
+	}
+	return s.o.Vault.HashKey("facet", k.AnonymousID, k.UserID, k.Trust.String(), strconv.Itoa(int(k.Origin)))
 }
 
 func (s *Store) hashID(x id.ID) Hash { return s.o.Vault.Hash(x.Type, x.Value) }

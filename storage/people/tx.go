@@ -3,6 +3,7 @@ package people
 import (
 	"cmp"
 	"errors"
+	"math"
 	"slices"
 	"strings"
 
@@ -33,7 +34,12 @@ type Item struct {
 // sites where a claimed identify links nothing. blocked counts the values in
 // it that identify nobody.
 func (s *Store) Prepare(it *Item, e *event.Event, noClaimedLinks bool) (blocked int) {
-	key := facet.KeyOf(e)
+	return s.prepare(it, e, noClaimedLinks, math.MaxUint64)
+}
+
+// prepare is Prepare for the event that stands, or will stand, in entry seq.
+func (s *Store) prepare(it *Item, e *event.Event, noClaimedLinks bool, seq uint64) (blocked int) {
+	key := facet.KeyOf(e, s.o.Log.OriginNumberOf(seq))
 	links, blocked := graph.FromEvent(it.Links[:0], e, s.o.Types, graph.EventOptions{NoClaimedLinks: noClaimedLinks})
 	*it = Item{
 		Event: e, Links: links, NoClaimedLinks: noClaimedLinks,

@@ -121,7 +121,10 @@ func (e *entry) readErasure(r *record.Reader, size int) error {
 
 // facetHash is where a facet stands.
 func (c *checker) facetHash(k facet.Key) Hash {
-	return c.o.Vault.HashKey("facet", k.AnonymousID, k.UserID, k.Trust.String())
+	if k.Origin == 1 {
+		return c.o.Vault.HashKey("facet", k.AnonymousID, k.UserID, k.Trust.String())
+	}
+	return c.o.Vault.HashKey("facet", k.AnonymousID, k.UserID, k.Trust.String(), fmt.Sprint(k.Origin))
 }
 
 // members are the identifiers that a facet is found by.

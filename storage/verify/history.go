@@ -17,8 +17,8 @@ type span struct {
 	last   uint64
 }
 
-func keyOf(e *event.Event) facet.Key {
-	return facet.Key{AnonymousID: e.AnonymousID, UserID: e.UserID, Trust: e.Trust}
+func keyOf(e *event.Event, origin int) facet.Key {
+	return facet.Key{AnonymousID: e.AnonymousID, UserID: e.UserID, Trust: e.Trust, Origin: uint16(origin)}
 }
 
 func compareHash(a, b Hash) int { return bytes.Compare(a[:], b[:]) }
@@ -96,7 +96,7 @@ func (c *checker) settledEntry(p *part, chunk []byte, owner Hash, seq uint64, at
 	}
 	switch e.kind {
 	case kindEvent:
-		if h := c.facetHash(keyOf(&e.event)); h != owner {
+		if h := c.facetHash(keyOf(&e.event, c.report.originOf(seq))); h != owner {
 			c.once(p, chunk, "entry %d is of another facet", seq)
 			return
 		}

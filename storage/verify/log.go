@@ -154,7 +154,7 @@ func (c *checker) tailEntry(p *part, block []byte, seq uint64, receivedAt int64,
 	}
 	switch e.kind {
 	case kindEvent:
-		h := c.facetHash(keyOf(&e.event))
+		h := c.facetHash(keyOf(&e.event, c.report.originOf(seq)))
 		if by, ok := c.outlived(h, seq); ok {
 			c.once(p, block, "entry %d should have been overwritten: entry %d erased its facet", seq, by)
 			return
