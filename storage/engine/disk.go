@@ -29,6 +29,8 @@ import (
 //   - A write to anything but a table waits while the disk is full (see
 //     fullness) instead of failing, because Pebble cannot live with the failure.
 //   - While fresh is above zero no write-ahead log is made from an old one's file.
+//   - Left are the files that Pebble wanted gone and that are still there: it asks
+//     once, so nobody reads them any more.
 type disk struct {
 	vfs.FS
 	dir    string
@@ -40,6 +42,9 @@ type disk struct {
 	seal  seal
 	logs  sync.Mutex // held while a log file gets its name
 	fresh int
+
+	leftMu sync.Mutex
+	left   []string // paths
 }
 
 func newDisk(inner vfs.FS, dir string, full *fullness, failed func(error)) *disk {
@@ -238,7 +243,31 @@ func (d *disk) Remove(name string) error {
 	if d.fenced.Load() {
 		return nil
 	}
-	return d.FS.Remove(name)
+	err := d.FS.Remove(name)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		d.leftMu.Lock()
+		d.left = append(d.left, name)
+		d.leftMu.Unlock()
+	}
+	return err
+}
+
+// removeLeft tries again to remove what could not be removed.
+func (d *disk) removeLeft() (err error) {
+	d.leftMu.Lock()
+	defer d.leftMu.Unlock()
+	still := d.left[:0]
+	for _, name := range d.left {
+		if d.fenced.Load() {
+			return errFenced
+		}
+		if e := d.FS.Remove(name); e != nil && !errors.Is(e, fs.ErrNotExist) {
+			still, err = append(still, name), e
+		}
+	}
+	clear(d.left[len(still):])
+	d.left = still
+	return err
 }
 
 // Lock gives Pebble nothing to hold: the folder's lock is ours, because it must

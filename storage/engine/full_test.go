@@ -19,71 +19,9 @@ import (
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
+
+	"github.com/reuna/reuna/storage/smalldisk"
 )
-
-// smallDisk is a file system in memory with a number of bytes for all files of
-// a folder. Like a real one it writes what fits of a write that does not.
-type smallDisk struct {
-	vfs.FS
-	dir   string
-	mu    sync.Mutex // also lets only one write look at the space at a time
-	bytes int64
-}
-
-func newSmallDisk(dir string, bytes int64) *smallDisk {
-	return &smallDisk{FS: vfs.NewMem(), dir: dir, bytes: bytes}
-}
-
-func (d *smallDisk) resize(bytes int64) { d.mu.Lock(); d.bytes = bytes; d.mu.Unlock() }
-
-func (d *smallDisk) used() (n int64) {
-	names, _ := d.FS.List(d.dir)
-	for _, name := range names {
-		if i, err := d.FS.Stat(d.FS.PathJoin(d.dir, name)); err == nil {
-			n += i.Size()
-		}
-	}
-	return n
-}
-
-func (d *smallDisk) wrap(f vfs.File, err error) (vfs.File, error) {
-	if err != nil {
-		return nil, err
-	}
-	return &smallFile{f, d}, nil
-}
-
-func (d *smallDisk) Create(name string, c vfs.DiskWriteCategory) (vfs.File, error) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if d.used() >= d.bytes {
-		return nil, &os.PathError{Op: "create", Path: name, Err: syscall.ENOSPC}
-	}
-	return d.wrap(d.FS.Create(name, c))
-}
-
-func (d *smallDisk) ReuseForWrite(oldname, newname string, c vfs.DiskWriteCategory) (vfs.File, error) {
-	return d.wrap(d.FS.ReuseForWrite(oldname, newname, c))
-}
-
-type smallFile struct {
-	vfs.File
-	d *smallDisk
-}
-
-func (f *smallFile) Write(p []byte) (int, error) {
-	f.d.mu.Lock()
-	defer f.d.mu.Unlock()
-	room := f.d.bytes - f.d.used()
-	if int64(len(p)) <= room {
-		return f.File.Write(p)
-	}
-	n := 0
-	if room > 0 {
-		n, _ = f.File.Write(p[:room])
-	}
-	return n, &os.PathError{Op: "write", Path: "disk", Err: syscall.ENOSPC}
-}
 
 func until(t testing.TB, what string, is func() bool) {
 	t.Helper()
@@ -150,7 +88,7 @@ func (w *writer) check(t testing.TB, db *DB) {
 // On a disk that fills up commits wait, reads go on, and when space returns
 // everything goes on by itself.
 func TestDiskFull(t *testing.T) {
-	disk := newSmallDisk("data", 6<<20)
+	disk := smalldisk.New("data", 6<<20)
 	var log bytes.Buffer
 	db := mustOpen(t, Options{FS: disk, Exit: noExit(t), Logger: slog.New(slog.NewTextHandler(&lockedWriter{w: &log}, nil))})
 	w := startWriter(db, 20<<10)
@@ -165,10 +103,10 @@ func TestDiskFull(t *testing.T) {
 			t.Errorf("round %d: %v", round, err)
 		}
 		before := w.acked.Load()
-		disk.resize(disk.bytes + 4<<20)
+		disk.Grow(4 << 20)
 		until(t, "commits go on", func() bool { return w.acked.Load() > before })
 	}
-	disk.resize(1 << 40)
+	disk.Resize(1 << 40)
 	until(t, "there is room", func() bool { return !isFull(db)() })
 	w.stop.Store(true)
 	if err := <-w.ended; err != nil {
@@ -194,7 +132,7 @@ func noExit(t testing.TB) func(int) {
 // Close of a full store ends, tells those who wait, and leaves a folder that
 // holds all that was acknowledged.
 func TestCloseWhileDiskIsFull(t *testing.T) {
-	disk := newSmallDisk("data", 3<<20)
+	disk := smalldisk.New("data", 3<<20)
 	db := mustOpen(t, Options{FS: disk, Exit: noExit(t), CloseWait: 200 * time.Millisecond})
 	w := startWriter(db, 10<<10)
 	until(t, "the disk is full", isFull(db))
@@ -208,7 +146,7 @@ func TestCloseWhileDiskIsFull(t *testing.T) {
 	if took := time.Since(start); took > 5*time.Second {
 		t.Errorf("Close took %v", took)
 	}
-	disk.resize(1 << 40)
+	disk.Resize(1 << 40)
 	db = mustOpen(t, Options{FS: disk})
 	w.check(t, db)
 	mustClose(t, db)

@@ -132,11 +132,12 @@ func (db *DB) awaitTables(ctx context.Context) error {
 		if len(left) == 0 {
 			return nil
 		}
+		failed := db.fs.removeLeft()
 		select {
 		case <-ctx.Done():
 			// This call is one of the uses.
 			return fmt.Errorf("store: scrub: %d old tables are still on the disk (%s), held by %d other calls under way, or not deleted yet: %w",
-				len(left), strings.Join(left[:min(len(left), 5)], ", "), db.uses.inside()-1, ctx.Err())
+				len(left), strings.Join(left[:min(len(left), 5)], ", "), db.uses.inside()-1, errors.Join(ctx.Err(), failed))
 		case <-db.dead:
 			return db.failure()
 		case <-time.After(pollFull):

@@ -11,10 +11,13 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
 )
 
 // A canary is a value that can be found in a file, wherever it lies in it.
@@ -293,6 +296,41 @@ func TestScrubSaysWhatHolds(t *testing.T) {
 	cancel()
 	if err := db.Scrub(done, []Range{all}, nil); !errors.Is(err, context.Canceled) {
 		t.Errorf("with an ended context: %v", err)
+	}
+}
+
+// Pebble asks once that an old table be removed. Scrub asks again, and says why it
+// cannot go on when that does not help.
+func TestScrubRemovesWhatCouldNotBeRemoved(t *testing.T) {
+	var stuck atomic.Bool
+	dir := t.TempDir()
+	folder := errorfs.Wrap(vfs.Default, errorfs.InjectorFunc(func(op errorfs.Op) error {
+		if op.Kind == errorfs.OpRemove && stuck.Load() && strings.HasSuffix(op.Path, ".sst") {
+			return &os.PathError{Op: "remove", Path: op.Path, Err: syscall.EPERM}
+		}
+		return nil
+	}))
+	db := mustOpen(t, Options{Dir: dir, FS: folder, Exit: noExit(t), Logger: quiet()})
+	defer mustClose(t, db)
+	put(t, db, "a", 1)
+	if err := db.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	b := db.NewBatch()
+	b.Delete([]byte("a"))
+	if err := b.Commit(true); err != nil {
+		t.Fatal(err)
+	}
+	stuck.Store(true)
+	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+	defer cancel()
+	if err := db.Scrub(ctx, []Range{{}}, nil); !errors.Is(err, context.DeadlineExceeded) || !errors.Is(err, syscall.EPERM) {
+		t.Errorf("scrub of a table that cannot be removed: %v", err)
+	}
+	stuck.Store(false)
+	mustScrub(t, db, Range{})
+	if found := canaries(t, dir); len(found) != 0 {
+		t.Errorf("found %v", found)
 	}
 }
 

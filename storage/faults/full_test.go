@@ -7,7 +7,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -18,86 +17,8 @@ import (
 	"github.com/reuna/reuna/identity/id"
 	"github.com/reuna/reuna/storage/eventlog"
 	"github.com/reuna/reuna/storage/people"
+	"github.com/reuna/reuna/storage/smalldisk"
 )
-
-// smallDisk is a file system in memory with a number of bytes for all files of
-// a folder. Like a real one it writes what fits of a write that does not.
-type smallDisk struct {
-	vfs.FS
-	dir   string
-	mu    sync.Mutex // also lets only one write look at the space at a time
-	bytes int64
-}
-
-func (d *smallDisk) used() (n int64) {
-	names, err := d.FS.List(d.dir)
-	if err != nil {
-		return 0 // there is no folder yet
-	}
-	for _, name := range names {
-		if i, err := d.FS.Stat(d.FS.PathJoin(d.dir, name)); err == nil {
-			n += i.Size()
-		}
-	}
-	return n
-}
-
-// leave makes the disk as large as what is on it and some bytes more.
-func (d *smallDisk) leave(bytes int64) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.bytes = d.used() + bytes
-}
-
-// GetDiskUsage is that of [vfs.FS].
-func (d *smallDisk) GetDiskUsage(string) (vfs.DiskUsage, error) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	used := d.used()
-	return vfs.DiskUsage{AvailBytes: uint64(max(0, d.bytes-used)), TotalBytes: uint64(d.bytes), UsedBytes: uint64(used)}, nil
-}
-
-func (d *smallDisk) wrap(f vfs.File, err error) (vfs.File, error) {
-	if err != nil {
-		return nil, err
-	}
-	return &smallFile{f, d}, nil
-}
-
-// Create is that of [vfs.FS].
-func (d *smallDisk) Create(name string, c vfs.DiskWriteCategory) (vfs.File, error) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if d.used() >= d.bytes {
-		return nil, &os.PathError{Op: "create", Path: name, Err: syscall.ENOSPC}
-	}
-	return d.wrap(d.FS.Create(name, c))
-}
-
-// ReuseForWrite is that of [vfs.FS].
-func (d *smallDisk) ReuseForWrite(oldname, newname string, c vfs.DiskWriteCategory) (vfs.File, error) {
-	return d.wrap(d.FS.ReuseForWrite(oldname, newname, c))
-}
-
-type smallFile struct {
-	vfs.File
-	d *smallDisk
-}
-
-// Write is that of [vfs.File].
-func (f *smallFile) Write(p []byte) (int, error) {
-	f.d.mu.Lock()
-	defer f.d.mu.Unlock()
-	room := f.d.bytes - f.d.used()
-	if int64(len(p)) <= room {
-		return f.File.Write(p)
-	}
-	n := 0
-	if room > 0 {
-		n, _ = f.File.Write(p[:room])
-	}
-	return n, &os.PathError{Op: "write", Path: "disk", Err: syscall.ENOSPC}
-}
 
 func isFull(err error) bool {
 	var full eventlog.ErrDiskFull
@@ -159,14 +80,14 @@ func (w *world) looks() error {
 // When little room is left events are refused, and everything else goes on, an
 // erasure with all its rewriting too: that is what the room is kept for.
 func TestLittleRoom(t *testing.T) {
-	disk := &smallDisk{FS: vfs.NewMem(), dir: "data", bytes: 1 << 30}
+	disk := smalldisk.New("data", 1<<30)
 	c := newConfig(disk)
 	c.minFree = 8 << 20
 	w, err := open(c)
 	must(t, err)
 	w = life(w, func(step string, err error) bool { t.Fatalf("%s: %v", step, err); return false })
 	for round := range 2 {
-		disk.leave(6 << 20)
+		disk.Leave(6 << 20)
 		must(t, w.refusesEvents())
 		if err := w.refuse(); !isFull(err) {
 			t.Errorf("a refused message is kept: %v", err)
@@ -181,7 +102,7 @@ func TestLittleRoom(t *testing.T) {
 		}))
 		must(t, within(20*time.Second, "settling", func() error { return w.settle(everything) }))
 		must(t, w.judge())
-		disk.leave(1 << 30)
+		disk.Leave(1 << 30)
 		must(t, until("events are taken", func() bool { return w.page(3) == nil }))
 		must(t, w.again())
 		must(t, w.judge())
@@ -197,15 +118,15 @@ func TestLittleRoom(t *testing.T) {
 // go on, an erasure waits; with room everything goes on by itself and what was
 // sent is there once.
 func TestNoRoom(t *testing.T) {
-	disk := &smallDisk{FS: vfs.NewMem(), dir: "data", bytes: 1 << 30}
+	disk := smalldisk.New("data", 1<<30)
 	c := newConfig(disk)
 	c.commitWait = 50 * time.Millisecond
 	w, err := open(c)
 	must(t, err)
 	w = life(w, func(step string, err error) bool { t.Fatalf("%s: %v", step, err); return false })
 	for round := range 2 {
-		disk.leave(20 << 10)
-		must(t, w.noRoom(6+round, func() { disk.leave(1 << 30) }))
+		disk.Leave(20 << 10)
+		must(t, w.noRoom(6+round, func() { disk.Leave(1 << 30) }))
 	}
 	must(t, w.end())
 	must(t, sound(c, true))
