@@ -8,12 +8,10 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
-	"slices"
 
 	"github.com/reuna/reuna/gateway/config"
 	"github.com/reuna/reuna/storage/audit"
 	"github.com/reuna/reuna/storage/engine"
-	"github.com/reuna/reuna/storage/keyspace"
 	"github.com/reuna/reuna/storage/people"
 	"github.com/reuna/reuna/storage/vault"
 	"github.com/reuna/reuna/storage/verify"
@@ -74,7 +72,7 @@ func Verify(ctx context.Context, o Offline) (v *Verified, err error) {
 	}
 	v = &Verified{}
 	v.Store, err = verify.Run(ctx, verify.Options{
-		DB: db, Vault: open, Types: types, DedupeWindow: o.Config.DedupeWindow,
+		DB: db, Vault: open, Types: types, DedupeWindow: o.Config.DedupeWindow, NoAudit: true,
 		Progress: func(step string, done, total uint64) { o.Progress(step, int64(done), int64(total)) },
 	})
 	if err != nil {
@@ -85,7 +83,6 @@ func Verify(ctx context.Context, o Offline) (v *Verified, err error) {
 		// The head file is of the time before the restore; the next start sees to it.
 		v.Restored, head = true, ""
 	}
-	v.leaveAudit()
 	log, err := audit.Open(audit.Options{DB: db, Keys: open, HeadFile: head, Logger: o.Logger})
 	if err != nil {
 		return v, err
@@ -95,17 +92,6 @@ func Verify(ctx context.Context, o Offline) (v *Verified, err error) {
 		o.Progress("activity log", int64(done), int64(total))
 	}})
 	return v, err
-}
-
-// leaveAudit leaves the activity log's entries to their own check, which knows
-// which of them are missing by a restore.
-func (v *Verified) leaveAudit() {
-	s := &v.Store
-	before := len(s.Faults)
-	s.Faults = slices.DeleteFunc(s.Faults, func(f verify.Fault) bool {
-		return f.Space == keyspace.Audit || f.Space == keyspace.AuditHead
-	})
-	s.FaultCount -= before - len(s.Faults)
 }
 
 // openReadOnly opens the keys with any of those that may be the folder's.
