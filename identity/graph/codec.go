@@ -79,6 +79,9 @@ func DecodePair(b []byte) (Pair, error) {
 	p.A.Type, _ = intern(p.A.Type)
 	p.B.Type, _ = intern(p.B.Type)
 	d.spans(&p)
+	if p.seen != 0 && isEverybody(p.A) {
+		d.fail("it links an identifier to everybody")
+	}
 	d.cuts(&p)
 	if d.err == nil && len(d.b) > 0 {
 		d.fail(fmt.Sprintf("%d bytes follow its end", len(d.b)))

@@ -20,6 +20,8 @@ const (
 	CutByOperator
 	// SharedIdentifier: one of the two belongs to several user_ids.
 	SharedIdentifier
+	// Held: one of the two is held.
+	Held
 	// OverMax: the user_id has max_per_person newer identifiers of this type.
 	OverMax
 	// TwoUsers: the union would hold user_ids that no operator joined.
@@ -43,6 +45,8 @@ func (y Why) String() string {
 		return "cut"
 	case SharedIdentifier:
 		return "shared"
+	case Held:
+		return "held"
 	case OverMax:
 		return "over_max_per_person"
 	case TwoUsers:
@@ -68,6 +72,8 @@ func (y Why) Text() string {
 		return "A cut between the two stands, so no link between them counts."
 	case SharedIdentifier:
 		return "One of the two is linked to several user_ids, so it belongs to none of them."
+	case Held:
+		return "One of the two is held: none of its links is followed until somebody releases it."
 	case OverMax:
 		return "The user_id has newer identifiers of this type, as many as max_per_person allows."
 	case TwoUsers:
@@ -88,10 +94,12 @@ type Reason struct {
 	Trust            id.Trust // strongest that links the two; 0: only a cut names them
 	Earliest, Newest Stamp    // of the evidence that the view sees
 	Cuts             []EvidenceID
+	Held             []Hold // when Why is Held: of one of the two, or both
 }
 
 // Explain lists every pair of the identifiers in x's component, by its texts,
-// with what became of it and why. Missing is as Cluster's.
+// with what became of it and why. Holds are no pairs here: they are why one does
+// not hold. Missing is as Cluster's.
 func (r *Resolver) Explain(x id.ID, v id.View, g Reader) (reasons []Reason, missing []id.ID) {
 	w := r.walk(x, v, g)
 	if len(w.missing) > 0 {
@@ -111,7 +119,7 @@ func (r *Resolver) Explain(x id.ID, v id.View, g Reader) (reasons []Reason, miss
 	for _, n := range w.members {
 		for _, p := range n.pairs {
 			ends := [2]id.ID{p.A, p.B}
-			if done[ends] || p.IsEmpty() {
+			if done[ends] || p.IsEmpty() || isEverybody(p.A) {
 				continue
 			}
 			done[ends] = true
@@ -120,10 +128,14 @@ func (r *Resolver) Explain(x id.ID, v id.View, g Reader) (reasons []Reason, miss
 			if !tried {
 				why = w.dropped(p, &st)
 			}
-			reasons = append(reasons, Reason{
+			y := Reason{
 				A: p.A, B: p.B, Holds: why == Joined, Why: why, Trust: p.Trust(),
 				Earliest: st.earliest, Newest: st.newest, Cuts: p.Cuts(v),
-			})
+			}
+			if why == Held {
+				y.Held = w.holdsOf(p)
+			}
+			reasons = append(reasons, y)
 		}
 	}
 	slices.SortFunc(reasons, func(a, b Reason) int {
@@ -135,7 +147,7 @@ func (r *Resolver) Explain(x id.ID, v id.View, g Reader) (reasons []Reason, miss
 	return reasons, nil
 }
 
-// dropped says which of rules 1 to 3 took a pair of the component away.
+// dropped says which of rules 1 to 3, or a hold, took a pair of the component away.
 func (w *walk) dropped(p *Pair, st *state) Why {
 	switch {
 	case st.cut:
@@ -145,10 +157,23 @@ func (w *walk) dropped(p *Pair, st *state) Why {
 	case !st.linked:
 		return OtherView
 	}
+	if len(w.holdsOf(p)) > 0 {
+		return Held
+	}
 	for _, x := range [2]id.ID{p.A, p.B} {
 		if n := w.nodes[x]; n != nil && n.sharing == isShared {
 			return SharedIdentifier
 		}
 	}
 	return OverMax
+}
+
+// holdsOf gives the holds on the two ends of a pair.
+func (w *walk) holdsOf(p *Pair) (list []Hold) {
+	for _, x := range [2]id.ID{p.A, p.B} {
+		if n := w.nodes[x]; n != nil {
+			list = appendHold(list, n, w.v)
+		}
+	}
+	return list
 }

@@ -49,6 +49,7 @@ type Change uint8
 const (
 	changedShape Change = 1 << iota
 	changedNewest
+	changedLoose
 	bitsPerView = iota
 )
 
@@ -59,6 +60,11 @@ func (c Change) Shape(v id.View) bool { return c>>(uint(v)*bitsPerView)&changedS
 // Newest says that the pair's newest evidence is another; Component.Stands
 // knows to whom that matters.
 func (c Change) Newest(v id.View) bool { return c>>(uint(v)*bitsPerView)&changedNewest != 0 }
+
+// Loosens says that an identifier which was shared or held may be so no longer:
+// a cut, a lift or an operator's word came. Mere links cannot do that, so who
+// only knows that an identifier is closed need not look again for one.
+func (c Change) Loosens(v id.View) bool { return c>>(uint(v)*bitsPerView)&changedLoose != 0 }
 
 // changedUnseen marks a change that no view sees, so that Change is not 0.
 const changedUnseen Change = 1 << 7
@@ -112,8 +118,8 @@ func (p *Pair) Other(x id.ID) id.ID {
 
 // Add takes one more piece of evidence in; a zero Pair becomes the pair of its
 // identifiers. Evidence that is a mere repetition changes nothing; so does
-// evidence of no known kind or trust, for which nobody vouches. Evidence about
-// other identifiers is a caller's mistake, and panics.
+// evidence of no known kind or trust, for which nobody vouches, and a link to
+// Everybody. Evidence about other identifiers is a caller's mistake, and panics.
 func (p *Pair) Add(e Evidence) Change {
 	p.adopt(e.A, e.B)
 	if e.Trust < id.Claimed || e.Trust > id.Admin {
@@ -123,6 +129,9 @@ func (p *Pair) Add(e Evidence) Change {
 	var touched bool
 	switch e.Kind {
 	case Link:
+		if isEverybody(p.A) {
+			return 0
+		}
 		touched = p.addSpan(int(e.Trust)-1, span{e.Stamp(), e.Stamp()})
 	case Cut:
 		touched = p.addCut(cut{id: e.ID, time: e.Time, trust: e.Trust})
@@ -206,13 +215,18 @@ type state struct {
 
 func (s *state) holds() bool { return s.linked && !s.cut }
 
-func (p *Pair) at(v id.View) (s state) {
+// isCut says that a cut stands in view v.
+func (p *Pair) isCut(v id.View) bool {
 	for i := range p.cuts {
 		if p.cuts[i].holds(v) {
-			s.cut = true
-			break
+			return true
 		}
 	}
+	return false
+}
+
+func (p *Pair) at(v id.View) (s state) {
+	s.cut = p.isCut(v)
 	for t := range p.spans {
 		if p.seen&(1<<t) == 0 || !v.Reaches(id.Trust(t+1)) {
 			continue
@@ -230,21 +244,17 @@ func (p *Pair) at(v id.View) (s state) {
 	return s
 }
 
+// Holds says that the two are linked in view v, and not cut. Whether the link is
+// followed is for a Resolver to say.
+func (p *Pair) Holds(v id.View) bool { return p.holds(v) }
+
 // holds is at(v).holds() without the stamps.
 func (p *Pair) holds(v id.View) bool {
 	seen := p.seen
 	if v == id.VerifiedView {
 		seen &^= 1 << (id.Claimed - 1)
 	}
-	if seen == 0 {
-		return false
-	}
-	for i := range p.cuts {
-		if p.cuts[i].holds(v) {
-			return false
-		}
-	}
-	return true
+	return seen != 0 && !p.isCut(v)
 }
 
 type snapshot [2]state
@@ -260,8 +270,14 @@ func (p *Pair) since(before snapshot, touched bool) (c Change) {
 	c = changedUnseen
 	for v, was := range before {
 		now := p.at(id.View(v))
-		if was.cut && now.cut { // no rule looks past a cut
+		if was.cut && now.cut { // no rule looks past a cut, but who is held shows why
+			if isEverybody(p.A) {
+				c |= (changedShape | changedLoose) << (v * bitsPerView)
+			}
 			continue
+		}
+		if was.cut != now.cut || was.admin != now.admin {
+			c |= changedLoose << (v * bitsPerView)
 		}
 		if was.linked != now.linked || was.cut != now.cut || was.admin != now.admin || was.earliest != now.earliest {
 			c |= changedShape << (v * bitsPerView)

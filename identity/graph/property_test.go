@@ -196,7 +196,7 @@ func TestClustersAreTheRules(t *testing.T) {
 					c := p.cluster(t, r, rng, x, v)
 					got := asOracle(c)
 					component, _ := r.Component(x, v, p.set)
-					if len(component.over) > 0 && sharedWithin(got.shared, w.shared) {
+					if len(component.Over) > 0 && sharedWithin(got.shared, w.shared) {
 						got.shared = w.shared
 					}
 					if !reflect.DeepEqual(got, w) {

@@ -15,9 +15,10 @@ const (
 
 // Reader gives the evidence around an identifier.
 type Reader interface {
-	// Pairs gives every pair that x is an end of, in any order (best one that
-	// lasts: of a kiosk's users the first is loaded to tell that it is shared);
-	// none is a fine answer for an identifier that was never seen. loaded is false when the
+	// Pairs gives every pair that x is an end of: the one with Everybody first
+	// (AddPair), so that a hold is seen without a search, and the others in any
+	// order (best one that lasts: of a kiosk's users the first is loaded to tell
+	// that it is shared); none is a fine answer for an identifier that was never seen. loaded is false when the
 	// pairs are not in memory: the resolver then names x in its `missing` and
 	// goes on with what there is. A resolver reads the pairs, keeps none of them
 	// and writes to none; they must not change until it has answered.
@@ -55,10 +56,14 @@ type Cluster struct {
 	// else the identifier with the earliest evidence.
 	Representative id.ID
 	Users          []id.ID // the user_ids among the members
-	// Shared are identifiers that the members are linked to and that belong to
-	// several user_ids, so to none; sorted. Of a user with more identifiers of a
+	// Shared are identifiers that the members are linked to and whose links are not
+	// followed: those that belong to several user_ids, so to none, and those that
+	// are held; sorted. Of a user with more identifiers of a
 	// type than max_per_person, only those newer than the last one kept.
 	Shared []id.ID
+	// Held are the holds that stand on identifiers among Shared, by identifier, or
+	// on the only member.
+	Held []Hold
 	// Refused counts the unions that were refused at this cluster's border, and
 	// Conflicts are the first MaxConflicts of them, in the order in which they
 	// were tried.
@@ -82,33 +87,42 @@ type Component struct {
 	// Clusters is the partition of all identifiers that are connected with the
 	// one asked about by links that rules 1 to 3 leave, by their first members.
 	Clusters []*Cluster
-	// Read lists the identifiers whose pairs were read, sorted.
-	Read []id.ID
-	over []overMax
+	// Read lists the identifiers whose pairs were read, sorted; Closed those that
+	// were only found to be shared or held, sorted: more links change nothing there.
+	Read, Closed []id.ID
+	// Over are user_ids with more identifiers of a type than max_per_person.
+	Over []Surplus
+	// Looked is how many pairs were looked at: with the identifiers, what the answer cost.
+	Looked int
 }
 
-// overMax is a user_id with more identifiers of a type than max_per_person.
-type overMax struct {
-	user id.ID
-	// known are the identifiers that are kept, or were seen to be shared: newer
-	// evidence for one of them changes nothing.
-	known []id.ID
+// Surplus is a user_id with more identifiers of a type than max_per_person.
+type Surplus struct {
+	User id.ID
+	// Known are the identifiers that are kept, or were seen to be shared or held:
+	// newer evidence for one of them changes nothing.
+	Known []id.ID
 }
 
 // Stands says whether the answer is still right after the pair of a and b
 // changed by c. Pairs of identifiers that are not in Read never matter to it.
 func (m *Component) Stands(a, b id.ID, c Change) bool {
 	if c.Shape(m.View) {
-		_, readA := slices.BinarySearchFunc(m.Read, a, id.Compare)
-		_, readB := slices.BinarySearchFunc(m.Read, b, id.Compare)
-		return !readA && !readB
+		in := func(list []id.ID) bool {
+			_, a := slices.BinarySearchFunc(list, a, id.Compare)
+			_, b := slices.BinarySearchFunc(list, b, id.Compare)
+			return a || b
+		}
+		if in(m.Read) || c.Loosens(m.View) && in(m.Closed) {
+			return false
+		}
 	}
 	if !c.Newest(m.View) {
 		return true
 	}
-	for i := range m.over {
-		o := &m.over[i]
-		if o.user == a && !slices.Contains(o.known, b) || o.user == b && !slices.Contains(o.known, a) {
+	for i := range m.Over {
+		o := &m.Over[i]
+		if o.User == a && !slices.Contains(o.Known, b) || o.User == b && !slices.Contains(o.Known, a) {
 			return false
 		}
 	}
@@ -138,9 +152,9 @@ func (r *Resolver) Component(x id.ID, v id.View, g Reader) (c *Component, missin
 		return nil, w.takeMissing()
 	}
 	w.union()
-	c = &Component{View: v}
+	c = &Component{View: v, Looked: w.looked}
 	for _, u := range w.pruned {
-		c.over = append(c.over, overMax{u.x, slices.Concat(u.kept, u.shared)})
+		c.Over = append(c.Over, Surplus{u.x, slices.Concat(u.kept, u.shared)})
 	}
 	for i := range w.members {
 		if w.find(int32(i)) == int32(i) {
@@ -148,10 +162,15 @@ func (r *Resolver) Component(x id.ID, v id.View, g Reader) (c *Component, missin
 		}
 	}
 	slices.SortFunc(c.Clusters, func(a, b *Cluster) int { return id.Compare(a.Members[0], b.Members[0]) })
-	for x := range w.nodes {
-		c.Read = append(c.Read, x)
+	for x, n := range w.nodes {
+		if n.closed() && !n.opened {
+			c.Closed = append(c.Closed, x)
+		} else {
+			c.Read = append(c.Read, x)
+		}
 	}
 	slices.SortFunc(c.Read, id.Compare)
+	slices.SortFunc(c.Closed, id.Compare)
 	return c, nil
 }
 

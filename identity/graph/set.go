@@ -32,8 +32,11 @@ func (s *Set) Add(e Evidence) Change {
 		fresh := NewPair(a, b)
 		p = &fresh
 		s.pairs[[2]id.ID{p.A, p.B}] = p
-		s.of[p.A] = append(s.of[p.A], p)
-		s.of[p.B] = append(s.of[p.B], p)
+		for _, x := range [...]id.ID{p.A, p.B} {
+			if !isEverybody(x) { // who is nobody's neighbour
+				s.of[x] = AddPair(s.of[x], p)
+			}
+		}
 	}
 	return p.Add(e)
 }

@@ -37,8 +37,7 @@ func (w *walk) union() {
 		}
 		w.join(a, b)
 	}
-	slices.SortFunc(w.refused, func(a, b refusal) int { return compareTurn(&a.state, a.pair, &b.state, b.pair) })
-	w.refused = slices.CompactFunc(w.refused, func(a, b refusal) bool { return a.pair.A == b.pair.A && a.pair.B == b.pair.B })
+	w.sortRefused()
 }
 
 // compareTurn is the order in which rule 4 tries links.
@@ -125,22 +124,51 @@ func (w *walk) cluster(root int32) *Cluster {
 		slices.SortFunc(c.Shared, id.Compare)
 		c.Shared = slices.Compact(c.Shared)
 	}
-	for i := range w.refused {
+	for _, x := range c.Shared {
+		c.Held = appendHold(c.Held, w.nodes[x], w.v)
+	}
+	if len(nodes) == 1 {
+		c.Held = appendHold(c.Held, nodes[0], w.v)
+	}
+	at := w.refusedAt[root]
+	c.Refused = len(at)
+	for _, i := range at[:min(len(at), MaxConflicts)] {
 		f := &w.refused[i]
-		if !w.in(f.pair.A, root) && !w.in(f.pair.B, root) {
-			continue
-		}
-		if c.Refused++; c.Refused <= MaxConflicts {
-			c.Conflicts = append(c.Conflicts, Conflict{f.pair.A, f.pair.B, f.why, f.state.earliest})
-		}
+		c.Conflicts = append(c.Conflicts, Conflict{f.pair.A, f.pair.B, f.why, f.state.earliest})
 	}
 	return c
 }
 
-// in says that x is of root's cluster.
-func (w *walk) in(x id.ID, root int32) bool {
-	n := w.nodes[x]
-	return n != nil && n.index >= 0 && w.find(n.index) == root
+func appendHold(list []Hold, n *node, v id.View) []Hold {
+	if !n.held {
+		return list
+	}
+	h, _ := HoldOn(n.x, n.pairs, v)
+	return append(list, h)
+}
+
+// sortRefused puts the refusals in the order in which they were tried and notes
+// at which clusters' borders they lie: looking for them cluster by cluster would
+// cost their number times the clusters'.
+func (w *walk) sortRefused() {
+	slices.SortFunc(w.refused, func(a, b refusal) int { return compareTurn(&a.state, a.pair, &b.state, b.pair) })
+	w.refused = slices.CompactFunc(w.refused, func(a, b refusal) bool { return a.pair.A == b.pair.A && a.pair.B == b.pair.B })
+	if len(w.refused) > 0 {
+		w.refusedAt = make(map[int32][]int)
+	}
+	for i := range w.refused {
+		p := w.refused[i].pair
+		for k, x := range [...]id.ID{p.A, p.B} {
+			n := w.nodes[x]
+			if n == nil || n.index < 0 {
+				continue
+			}
+			root := w.find(n.index)
+			if at := w.refusedAt[root]; k == 0 || len(at) == 0 || at[len(at)-1] != i { // one within a cluster, once
+				w.refusedAt[root] = append(at, i)
+			}
+		}
+	}
 }
 
 // represents says that n rather than m names the person: a user_id before the

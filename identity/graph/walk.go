@@ -13,7 +13,7 @@ import (
 //
 // Rules 2 and 3 look at one identifier's own pairs only, so the walk never goes
 // through a shared identifier: of a kiosk it reads pairs until it has met two
-// users, however many there are.
+// users, however many there are; and of one that is held the first pair alone.
 type walk struct {
 	r       *Resolver
 	v       id.View
@@ -25,6 +25,7 @@ type walk struct {
 	members []*node // the component, in the order of the walk
 	edges   []edge
 	pruned  []*node // user_ids with more than max_per_person
+	looked  int     // pairs looked at
 
 	// Rule 4's union-find, by the members' indexes.
 	parent  []int32
@@ -33,6 +34,8 @@ type walk struct {
 	group   []*group  // of the cluster's user_ids, nil without one
 	cuts    [][]int32 // the other ends of cuts that touch the cluster
 	refused []refusal
+
+	refusedAt map[int32][]int // of a cluster's root: refused at its border
 }
 
 // node is an identifier whose pairs are loaded.
@@ -40,6 +43,7 @@ type node struct {
 	x     id.ID
 	pairs []*Pair
 	index int32 // in walk.members, or -1
+	held  bool  // a hold stands on it
 
 	opened bool
 	links  []link // what rule 1 leaves; of a user_id, rule 3 once pruned is set
@@ -48,12 +52,15 @@ type node struct {
 
 	sharing sharing
 	group   *group
-	shared  []id.ID // neighbours that are
+	shared  []id.ID // neighbours that are closed
 
 	// Of a user_id: rule 3 was applied, and what it left linked.
 	pruned bool
 	kept   []id.ID
 }
+
+// closed says that none of the identifier's links is followed.
+func (n *node) closed() bool { return n.held || n.sharing == isShared }
 
 type link struct {
 	pair  *Pair
@@ -99,7 +106,8 @@ func (r *Resolver) walk(x id.ID, v id.View, g Reader) (w *walk) {
 	}
 	w.start = n
 	w.enter(n)
-	if w.isShared(n, nil) != notShared {
+	sharing := w.isShared(n, nil) // also of one that is held: a look-up must know its candidates
+	if n.held || sharing != notShared {
 		w.open(n)
 		return w
 	}
@@ -132,6 +140,9 @@ func (w *walk) node(x id.ID) *node {
 		return nil
 	}
 	n := &node{x: x, pairs: pairs, index: -1}
+	if p := holdPair(pairs); p != nil {
+		n.held = p.isCut(w.v)
+	}
 	w.nodes[x] = n
 	return n
 }
@@ -152,6 +163,10 @@ func (w *walk) open(n *node) {
 	n.opened = true
 	n.links = make([]link, 0, min(len(n.pairs), 8))
 	for _, p := range n.pairs {
+		if isEverybody(p.A) {
+			continue
+		}
+		w.looked++
 		st := p.at(w.v)
 		if st.cut {
 			n.cuts = append(n.cuts, p.Other(n.x))
@@ -196,6 +211,7 @@ func (w *walk) isShared(n, user *node) sharing {
 	}
 	var g *group
 	for _, p := range n.pairs {
+		w.looked++
 		o := p.Other(n.x)
 		if o.Type != id.UserID || o == first || !p.holds(w.v) {
 			continue
@@ -217,6 +233,15 @@ func (w *walk) isShared(n, user *node) sharing {
 	}
 	n.sharing = notShared
 	return notShared
+}
+
+// isClosed says whether n's links are to be left alone: it is shared, or held,
+// which any identifier can be.
+func (w *walk) isClosed(n, user *node) sharing {
+	if n.held {
+		return isShared
+	}
+	return w.isShared(n, user)
 }
 
 // groupOf gives the users that operators joined with u; nil when something is
@@ -255,7 +280,7 @@ func (w *walk) groupOf(u id.ID) *group {
 }
 
 // keep applies rule 3 to a user_id's links: of each type the newest
-// max_per_person that are not shared. Links between user_ids stay: one that an
+// max_per_person that are not closed. Links between user_ids stay: one that an
 // operator made must not be pushed out by what a server sends later, and all
 // others are refused by rule 4.
 func (w *walk) keep(u *node) {
@@ -287,7 +312,7 @@ func (w *walk) keep(u *node) {
 			continue
 		}
 		n := w.node(l.other)
-		if n != nil && w.isShared(n, u) == isShared {
+		if n != nil && w.isClosed(n, u) == isShared {
 			u.shared = append(u.shared, l.other)
 			continue
 		}
@@ -319,6 +344,9 @@ func (w *walk) expand(n *node) {
 			continue
 		}
 		switch {
+		case o.held: // of a user's links only other user_ids: keep has left out the rest
+			n.shared = append(n.shared, o.x)
+			continue
 		case n.x.Type == id.UserID:
 		case o.x.Type == id.UserID:
 			if w.keep(o); !slices.Contains(o.kept, n.x) {
