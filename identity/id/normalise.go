@@ -17,9 +17,9 @@ func builtInBlocked() []string {
 }
 
 // Normaliser gives the normaliser of that name: "trim" (what every value gets
-// anyway), "lower", "email", "phone". Phone numbers without a country calling
-// code get phonePrefix, as in Options.
-func Normaliser(name, phonePrefix string) (func(string) (string, bool), error) {
+// anyway), "lower", "email", "phone". Phone numbers that are written without
+// their country are phoneRegion's, as in Options.
+func Normaliser(name, phoneRegion string) (func(string) (string, bool), error) {
 	switch name {
 	case "", "trim":
 		return nil, nil
@@ -28,11 +28,11 @@ func Normaliser(name, phonePrefix string) (func(string) (string, bool), error) {
 	case "email":
 		return normaliseEmail, nil
 	case "phone":
-		code, err := callingCode(phonePrefix)
+		p, err := newPhones(phoneRegion)
 		if err != nil {
 			return nil, err
 		}
-		return phoneNormaliser(code), nil
+		return p.normalise, nil
 	}
 	return nil, fmt.Errorf("normalise is %q; expected trim, lower, email or phone", name)
 }
@@ -62,107 +62,6 @@ func normaliseEmail(s string) (string, bool) {
 		return "", false
 	}
 	return strings.ToLower(s), true
-}
-
-// callingCode checks a country calling code (ITU-T E.164: 1 to 3 digits, the
-// first not 0) and gives its digits.
-func callingCode(s string) (string, error) {
-	code := strings.TrimPrefix(strings.TrimSpace(s), "+")
-	if code == "" && s == "" {
-		return "", nil
-	}
-	if len(code) < 1 || len(code) > 3 || !allDigits(code) || code[0] == '0' {
-		return "", fmt.Errorf("phone prefix is %q; expected a country calling code such as +358", s)
-	}
-	return code, nil
-}
-
-func allDigits(s string) bool {
-	for i := 0; i < len(s); i++ {
-		if s[i] < '0' || s[i] > '9' {
-			return false
-		}
-	}
-	return true
-}
-
-// phoneNormaliser brings a number to + and 7 to 15 digits, country calling code
-// first (ITU-T E.164). It knows the usual punctuation, the prefix 00, a trunk
-// zero in brackets, and the national prefixes of the plan that code names.
-func phoneNormaliser(code string) func(string) (string, bool) {
-	return func(s string) (string, bool) {
-		if isE164(s) {
-			return s, true
-		}
-		digits, international, ok := phoneDigits(s)
-		if !ok {
-			return "", false
-		}
-		if !international {
-			if code == "" {
-				return "", false
-			}
-			digits = code + nationalPart(code, digits)
-		}
-		if s = "+" + digits; !isE164(s) {
-			return "", false
-		}
-		return s, true
-	}
-}
-
-// isE164 says that s is in its one form already.
-func isE164(s string) bool {
-	return len(s) >= 8 && len(s) <= 16 && s[0] == '+' && s[1] != '0' && allDigits(s[1:])
-}
-
-// phoneDigits strips what people write between digits.
-func phoneDigits(s string) (digits string, international, ok bool) {
-	if len(s) > 64 {
-		return "", false, false
-	}
-	s = strings.TrimPrefix(s, "tel:")
-	if rest, plus := strings.CutPrefix(s, "+"); plus {
-		s, international = strings.Replace(rest, "(0)", "", 1), true
-	}
-	b := make([]byte, 0, len(s))
-	for _, r := range s {
-		switch {
-		case r >= '0' && r <= '9':
-			b = append(b, byte(r))
-		case strings.ContainsRune(" -./()\u00a0\u202f\u2010\u2011\u2012\u2013", r):
-		default:
-			return "", false, false
-		}
-	}
-	digits = string(b)
-	if !international {
-		if rest, zeros := strings.CutPrefix(digits, "00"); zeros {
-			digits, international = rest, true
-		}
-	}
-	return digits, international, digits != ""
-}
-
-// nationalPart drops the prefix that a plan dials inside the country only.
-func nationalPart(code, digits string) string {
-	switch code {
-	case "1": // North America: ten digits, often dialled after a 1
-		if len(digits) == 11 {
-			return strings.TrimPrefix(digits, "1")
-		}
-		return digits
-	case "7": // Russia, Kazakhstan: ten digits after an 8
-		if len(digits) == 11 {
-			return strings.TrimPrefix(digits, "8")
-		}
-		return digits
-	case "36": // Hungary
-		return strings.TrimPrefix(digits, "06")
-	case "39", "378", "379": // Italy's zero is part of the number
-		return digits
-	}
-	return strings.TrimPrefix(digits, "0")
 }
 
 // bare is a value as the block list sees it, but for its letters' case: trimmed

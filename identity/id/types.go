@@ -76,10 +76,10 @@ type Rule struct {
 type Options struct {
 	// Rules add types, or change built-in ones.
 	Rules []Rule
-	// PhonePrefix is the country calling code of phone numbers that are written
-	// without one: "+358" or "358". When empty such numbers are invalid, since
-	// two countries' people may share one.
-	PhonePrefix string
+	// PhoneRegion is the country of phone numbers that are written without one,
+	// in the two letters of ISO 3166-1: "FI". When empty such numbers are invalid,
+	// since two countries' people may share one.
+	PhoneRegion string
 }
 
 // Types knows every identifier type of an install. It is immutable and safe
@@ -123,12 +123,12 @@ func Default() *Types {
 	return t
 }
 
-func builtIn(phonePrefix string) []Rule {
+func builtIn(phone func(string) (string, bool)) []Rule {
 	return []Rule{
 		{Name: UserID, Strong: true, MaxPerPerson: 1},
 		{Name: AnonymousID, MaxPerPerson: 50},
 		{Name: Email, From: []string{"traits.email"}, Normalise: normaliseEmail},
-		{Name: Phone, From: []string{"traits.phone"}, Normalise: phoneNormaliser(phonePrefix)},
+		{Name: Phone, From: []string{"traits.phone"}, Normalise: phone},
 	}
 }
 
@@ -136,11 +136,11 @@ func builtIn(phonePrefix string) []Rule {
 // fault that was found.
 func NewTypes(o Options) (*Types, error) {
 	var faults []error
-	prefix, err := callingCode(o.PhonePrefix)
+	phone, err := Normaliser("phone", o.PhoneRegion)
 	if err != nil {
 		faults = append(faults, err)
 	}
-	rules := builtIn(prefix)
+	rules := builtIn(phone)
 	seen := make(map[string]bool)
 	for _, r := range o.Rules {
 		if seen[r.Name] {
