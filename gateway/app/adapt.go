@@ -25,6 +25,7 @@ func (x *intake) Interact(r *collect.Request, dst []byte) ([]byte, error) {
 	q := x.handOver(r)
 	defer x.requests.Put(q)
 	dst, err := x.p.Interact(q, dst)
+	r.Begun, r.Revoked, r.Outdated = q.Begun, q.Revoked, q.Outdated
 	return dst, x.translate(err)
 }
 
@@ -54,7 +55,7 @@ func (x *intake) handOver(r *collect.Request) *pipeline.Request {
 	}
 	*q = pipeline.Request{
 		Site: r.Site, Source: r.Source, Trust: r.Trust, ReceivedAt: r.ReceivedAt,
-		AnonymousID: r.AnonymousID, Fresh: r.Fresh,
+		AnonymousID: r.AnonymousID, Login: r.Login, Fresh: r.Fresh,
 		Client: r.Client, UserAgent: r.UserAgent, Referer: r.Referer, Origin: r.Origin, Host: r.Host,
 		Hints: pipeline.Hints(r.Hints), Batch: &r.Batch,
 	}

@@ -24,8 +24,9 @@ func (c *call) visitor() {
 			if string(key) != name {
 				continue
 			}
-			if v, ok := c.s.o.Cookies.Parse(view(value)); ok {
-				c.setVisitor(v)
+			if x, ok := c.s.o.Cookies.Parse(view(value)); ok {
+				c.setVisitor(x.Visitor)
+				c.req.Login = x.Login
 				return
 			}
 		}
@@ -45,8 +46,22 @@ func (c *call) setVisitor(v token.Visitor) {
 	c.req.AnonymousID = view(c.owned[n:])
 }
 
-// sendCookie puts the visitor's cookie into the answer.
-func (c *call) sendCookie(v token.Visitor) {
+// renewCookie sends the cookie that the browser is to have after an interact
+// that was taken.
+func (c *call) renewCookie() {
+	r := &c.req
+	switch {
+	case r.Revoked:
+		c.sendCookie(token.Cookie{Visitor: c.s.o.Cookies.Mint()})
+	case r.Begun != token.Login{}:
+		c.sendCookie(token.Cookie{Visitor: r.Visitor, Login: r.Begun})
+	case !r.Outdated && c.refresh():
+		c.sendCookie(token.Cookie{Visitor: r.Visitor, Login: r.Login})
+	}
+}
+
+// sendCookie puts a visitor's cookie into the answer.
+func (c *call) sendCookie(x token.Cookie) {
 	name, tail := c.site.plainName, c.site.plainTail
 	if c.https {
 		name, tail = c.site.secureName, c.site.secureTail
@@ -54,7 +69,7 @@ func (c *call) sendCookie(v token.Visitor) {
 		c.s.log.Warn("visitor cookies are being sent over plain http, where anyone on the way can read them; serve the site over https, and when a proxy does so, name it in trusted_proxies and let it send X-Forwarded-Proto")
 	}
 	b := append(append(c.cookie[:0], name...), '=')
-	b = c.s.o.Cookies.AppendCookie(b, v)
+	b = c.s.o.Cookies.AppendCookie(b, x)
 	c.cookie = append(b, tail...)
 	c.ctx.Response.Header.AddBytesKV(headerSetCookie, c.cookie)
 }

@@ -211,7 +211,7 @@ func hotPath(t testing.TB) (*Server, *fasthttp.RequestCtx) {
 		"Sec-CH-UA-Platform: \"Windows\"\r\nUser-Agent: Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/131.0.0.0 Safari/537.36\r\n" +
 		"Sec-CH-UA: \"Chromium\";v=\"131\"\r\nContent-Type: text/plain;charset=UTF-8\r\nSec-CH-UA-Mobile: ?0\r\nAccept: */*\r\nOrigin: https://shop.example\r\n" +
 		"Sec-Fetch-Site: same-origin\r\nSec-Fetch-Mode: cors\r\nSec-Fetch-Dest: empty\r\nReferer: https://shop.example/books\r\nAccept-Encoding: gzip, deflate, br, zstd\r\n" +
-		"Accept-Language: fi-FI,fi;q=0.9\r\nX-Forwarded-For: 203.0.113.9\r\nCookie: other=1; reuna=" + o.Cookies.Encode(token.Visitor{1, 2}) + "\r\n\r\n"
+		"Accept-Language: fi-FI,fi;q=0.9\r\nX-Forwarded-For: 203.0.113.9\r\nCookie: other=1; reuna=" + o.Cookies.Encode(token.Cookie{Visitor: token.Visitor{1, 2}}) + "\r\n\r\n"
 	ctx := new(fasthttp.RequestCtx)
 	ctx.Init2(fakeConn{}, nil, false)
 	if err := ctx.Request.Read(bufio.NewReader(strings.NewReader(head + body))); err != nil {

@@ -13,6 +13,8 @@ import (
 
 	"github.com/goccy/go-yaml"
 	"github.com/valyala/fasthttp"
+
+	"github.com/reuna/reuna/identity/token"
 )
 
 // document is the OpenAPI document as YAML reads it.
@@ -352,7 +354,7 @@ func TestAnswersAreAsDocumented(t *testing.T) {
 	slow := start(t, extra, func(o *Options) { o.Limits.PerAddress = Rate{PerSecond: 1, Burst: 1} })
 	forwarded := "X-Forwarded-For: 203.0.113.9" // what comes straight from loopback has no limit
 	slow.send("GET", "/v1/projects/wk_shop/settings", "", forwarded)
-	known := "Cookie: reuna=" + string(busy.server.o.Cookies.AppendCookie(nil, busy.server.o.Cookies.Mint()))
+	known := "Cookie: reuna=" + string(busy.server.o.Cookies.AppendCookie(nil, token.Cookie{Visitor: busy.server.o.Cookies.Mint()}))
 	for _, path := range pathOf(d) {
 		if slices.Contains(elsewhere, path) {
 			continue

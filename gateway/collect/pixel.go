@@ -2,6 +2,7 @@ package collect
 
 import (
 	"github.com/reuna/reuna/identity/event"
+	"github.com/reuna/reuna/identity/token"
 )
 
 // gifText is a transparent picture of one pixel, 43 bytes.
@@ -53,7 +54,7 @@ func (c *call) pixel() *failure {
 		return rejection(&c.req.Batch.Rejected[0])
 	}
 	if c.req.HasVisitor && c.refresh() {
-		c.sendCookie(c.req.Visitor)
+		c.sendCookie(token.Cookie{Visitor: c.req.Visitor, Login: c.req.Login})
 	}
 	c.answer([]byte(gifText))
 	c.ctx.SetContentType("image/gif")

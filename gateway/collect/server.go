@@ -122,9 +122,15 @@ type Request struct {
 
 	// The visitor of the cookie: interact, profile, reset and the pixel.
 	Visitor     token.Visitor
+	Login       token.Login // that the cookie carries; zero: none
 	HasVisitor  bool
 	Fresh       bool   // the visitor was made for this request
 	AnonymousID string // of the visitor; "" without one
+
+	// What Interact finds out about the cookie, and sets.
+	Begun    token.Login // a session began: from now on the cookie carries this
+	Revoked  bool        // the visitor was reset: the browser gets another
+	Outdated bool        // a newer cookie of the visitor is out: this one is not sent again
 
 	Client    netip.Addr // may be invalid
 	UserAgent string

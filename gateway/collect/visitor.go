@@ -2,6 +2,7 @@ package collect
 
 import (
 	"github.com/reuna/reuna/identity/event"
+	"github.com/reuna/reuna/identity/token"
 )
 
 // interact collects and answers in the same round trip.
@@ -17,9 +18,7 @@ func (c *call) interact() *failure {
 	if err != nil {
 		return c.refusal(err)
 	}
-	if c.refresh() {
-		c.sendCookie(c.req.Visitor)
-	}
+	c.renewCookie()
 	c.close(b)
 	return nil
 }
@@ -57,7 +56,7 @@ func (c *call) reset() *failure {
 		if err := c.s.o.Intake.Reset(&c.req); err != nil {
 			return c.refusal(err)
 		}
-		c.sendCookie(c.s.o.Cookies.Mint())
+		c.sendCookie(token.Cookie{Visitor: c.s.o.Cookies.Mint()})
 	}
 	c.answer([]byte(`{"success":true}`))
 	return nil

@@ -24,10 +24,17 @@ type Request struct {
 	Trust      id.Trust // of the sender's key; a session may raise it
 	ReceivedAt int64    // ms since 1970 UTC
 
-	// AnonymousID is the cookie's, "" where the sender names its own. Fresh says
-	// that the cookie was made for this request.
+	// AnonymousID is the cookie's, "" where the sender names its own, and Login
+	// what the cookie carries since a login. Fresh says that the cookie was made
+	// for this request.
 	AnonymousID string
+	Login       token.Login
 	Fresh       bool
+
+	// Interact sets these, for the answer's cookie.
+	Begun    token.Login // the session that the request's token began; zero: none
+	Revoked  bool        // the visitor was reset: the browser needs another
+	Outdated bool        // a live session holds for another cookie of this visitor
 
 	Client    netip.Addr
 	UserAgent string
@@ -156,6 +163,9 @@ func (p *Pipeline) Interact(r *Request, dst []byte) ([]byte, error) {
 	view, err := p.view(j) // while the disk works
 	if err := errors.Join(durable.WaitUnlessFull(), err); err != nil {
 		return dst, unavailable(err)
+	}
+	if err := p.cookie(j); err != nil {
+		return dst, err
 	}
 	return p.answer(dst, j, &view), nil
 }

@@ -15,7 +15,7 @@ func (p *Pipeline) recall(j *job) (err error) {
 	if err != nil {
 		return unavailable(err)
 	}
-	j.live = j.session.Live(j.r.ReceivedAt)
+	j.live = j.session.For(j.r.Login, j.r.ReceivedAt)
 	return nil
 }
 
@@ -46,8 +46,11 @@ func (p *Pipeline) recognise(j *job) error {
 		return p.refuse(j, "token_malformed", "the identity token can not be read")
 	}
 	hash := p.o.People.TokenHash(j.r.Site, claims.ID)
-	if j.live == claims.Subject && j.session.Token == hash {
-		return nil // a retry: its session is live
+	if j.session.Token == hash && j.session.Live(j.r.ReceivedAt) == claims.Subject {
+		// A retry: its session is live, and the answer with the cookie for it may have
+		// been lost.
+		j.live, j.r.Begun = claims.Subject, j.session.Login
+		return nil
 	}
 	first, err := p.o.People.Redeem(hash, j.r.ReceivedAt)
 	if err != nil {
@@ -56,10 +59,43 @@ func (p *Pipeline) recognise(j *job) error {
 	if !first {
 		return p.refuse(j, "token_used", "this identity token was used before; sign a new one, with a jti of its own, for each login")
 	}
-	j.grant = &people.Session{User: claims.Subject, Until: now.Add(j.site.Session).UnixMilli(), Token: hash}
-	j.live = claims.Subject
+	// A login gets a cookie of its own, so that nobody who put theirs into this
+	// browser is logged in too. Who holds the user's session already keeps it: a page
+	// may show a token with every view, and other requests of it are on their way.
+	login := j.r.Login
+	if j.live != claims.Subject || login == (token.Login{}) {
+		login = token.NewLogin()
+	}
+	j.grant = &people.Session{User: claims.Subject, Until: now.Add(j.site.Session).UnixMilli(), Token: hash, Login: login}
+	j.live, j.r.Begun = claims.Subject, login
 	p.stats.Sessions.Add(1)
 	return nil
+}
+
+// cookie settles what becomes of the visitor's cookie, once all else is done. A
+// page view sends the cookie again that it came with, and its answer may come
+// after that of a login beside it: so it looks whether there was one, and then
+// leaves the login's cookie alone.
+func (p *Pipeline) cookie(j *job) error {
+	j.r.Revoked = j.session.Revoked
+	if j.r.Revoked || j.r.Begun != (token.Login{}) || !j.viewed() {
+		return nil
+	}
+	x, err := p.o.People.Session(j.r.AnonymousID, j.r.Fresh)
+	if err != nil {
+		return unavailable(err)
+	}
+	j.r.Outdated = x.Login != j.r.Login && x.Live(j.r.ReceivedAt) != ""
+	return nil
+}
+
+func (j *job) viewed() bool {
+	for i := range j.r.Batch.Events {
+		if j.r.Batch.Events[i].Type == event.Page {
+			return true
+		}
+	}
+	return false
 }
 
 // refuse notes why a token was turned away.

@@ -7,7 +7,7 @@ import (
 	"sync"
 )
 
-// mac is HMAC-SHA-256 (RFC 2104) under one key, for one visitor at a time.
+// mac is HMAC-SHA-256 (RFC 2104) under one key, of up to maxIn bytes at a time.
 //
 // A visitor's id is derived on every request, so the keyed states are pooled:
 // one that is reset skips the key's two blocks and allocates nothing, and the
@@ -16,9 +16,12 @@ type mac struct {
 	states sync.Pool
 }
 
+// maxIn is a cookie's visitor and login.
+const maxIn = 32
+
 type macState struct {
 	hash hash.Hash
-	in   [16]byte
+	in   [maxIn]byte
 	out  [sha256.Size]byte
 }
 
@@ -28,12 +31,12 @@ func newMAC(key []byte) *mac {
 	return m
 }
 
-// sum is the first 16 bytes of the MAC of a visitor.
-func (m *mac) sum(v Visitor) (sum [macBytes]byte) {
+// sum is the first 16 bytes of the MAC of text, which is maxIn bytes at most.
+func (m *mac) sum(text []byte) (sum [macBytes]byte) {
 	s := m.states.Get().(*macState)
 	s.hash.Reset()
-	s.in = v
-	s.hash.Write(s.in[:])
+	n := copy(s.in[:], text)
+	s.hash.Write(s.in[:n])
 	copy(sum[:], s.hash.Sum(s.out[:0]))
 	clear(s.in[:])
 	m.states.Put(s)

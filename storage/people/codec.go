@@ -9,11 +9,11 @@ import (
 	"github.com/reuna/reuna/storage/engine"
 )
 
-// Records of this package. Each begins with its version; FORMAT.md lists them.
+// Records of this package, but for sessions (session.go). Each begins with its
+// version; FORMAT.md lists them.
 const (
-	heldVersion    = 2 // sealed and packed: the last entry folded in of each origin, then the facet. 1: one origin, not packed
-	sessionVersion = 1 // sealed: its entry, then the session
-	takenVersion   = 1 // in clear: when the message was taken, ms
+	heldVersion  = 2 // sealed and packed: the last entry folded in of each origin, then the facet. 1: one origin, not packed
+	takenVersion = 1 // in clear: when the message was taken, ms
 )
 
 // ownLog names this store's own log in a facet's vector of what was folded in,
@@ -76,27 +76,6 @@ func (s *Store) decodeHeld(record []byte, hash Hash) (*held, error) {
 		return nil, fmt.Errorf("people: facet %x: %w", hash, err)
 	}
 	return &held{f: f, hash: hash, applied: applied, used: true, size: size}, nil
-}
-
-func encodeSession(dst []byte, x *Session) []byte {
-	dst = append(dst, sessionVersion)
-	dst = wire.AppendUint(dst, x.Seq)
-	dst = wire.AppendText(dst, x.User)
-	dst = wire.AppendInt(dst, x.Until)
-	dst = append(dst, x.Token[:]...)
-	return append(dst, flag(x.Revoked))
-}
-
-func decodeSession(record string) (x Session, err error) {
-	r := wire.NewReader(record)
-	version := r.Byte()
-	x.Seq, x.User, x.Until = r.Uint(), r.Text(), r.Int()
-	readHash(r, &x.Token)
-	x.Revoked = r.Byte() == 1
-	if !r.Done() || version != sessionVersion {
-		return Session{}, fmt.Errorf("people: a stored session is corrupt")
-	}
-	return x, nil
 }
 
 func encodeTaken(at int64) []byte {

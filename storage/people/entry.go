@@ -20,32 +20,6 @@ const (
 	entryErasure  = 5 // a person was erased
 )
 
-// Session is what a visitor's cookie stands for on the server.
-type Session struct {
-	User    string // the user whose token was shown; "" when nobody
-	Until   int64  // ms
-	Token   Hash   // the token that began it
-	Revoked bool   // reset: the cookie is worth nothing any more
-	Seq     uint64 // the entry that said so; the last one holds
-}
-
-// Live gives the user of a session that still counts at now, or "".
-func (x Session) Live(now int64) string {
-	if x.Revoked || now >= x.Until {
-		return ""
-	}
-	return x.User
-}
-
-func appendSession(dst []byte, visitor string, x Session) []byte {
-	dst = append(dst, entrySession, 1)
-	dst = wire.AppendText(dst, visitor)
-	dst = wire.AppendText(dst, x.User)
-	dst = wire.AppendInt(dst, x.Until)
-	dst = append(dst, x.Token[:]...)
-	return append(dst, flag(x.Revoked))
-}
-
 func readHash(r *wire.Reader, h *Hash) {
 	for i := range h {
 		h[i] = r.Byte()
@@ -57,18 +31,6 @@ func flag(b bool) byte {
 		return 1
 	}
 	return 0
-}
-
-func parseSession(record string) (visitor string, x Session, err error) {
-	r := wire.NewReader(record)
-	version := r.Byte()
-	visitor, x.User, x.Until = r.Text(), r.Text(), r.Int()
-	readHash(r, &x.Token)
-	x.Revoked = r.Byte() == 1
-	if !r.Done() || version != 1 {
-		return "", x, fmt.Errorf("a session's record is corrupt")
-	}
-	return visitor, x, nil
 }
 
 // Refused is a message that was turned away, as the quarantine keeps it.

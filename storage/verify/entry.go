@@ -37,6 +37,7 @@ type session struct {
 	until   int64 // ms since 1970
 	token   Hash
 	revoked bool
+	login   [16]byte // since version 2
 }
 
 type erasure struct {
@@ -69,9 +70,9 @@ func parseEntry(e *entry, b []byte) error {
 		}
 		return r.Done("refused message")
 	case kindSession:
-		r.Version("session entry", 1)
+		version := r.Version("session entry", 2)
 		e.session.visitor = r.String()
-		e.session.read(r)
+		e.session.read(r, version)
 		return r.Done("session entry")
 	case kindEvidence:
 		return e.readEvidence(r)
@@ -81,10 +82,13 @@ func parseEntry(e *entry, b []byte) error {
 	return fmt.Errorf("%w: kind %d, which no version wrote", record.ErrMalformed, e.kind)
 }
 
-func (s *session) read(r *record.Reader) {
+func (s *session) read(r *record.Reader, version byte) {
 	s.user, s.until = r.String(), r.Varint()
 	copy(s.token[:], r.Fixed(len(s.token)))
 	s.revoked = r.Byte() == 1
+	if version > 1 {
+		copy(s.login[:], r.Fixed(len(s.login)))
+	}
 }
 
 func (e *entry) readEvidence(r *record.Reader) error {

@@ -28,6 +28,9 @@ func TestEntriesAreReadAsTheFormatHasThem(t *testing.T) {
 		{"a session", bytes.Join([][]byte{{3, 1}, []byte("\x02a1\x02u1"), {14}, hash(9), {1}}, nil), func() bool {
 			return e.session == session{visitor: "a1", user: "u1", until: 7, token: Hash(hash(9)), revoked: true}
 		}},
+		{"a session of version 2", bytes.Join([][]byte{{3, 2}, []byte("\x02a1\x02u1"), {14}, hash(9), {0}, hash(8)}, nil), func() bool {
+			return e.session == session{visitor: "a1", user: "u1", until: 7, token: Hash(hash(9)), login: [16]byte(hash(8))}
+		}},
 		{"evidence", bytes.Join([][]byte{{4, 1, 2, 3}, []byte("\x05email\x01e\x07user_id\x01u"), {14}, hash(1), hash(2), []byte("\x03why")}, nil), func() bool {
 			return e.evidence.A == id.ID{Type: "email", Value: "e"} && e.evidence.B == user("u") && e.evidence.Time == 7 &&
 				e.evidence.Trust == id.Admin && e.evidence.Reason == "why" && e.evidence.Lifts[0] == 2

@@ -316,9 +316,9 @@ func (c *checker) checkSessions(p *part) error {
 			return
 		}
 		r := record.NewReader(plain)
-		r.Version("session", 1)
+		version := r.Version("session", 2)
 		have := sessionAt{seq: r.Uvarint()}
-		have.session.read(r)
+		have.session.read(r, version)
 		if err := r.Done("session"); err != nil {
 			c.fault(k, "%v", err)
 			return
