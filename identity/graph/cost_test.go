@@ -70,6 +70,67 @@ func TestKiosk(t *testing.T) {
 	}
 }
 
+// One that is held costs no more than one that is shared, nor than a quiet
+// device: its user is told by one look at its first pair.
+func TestHeldKiosk(t *testing.T) {
+	r := NewResolver(id.Default(), Options{})
+	u := id.ID{Type: id.UserID, Value: "u77"}
+	cost := func(set *Set) (identifiers, pairs int) {
+		c, _ := r.Component(u, id.VerifiedView, set)
+		return len(c.Read) + len(c.Closed), c.Looked
+	}
+	quiet := NewSet()
+	quiet.Add(linkAt(deviceOne, u, 1))
+	set := kiosk(500)
+	quietIDs, quietPairs := cost(quiet)
+	sharedIDs, sharedPairs := cost(set)
+	set.Add(HoldOf(deviceOne, HoldLinks, id.Verified, 1000))
+	heldIDs, heldPairs := cost(set)
+	t.Logf("identifiers and pairs: quiet %d %d, shared %d %d, held %d %d", quietIDs, quietPairs, sharedIDs, sharedPairs, heldIDs, heldPairs)
+	if heldIDs > sharedIDs || heldPairs > sharedPairs || heldIDs > quietIDs || heldPairs > quietPairs {
+		t.Error("a hold costs")
+	}
+	if sharedIDs > 2*quietIDs || sharedPairs > 2*quietPairs {
+		t.Error("a kiosk costs more than twice a quiet device")
+	}
+	c, _ := r.Cluster(u, id.VerifiedView, set)
+	if len(c.Members) != 1 || len(c.Held) != 1 || c.Held[0].ID != deviceOne || c.Held[0].Why != HoldLinks || c.Held[0].Since != 1000 {
+		t.Errorf("the user's cluster: %+v", c)
+	}
+	if c, _ = r.Cluster(deviceOne, id.VerifiedView, set); !c.Ambiguous || len(c.Held) != 1 {
+		t.Errorf("the kiosk's own cluster: %+v", c)
+	}
+}
+
+// A kiosk's next user changes nothing for those before; a cut there might.
+func TestKioskUsersStand(t *testing.T) {
+	r := NewResolver(id.Default(), Options{})
+	set := kiosk(500)
+	next, u := id.ID{Type: id.UserID, Value: "next"}, id.ID{Type: id.UserID, Value: "u77"}
+	for _, held := range []bool{false, true} {
+		if held {
+			set.Add(HoldOf(deviceOne, HoldLinks, id.Verified, 1000))
+		}
+		c, _ := r.Component(u, id.VerifiedView, set)
+		link := linkAt(deviceOne, next, 2000)
+		p := NewPair(deviceOne, next)
+		if !c.Stands(deviceOne, next, p.Add(link)) {
+			t.Errorf("held %v: one more user at the kiosk: the answer does not stand", held)
+		}
+		cut := link
+		cut.Kind = Cut
+		if c.Stands(deviceOne, next, p.Add(cut)) {
+			t.Errorf("held %v: after a cut at the kiosk the answer stands", held)
+		}
+	}
+	c, _ := r.Component(u, id.VerifiedView, set)
+	p := NewPair(Everybody(), deviceOne)
+	p.Add(HoldOf(deviceOne, HoldLinks, id.Verified, 1000))
+	if c.Stands(deviceOne, Everybody(), p.Add(Evidence{Kind: Lift, A: deviceOne, B: Everybody(), Lifts: HoldOf(deviceOne, HoldLinks, id.Verified, 0).ID, Trust: id.Admin})) {
+		t.Error("after the release the answer stands")
+	}
+}
+
 // A paged-out kiosk is told shared after loading one of its users, not all.
 func TestKioskLoadsLittle(t *testing.T) {
 	p := &pager{set: kiosk(500), loaded: map[id.ID]bool{}}

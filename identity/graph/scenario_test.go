@@ -29,6 +29,7 @@ import (
 //	T(a)  track          V(a,u)  verified identify     U(a,u)  claimed identify
 //	X     reset          S(x,y)  alias from a server   W(x,y)  alias with a write key
 //	L(x,y)  a server's link    A(x,y)  an operator's link    C(x,y)  cut    R(x,y)  the cut lifted
+//	H(x)  an operator's hold    G(x)  the gateway's, on claims    F(x)  H and G lifted
 //
 // permute: all orders of arrival, every message twice, give the same. retime: so
 // do all orders in which the same things may happen.
@@ -144,6 +145,9 @@ func (s *story) evidence(t *testing.T, times []int64) (out [][]Evidence) {
 					direct.Lifts = EvidenceID{byte(j + 1)}
 				}
 			}
+		case "H", "G", "F":
+			out = append(out, s.holds(st, direct))
+			continue
 		case "T":
 			ev.Type = event.Track
 		case "U":
@@ -178,6 +182,31 @@ func (s *story) evidence(t *testing.T, times []int64) (out [][]Evidence) {
 		out = append(out, links)
 	}
 	return out
+}
+
+// holds is what a statement about a hold says.
+func (s *story) holds(st statement, e Evidence) (list []Evidence) {
+	x := named(st.args[0])
+	s.seen[x] = true
+	e.A, e.B = x, Everybody()
+	switch st.op {
+	case "H":
+		e.Kind = Cut
+		return append(list, e)
+	case "G":
+		return append(list, HoldOf(x, HoldLinks, id.Claimed, st.time))
+	}
+	for j, other := range s.statements {
+		if other.args != nil && other.args[0] == st.args[0] && (other.op == "H" || other.op == "G") {
+			e.Kind, e.Lifts = Lift, EvidenceID{byte(j + 1)}
+			if other.op == "G" {
+				e.Lifts = HoldOf(x, HoldLinks, id.Claimed, 0).ID
+			}
+			e.ID[1]++
+			list = append(list, e)
+		}
+	}
+	return list
 }
 
 // fill puts names, or quoted raw values after a letter, into an identify.
@@ -218,7 +247,7 @@ func (s *story) people(t *testing.T, r *Resolver, arrival []Evidence) string {
 		set.Add(e)
 	}
 	view := func(v id.View) string {
-		var clusters, conflicts []string
+		var clusters, conflicts, held []string
 		refused := map[string]bool{}
 		for x := range s.seen {
 			c, missing := r.Cluster(x, v, set)
@@ -242,6 +271,12 @@ func (s *story) people(t *testing.T, r *Resolver, arrival []Evidence) string {
 				}
 			}
 			clusters = append(clusters, text)
+			for _, h := range c.Held {
+				text := nameOf(h.ID) + " for " + string(h.Why)
+				if !slices.Contains(held, text) {
+					held = append(held, text)
+				}
+			}
 			for _, f := range c.Conflicts {
 				refused[fmt.Sprintf("%s-%s %v", nameOf(f.A), nameOf(f.B), f.Why)] = true
 			}
@@ -254,6 +289,9 @@ func (s *story) people(t *testing.T, r *Resolver, arrival []Evidence) string {
 		out := strings.Join(slices.Compact(clusters), " ")
 		if len(conflicts) > 0 {
 			out += "\n  refused: " + strings.Join(conflicts, ", ")
+		}
+		if sort.Strings(held); len(held) > 0 {
+			out += "\n  held: " + strings.Join(held, ", ")
 		}
 		return out
 	}
@@ -349,7 +387,11 @@ func runExplain(t *testing.T, d *datadriven.TestData) string {
 	}
 	var out strings.Builder
 	for _, y := range reasons {
-		fmt.Fprintf(&out, "%s-%s holds=%v %v (%v, %d to %d)\n", nameOf(y.A), nameOf(y.B), y.Holds, y.Why, y.Trust, y.Earliest.Time, y.Newest.Time)
+		fmt.Fprintf(&out, "%s-%s holds=%v %v (%v, %d to %d)", nameOf(y.A), nameOf(y.B), y.Holds, y.Why, y.Trust, y.Earliest.Time, y.Newest.Time)
+		for _, h := range y.Held {
+			fmt.Fprintf(&out, " %s: %s, %v, since %d", nameOf(h.ID), h.Why, h.Trust, h.Since)
+		}
+		out.WriteByte('\n')
 	}
 	return out.String()
 }

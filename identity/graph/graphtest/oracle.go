@@ -1,4 +1,8 @@
-package graph
+// Package graphtest is the rules of identity a second time, slowly and by the
+// letter, for tests to compare with: every piece of evidence stands as a text
+// whose order is the rules' order, and clusters are plain sets that are compared
+// member by member. It shares no code with package graph, not even its types.
+package graphtest
 
 import (
 	"fmt"
@@ -9,31 +13,50 @@ import (
 	"github.com/reuna/reuna/identity/id"
 )
 
-// oracle applies the page's rules to a whole set of evidence, slowly and by the
-// letter: every piece of evidence stands as a text whose order is the rules'
-// order, and clusters are plain sets that are compared member by member. It
-// shares no code with the package beyond its words.
+// Fact is one piece of evidence.
+type Fact struct {
+	ID    [16]byte
+	Kind  string // "link", "cut" or "lift"
+	A, B  id.ID
+	Trust id.Trust
+	Time  int64
+	Lifts [16]byte
+}
+
+// everybody is whom a cut parts from an identifier that is held.
+const everybody = "*:*"
+
+// Rules are what is read by.
+type Rules struct {
+	View         id.View
+	MaxPerPerson func(typ string) int
+	MaxCluster   int
+}
+
+// Person is one cluster. Identifiers stand as "type:value".
+type Person struct {
+	Members        []string
+	Representative string
+	Shared         []string // neighbours whose links are not followed
+	Held           []string // those of them, and of lone members, that are held
+	Conflicts      []string // "a b why", in the order in which they were refused
+	Ambiguous      bool     // the only member is shared
+}
+
 type oracle struct {
-	view  id.View
-	max   func(typ string) int
-	limit int
+	Rules
 
 	links    map[[2]string][]evidenceText // rule 1's, by the pair's texts
 	cutPairs map[[2]string]bool
 	ids      map[string]id.ID
 	shared   map[string]bool
+	held     map[string]bool
+	why      map[[2]string]string // of pairs that were tried or dropped
 }
 
 type evidenceText struct {
 	text  string // time, id, pair: sorts as evidence does
 	admin bool
-}
-
-type oracleCluster struct {
-	members        []string
-	representative string
-	shared         []string
-	conflicts      []string
 }
 
 func pairTexts(a, b id.ID) [2]string {
@@ -44,23 +67,52 @@ func pairTexts(a, b id.ID) [2]string {
 	return [2]string{x, y}
 }
 
-func runOracle(all []Evidence, view id.View, max func(string) int, limit int) []oracleCluster {
-	o := &oracle{view: view, max: max, limit: limit, links: map[[2]string][]evidenceText{},
-		cutPairs: map[[2]string]bool{}, ids: map[string]id.ID{}, shared: map[string]bool{}}
+// People gives the persons that all facts make, by their first members.
+func People(all []Fact, r Rules) []Person {
+	persons, _ := run(all, r)
+	return persons
+}
+
+// Reasons says of every pair that facts name what became of it, in graph.Why's codes.
+func Reasons(all []Fact, r Rules) map[[2]string]string {
+	_, why := run(all, r)
+	return why
+}
+
+func run(all []Fact, r Rules) ([]Person, map[[2]string]string) {
+	o := &oracle{Rules: r, links: map[[2]string][]evidenceText{}, cutPairs: map[[2]string]bool{}, ids: map[string]id.ID{},
+		shared: map[string]bool{}, held: map[string]bool{}, why: map[[2]string]string{}}
 	o.rule1(all)
 	links := o.rule2()
 	links = o.rule3(links)
-	return o.rule4(links)
+	return o.rule4(links), o.why
 }
 
-func (o *oracle) rule1(all []Evidence) {
+// Links counts, for each identifier, the others that a view links it to.
+func Links(all []Fact, v id.View) map[string]int {
+	o := &oracle{Rules: Rules{View: v}, links: map[[2]string][]evidenceText{}, cutPairs: map[[2]string]bool{}, ids: map[string]id.ID{},
+		held: map[string]bool{}, why: map[[2]string]string{}}
+	o.rule1(all)
+	n := map[string]int{}
+	for p := range o.links {
+		n[p[0]]++
+		n[p[1]]++
+	}
+	return n
+}
+
+func (o *oracle) rule1(all []Fact) {
 	for _, e := range all {
 		if e.A != e.B {
 			o.ids[e.A.String()], o.ids[e.B.String()] = e.A, e.B
+			if p := pairTexts(e.A, e.B); p[0] != everybody {
+				o.why[p] = "no_link"
+			}
 		}
 	}
+	delete(o.ids, everybody)
 	for _, e := range all {
-		if e.Kind != Cut || !o.view.Reaches(e.Trust) {
+		if e.Kind != "cut" || !o.View.Reaches(e.Trust) {
 			continue
 		}
 		strongest, lift := e.Trust, id.Trust(0)
@@ -68,20 +120,31 @@ func (o *oracle) rule1(all []Evidence) {
 			if pairTexts(f.A, f.B) != pairTexts(e.A, e.B) {
 				continue
 			}
-			if f.Kind == Cut && f.ID == e.ID && f.Trust > strongest {
+			if f.Kind == "cut" && f.ID == e.ID && f.Trust > strongest {
 				strongest = f.Trust
 			}
-			if f.Kind == Lift && f.Lifts == e.ID && f.Trust > lift {
+			if f.Kind == "lift" && f.Lifts == e.ID && f.Trust > lift {
 				lift = f.Trust
 			}
 		}
-		if lift < strongest {
-			o.cutPairs[pairTexts(e.A, e.B)] = true
+		if p := pairTexts(e.A, e.B); lift < strongest {
+			if p[0] == everybody {
+				o.held[p[1]] = true
+			} else {
+				o.cutPairs[p], o.why[p] = true, "cut"
+			}
 		}
 	}
 	for _, e := range all {
 		p := pairTexts(e.A, e.B)
-		if e.Kind == Link && e.A != e.B && o.view.Reaches(e.Trust) && !o.cutPairs[p] {
+		if e.Kind != "link" || e.A == e.B || p[0] == everybody || o.cutPairs[p] {
+			continue
+		}
+		if o.why[p] == "no_link" {
+			o.why[p] = "other_view"
+		}
+		if o.View.Reaches(e.Trust) {
+			o.why[p] = "seen"
 			o.links[p] = append(o.links[p], evidenceText{
 				text:  fmt.Sprintf("%012d %x %s %s", e.Time, e.ID, p[0], p[1]),
 				admin: e.Trust == id.Admin,
@@ -119,6 +182,14 @@ func (o *oracle) oneByAdmin(x, y string) bool {
 	return reached[y]
 }
 
+// feud says that a link is between users whom no operator joined.
+func (o *oracle) feud(p [2]string) bool {
+	return o.isUser(p[0]) && o.isUser(p[1]) && !o.oneByAdmin(p[0], p[1])
+}
+
+// closed says that x's links are not followed.
+func (o *oracle) closed(x string) bool { return o.held[x] || o.shared[x] }
+
 func (o *oracle) rule2() map[[2]string]bool {
 	for x := range o.ids {
 		if o.isUser(x) {
@@ -141,7 +212,14 @@ func (o *oracle) rule2() map[[2]string]bool {
 	}
 	rest := map[[2]string]bool{}
 	for p := range o.links {
-		if !o.shared[p[0]] && !o.shared[p[1]] {
+		switch {
+		case o.feud(p):
+			rest[p] = true // it is tried, and refused, whoever is held
+		case o.held[p[0]] || o.held[p[1]]:
+			o.why[p] = "held"
+		case o.shared[p[0]] || o.shared[p[1]]:
+			o.why[p] = "shared"
+		default:
 			rest[p] = true
 		}
 	}
@@ -168,15 +246,16 @@ func (o *oracle) rule3(links map[[2]string]bool) map[[2]string]bool {
 			return a[len(a)-1].text > b[len(b)-1].text
 		})
 		for i, p := range pairs {
-			if i >= o.max(k[1]) {
+			if i >= o.MaxPerPerson(k[1]) {
 				delete(rest, p)
+				o.why[p] = "over_max_per_person"
 			}
 		}
 	}
 	return rest
 }
 
-func (o *oracle) rule4(links map[[2]string]bool) []oracleCluster {
+func (o *oracle) rule4(links map[[2]string]bool) []Person {
 	order := make([][2]string, 0, len(links))
 	for p := range links {
 		order = append(order, p)
@@ -194,6 +273,7 @@ func (o *oracle) rule4(links map[[2]string]bool) []oracleCluster {
 	conflicts := map[[2]string]string{}
 	var tried [][2]string
 	for _, p := range order {
+		o.why[p] = "joined"
 		if of[p[0]][p[1]] {
 			continue
 		}
@@ -204,7 +284,7 @@ func (o *oracle) rule4(links map[[2]string]bool) []oracleCluster {
 			}
 		}
 		if why := o.refuses(union); why != "" {
-			conflicts[p] = why
+			conflicts[p], o.why[p] = why, why
 			tried = append(tried, p)
 			continue
 		}
@@ -228,24 +308,24 @@ func (o *oracle) refuses(union map[string]bool) string {
 			return "cut_apart"
 		}
 	}
-	if len(union) > o.limit {
+	if len(union) > o.MaxCluster {
 		return "too_large"
 	}
 	return ""
 }
 
-func (o *oracle) describe(of map[string]map[string]bool, conflicts map[[2]string]string, tried [][2]string) (out []oracleCluster) {
+func (o *oracle) describe(of map[string]map[string]bool, conflicts map[[2]string]string, tried [][2]string) (out []Person) {
 	for x := range o.ids {
-		var c oracleCluster
+		var c Person
 		for m := range of[x] {
-			c.members = append(c.members, m)
+			c.Members = append(c.Members, m)
 		}
-		sort.Strings(c.members)
-		if c.members[0] != x {
+		sort.Strings(c.Members)
+		if c.Members[0] != x {
 			continue // each cluster once, at its first member
 		}
 		best := ""
-		for _, m := range c.members {
+		for _, m := range c.Members {
 			rank := "2"
 			if o.isUser(m) {
 				rank = "1"
@@ -257,25 +337,31 @@ func (o *oracle) describe(of map[string]map[string]bool, conflicts map[[2]string
 				}
 			}
 			if key := rank + first + "\x00" + m; best == "" || key < best {
-				best, c.representative = key, m
+				best, c.Representative = key, m
 			}
 		}
 		for p := range o.links {
 			for i, m := range p {
-				if of[x][m] && !o.shared[m] && o.shared[p[1-i]] {
-					c.shared = append(c.shared, p[1-i])
+				if of[x][m] && !o.closed(m) && o.closed(p[1-i]) && !o.feud(p) {
+					c.Shared = append(c.Shared, p[1-i])
 				}
 			}
 		}
-		sort.Strings(c.shared)
-		c.shared = slices.Compact(c.shared)
+		sort.Strings(c.Shared)
+		c.Shared = slices.Compact(c.Shared)
+		for _, m := range append(slices.Clone(c.Shared), c.Members...) {
+			if o.held[m] {
+				c.Held = append(c.Held, m)
+			}
+		}
+		c.Ambiguous = o.shared[c.Members[0]]
 		for _, p := range tried {
-			if of[x][p[0]] || of[x][p[1]] {
-				c.conflicts = append(c.conflicts, p[0]+" "+p[1]+" "+conflicts[p])
+			if of[x][p[0]] && !o.held[p[0]] || of[x][p[1]] && !o.held[p[1]] {
+				c.Conflicts = append(c.Conflicts, p[0]+" "+p[1]+" "+conflicts[p])
 			}
 		}
 		out = append(out, c)
 	}
-	sort.Slice(out, func(i, j int) bool { return out[i].members[0] < out[j].members[0] })
+	sort.Slice(out, func(i, j int) bool { return out[i].Members[0] < out[j].Members[0] })
 	return out
 }
