@@ -1,0 +1,476 @@
+package people
+
+import (
+	"cmp"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"maps"
+	"reflect"
+	"slices"
+
+	"github.com/reuna/reuna/identity/facet"
+	"github.com/reuna/reuna/identity/graph"
+	"github.com/reuna/reuna/identity/id"
+)
+
+// Bounds of a preview. It is worked out under the store's lock.
+const (
+	// MaxPreview is how much evidence one preview takes.
+	MaxPreview = 20
+	// previewReach is how many identifiers are followed: more than two clusters of
+	// the largest size have.
+	previewReach = 3000
+	// previewPersons is how many persons before, and how many after, are shown.
+	previewPersons = 100
+)
+
+// Preview is what evidence would change in one view.
+type Preview struct {
+	View id.View
+	// Outcomes tell of each piece of evidence, in the given order, what becomes
+	// of its pair.
+	Outcomes []Outcome
+	// Regroupings are those whom it touches: first those of the evidence's own
+	// identifiers, changed or not, then others that change, the larger ones
+	// first.
+	Regroupings []Regrouping
+	// Before and After count the persons of all regroupings, shown or not.
+	Before, After int
+	// Partial says that more identifiers hang together here than a preview
+	// follows: further persons may change.
+	Partial bool
+}
+
+// Outcome is a pair before and after. Of a hold or a release A is
+// graph.Everybody(), and Held says what holds B.
+type Outcome struct{ Before, After graph.Reason }
+
+// Regrouping is the smallest number of persons who have the same identifiers
+// among them before and after. Both lists have the larger persons first, and
+// may be cut short.
+type Regrouping struct {
+	Before, After []*Person
+	// Persons there are, listed or not. Identifiers that nothing is known of yet
+	// are nobody before.
+	CountBefore, CountAfter int
+}
+
+// Preview tells what stating this evidence would change in a view: the persons
+// as Person gives them now, and as it would give them. Nothing is changed.
+// Evidence without a time would be stated now.
+func (s *Store) Preview(evidence []graph.Evidence, v id.View) (p *Preview, err error) {
+	if len(evidence) == 0 || len(evidence) > MaxPreview {
+		return nil, fmt.Errorf("people: a preview of %d pieces of evidence; expected 1 to %d", len(evidence), MaxPreview)
+	}
+	evidence = slices.Clone(evidence)
+	now := s.o.Now().UnixMilli()
+	for i := range evidence {
+		if err := complete(&evidence[i], now); err != nil {
+			return nil, err
+		}
+	}
+	err = s.see(func(w *want) error {
+		x := previewer{s: s, w: w, view: v, evidence: evidence}
+		p = x.preview()
+		return nil
+	})
+	return p, err
+}
+
+// complete gives evidence the id and the time that State gives it.
+func complete(e *graph.Evidence, now int64) error {
+	if e.ID == (graph.EvidenceID{}) {
+		rand.Read(e.ID[:]) // never fails: crypto/rand ends the program instead
+	}
+	if e.A == e.B || e.A.IsZero() || e.B.IsZero() {
+		return errors.New("people: evidence wants two different identifiers")
+	}
+	if e.Time == 0 || e.Time > now {
+		e.Time = now
+	}
+	return nil
+}
+
+// previewer works a preview out; the lock is held. Where something must be
+// loaded it goes on with what there is, and what it found is thrown away.
+//
+// Invariant: every identifier whose person differs is followed, up to
+// previewReach. Evidence about a pair can change which links of its two
+// identifiers count; when operators join or part user_ids, also which
+// identifiers of those users are shared; and when an identifier becomes shared
+// or is no longer, which links of its neighbours count. These are the seeds.
+// Then come all who are, before or after, of one person with somebody who is
+// followed: what is never of one person with them goes through the same unions
+// in the same order as before.
+type previewer struct {
+	s        *Store
+	w        *want
+	view     id.View
+	evidence []graph.Evidence
+
+	before, after side
+	follow        []id.ID // in the order found
+	followed      map[id.ID]bool
+	grouped       map[id.ID]bool // user_ids whose identifiers were looked at
+	partial       bool
+}
+
+// side is the graph before or after.
+type side struct {
+	over     overlay
+	clusters map[id.ID]*graph.Cluster // by member
+	reasons  map[[2]id.ID]graph.Reason
+}
+
+func (x *previewer) preview() *Preview {
+	x.before.over, x.after.over = newOverlay(x.w), newOverlay(x.w)
+	for i := range x.evidence {
+		if !x.after.over.add(&x.evidence[i]) {
+			continue // to be loaded
+		}
+	}
+	x.followed, x.grouped = map[id.ID]bool{}, map[id.ID]bool{}
+	x.before.clusters, x.after.clusters = map[id.ID]*graph.Cluster{}, map[id.ID]*graph.Cluster{}
+	x.before.reasons, x.after.reasons = map[[2]id.ID]graph.Reason{}, map[[2]id.ID]graph.Reason{}
+	for i := range x.evidence {
+		e := &x.evidence[i]
+		x.visit(e.A)
+		x.visit(e.B)
+		if e.A.Type == id.UserID && e.B.Type == id.UserID {
+			x.visitGroup(e.A)
+			x.visitGroup(e.B)
+		}
+	}
+	for i := 0; i < len(x.follow); i++ {
+		y := x.follow[i]
+		b, a := x.cluster(&x.before, y), x.cluster(&x.after, y)
+		if b == nil || a == nil {
+			continue
+		}
+		for _, c := range [...]*graph.Cluster{b, a} {
+			for _, m := range c.Members {
+				x.visit(m)
+			}
+		}
+		if closed(b, y) != closed(a, y) {
+			pairs, _ := x.after.over.Pairs(y)
+			for _, p := range pairs {
+				x.visit(p.Other(y))
+			}
+		}
+	}
+	if !x.w.none() {
+		return nil
+	}
+	p := &Preview{View: x.view, Partial: x.partial}
+	for i := range x.evidence {
+		e := &x.evidence[i]
+		p.Outcomes = append(p.Outcomes, Outcome{x.reason(&x.before, e), x.reason(&x.after, e)})
+	}
+	x.show(p, x.regroup())
+	return p
+}
+
+// visit follows an identifier.
+func (x *previewer) visit(y id.ID) {
+	if x.followed[y] || y == graph.Everybody() {
+		return
+	}
+	if len(x.follow) == previewReach {
+		x.partial = true
+		return
+	}
+	x.followed[y] = true
+	x.follow = append(x.follow, y)
+}
+
+// closed says that none of y's links is followed; c is y's cluster.
+func closed(c *graph.Cluster, y id.ID) bool {
+	return c.Ambiguous || slices.ContainsFunc(c.Held, func(h graph.Hold) bool { return h.ID == y })
+}
+
+// visitGroup follows the user_ids that operators joined with u, or once did,
+// and those of their identifiers that are shared on one side only.
+func (x *previewer) visitGroup(u id.ID) {
+	group := []id.ID{u}
+	for i := 0; i < len(group); i++ {
+		if x.grouped[group[i]] {
+			continue
+		}
+		x.grouped[group[i]] = true
+		pairs, _ := x.after.over.Pairs(group[i]) // has all that was there before, too
+		for _, p := range pairs {
+			y := p.Other(group[i])
+			if y == graph.Everybody() {
+				continue
+			}
+			if y.Type == id.UserID {
+				if p.Trust() == id.Admin {
+					x.visit(y)
+					group = append(group, y)
+				}
+				continue
+			}
+			if len(x.before.clusters)+len(x.after.clusters) > 4*previewReach {
+				x.partial = true
+				return
+			}
+			if b, a := x.cluster(&x.before, y), x.cluster(&x.after, y); b != nil && a != nil && closed(b, y) != closed(a, y) {
+				x.visit(y)
+			}
+		}
+	}
+}
+
+// cluster gives y's cluster on one side; nil while something must be loaded.
+func (x *previewer) cluster(d *side, y id.ID) *graph.Cluster {
+	if c := d.clusters[y]; c != nil {
+		return c
+	}
+	c, _ := x.s.resolver.Cluster(y, x.view, &d.over)
+	if c == nil {
+		return nil
+	}
+	for _, m := range c.Members {
+		d.clusters[m] = c
+	}
+	return c
+}
+
+// reason tells what becomes of the evidence's pair on one side.
+func (x *previewer) reason(d *side, e *graph.Evidence) graph.Reason {
+	ends := endsOf(e.A, e.B)
+	r := graph.Reason{A: ends[0], B: ends[1], Why: graph.NoLink}
+	if held := ends[1]; ends[0] == graph.Everybody() {
+		pairs, _ := d.over.Pairs(held)
+		if h, ok := graph.HoldOn(held, pairs, x.view); ok {
+			r.Why, r.Held = graph.Held, []graph.Hold{h}
+		}
+		return r
+	}
+	if r, ok := d.reasons[ends]; ok {
+		return r
+	}
+	list, _ := x.s.resolver.Explain(e.A, x.view, &d.over)
+	for _, r := range list {
+		d.reasons[[2]id.ID{r.A, r.B}] = r
+	}
+	if known, ok := d.reasons[ends]; ok {
+		return known
+	}
+	return r
+}
+
+// regrouped is a Regrouping before its persons are put together.
+type regrouped struct {
+	before, after []*graph.Cluster
+	first         id.ID
+	size          int  // identifiers
+	stated        bool // has an identifier of the evidence
+}
+
+// regroup sorts the clusters of both sides into regroupings.
+func (x *previewer) regroup() (list []*regrouped) {
+	stated := map[id.ID]bool{}
+	for i := range x.evidence {
+		stated[x.evidence[i].A], stated[x.evidence[i].B] = true, true
+	}
+	done := map[id.ID]bool{}
+	for _, y := range slices.SortedFunc(maps.Keys(x.followed), id.Compare) {
+		if done[y] {
+			continue
+		}
+		done[y] = true
+		g := &regrouped{first: y}
+		for queue := []id.ID{y}; len(queue) > 0; queue = queue[1:] {
+			g.size++
+			g.stated = g.stated || stated[queue[0]]
+			for _, d := range [...]*side{&x.before, &x.after} {
+				c := d.clusters[queue[0]]
+				if c == nil {
+					continue // beyond the reach
+				}
+				to := &g.after
+				if d == &x.before {
+					to = &g.before
+				}
+				if !slices.Contains(*to, c) {
+					*to = append(*to, c)
+				}
+				for _, m := range c.Members {
+					if !done[m] {
+						done[m] = true
+						queue = append(queue, m)
+					}
+				}
+			}
+		}
+		g.before = slices.DeleteFunc(g.before, x.nobody)
+		if g.stated || len(g.before) != 1 || len(g.after) != 1 || !reflect.DeepEqual(g.before[0], g.after[0]) {
+			list = append(list, g)
+		}
+	}
+	slices.SortFunc(list, func(g, h *regrouped) int {
+		if g.stated != h.stated {
+			if g.stated {
+				return -1
+			}
+			return 1
+		}
+		return cmp.Or(cmp.Compare(h.size, g.size), id.Compare(g.first, h.first))
+	})
+	return list
+}
+
+// nobody says that nothing is known of a cluster's only identifier yet.
+func (x *previewer) nobody(c *graph.Cluster) bool {
+	n := x.s.nodes[c.Members[0]]
+	return len(c.Members) == 1 && n != nil && len(n.pairs) == 0 && len(n.facets) == 0
+}
+
+// show puts the persons together, as many as are shown.
+func (x *previewer) show(p *Preview, list []*regrouped) {
+	room := [2]int{previewPersons, previewPersons}
+	for _, g := range list {
+		r := Regrouping{CountBefore: len(g.before), CountAfter: len(g.after)}
+		p.Before += r.CountBefore
+		p.After += r.CountAfter
+		for i, d := range [...]*side{&x.before, &x.after} {
+			clusters, to := g.before, &r.Before
+			if d == &x.after {
+				clusters, to = g.after, &r.After
+			}
+			slices.SortFunc(clusters, func(a, b *graph.Cluster) int {
+				return cmp.Or(cmp.Compare(len(b.Members), len(a.Members)), id.Compare(a.Members[0], b.Members[0]))
+			})
+			for _, c := range clusters[:min(room[i], len(clusters))] {
+				*to = append(*to, x.person(d, c))
+				room[i]--
+			}
+		}
+		if len(r.Before)+len(r.After) > 0 {
+			p.Regroupings = append(p.Regroupings, r)
+		}
+	}
+}
+
+// person is what Store.Person would answer for a cluster of one side; without a
+// profile while something must be loaded.
+func (x *previewer) person(d *side, c *graph.Cluster) *Person {
+	p := &Person{ID: x.s.publicID(x.w.s.nodes[c.Representative]), Cluster: c}
+	var facets []*facet.Facet
+	seen := map[Hash]bool{}
+	for _, m := range c.Members {
+		n := x.w.node(m)
+		if name := x.s.publicID(n); name != p.ID {
+			p.Aliases = append(p.Aliases, name)
+		}
+		for _, h := range n.facets {
+			if seen[h] {
+				continue
+			}
+			seen[h] = true
+			held := x.w.facet(h)
+			if held == nil {
+				continue
+			}
+			owner := held.f.Key.Owner(x.view, d.over.isCut(held.f.Key, x.view))
+			if _, in := slices.BinarySearchFunc(c.Members, owner, id.Compare); in {
+				facets = append(facets, held.f)
+				p.Facets = append(p.Facets, held.f.Key)
+			}
+		}
+	}
+	if x.w.none() {
+		p.Profile = facet.Join(facets)
+	}
+	return p
+}
+
+// overlay is the graph in memory with more evidence in it: pairs that change
+// are copies. The lock is held as long as it lives.
+type overlay struct {
+	w     *want
+	pairs map[[2]id.ID]*graph.Pair
+	lists map[id.ID][]*graph.Pair // of the ends of these pairs
+}
+
+func newOverlay(w *want) overlay {
+	return overlay{w: w, pairs: map[[2]id.ID]*graph.Pair{}, lists: map[id.ID][]*graph.Pair{}}
+}
+
+func endsOf(a, b id.ID) [2]id.ID {
+	if id.Compare(a, b) > 0 {
+		return [2]id.ID{b, a}
+	}
+	return [2]id.ID{a, b}
+}
+
+// add takes one more piece of evidence in; false while its identifiers must be
+// loaded.
+func (o *overlay) add(e *graph.Evidence) bool {
+	ends := endsOf(e.A, e.B)
+	nodes := make([]*node, 0, 2)
+	for _, x := range ends {
+		if x == graph.Everybody() {
+			continue // a hold is seen from the one who is held
+		}
+		n := o.w.node(x)
+		if n == nil {
+			return false
+		}
+		nodes = append(nodes, n)
+	}
+	p := o.pairs[ends]
+	if p == nil {
+		fresh := graph.NewPair(e.A, e.B)
+		p = &fresh
+		for _, n := range nodes { // a crash may have come between the writing of the two sides
+			if had := n.pair(p.Other(n.id)); had != nil {
+				p.Merge(had)
+			}
+		}
+		o.pairs[ends] = p
+		for _, n := range nodes {
+			list, changed := o.lists[n.id]
+			if !changed {
+				list = slices.Clone(n.pairs)
+			}
+			if i := slices.IndexFunc(list, func(q *graph.Pair) bool { return q.A == p.A && q.B == p.B }); i >= 0 {
+				list[i] = p
+			} else {
+				list = graph.AddPair(list, p)
+			}
+			o.lists[n.id] = list
+		}
+	}
+	p.Add(*e)
+	return true
+}
+
+// Pairs is graph.Reader's.
+func (o *overlay) Pairs(x id.ID) (pairs []*graph.Pair, loaded bool) {
+	if list, ok := o.lists[x]; ok {
+		return list, true
+	}
+	return reader{o.w}.Pairs(x)
+}
+
+// isCut says that an operator cut the facet's device from its user.
+func (o *overlay) isCut(k facet.Key, v id.View) bool {
+	if k.AnonymousID == "" || k.UserID == "" {
+		return false
+	}
+	a, u := id.ID{Type: id.AnonymousID, Value: k.AnonymousID}, id.ID{Type: id.UserID, Value: k.UserID}
+	p := o.pairs[endsOf(a, u)]
+	if p == nil {
+		// A facet is found by one of its two, which is then in memory.
+		if n := o.w.s.nodes[a]; n != nil {
+			p = n.pair(u)
+		} else if n := o.w.s.nodes[u]; n != nil {
+			p = n.pair(a)
+		}
+	}
+	return p != nil && len(p.Cuts(v)) > 0
+}
