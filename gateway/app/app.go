@@ -184,6 +184,7 @@ func (a *App) Reload() error {
 	}{
 		{"data_dir", a.cfg.DataDir, cfg.DataDir}, {"site_addr", a.cfg.SiteAddr, cfg.SiteAddr}, {"desk_addr", a.cfg.DeskAddr, cfg.DeskAddr},
 		{"geo", fmt.Sprint(a.cfg.Geo), fmt.Sprint(cfg.Geo)}, {"identifiers", fmt.Sprint(a.cfg.Identifiers), fmt.Sprint(cfg.Identifiers)},
+		{"phone_region", a.cfg.PhoneRegion, cfg.PhoneRegion}, {"identity", fmt.Sprint(a.cfg.Identity), fmt.Sprint(cfg.Identity)},
 		{"retention", fmt.Sprint(a.cfg.Retention), fmt.Sprint(cfg.Retention)}, {"backup", fmt.Sprint(a.cfg.Backup), fmt.Sprint(cfg.Backup)},
 		{"limits.min_free", fmt.Sprint(a.cfg.Limits.MinFree), fmt.Sprint(cfg.Limits.MinFree)},
 		{"limits.commit_wait", fmt.Sprint(a.cfg.Limits.CommitWait), fmt.Sprint(cfg.Limits.CommitWait)},

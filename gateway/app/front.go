@@ -190,15 +190,16 @@ func toDemo(ctx *fasthttp.RequestCtx) { ctx.Redirect("/demo/", fasthttp.StatusFo
 func identifierTypes(cfg *config.Config) (*id.Types, error) {
 	var rules []id.Rule
 	for name, x := range cfg.Identifiers {
-		normalise, err := id.Normaliser(x.Normalise, "")
+		normalise, err := id.Normaliser(x.Normalise, cfg.PhoneRegion)
 		if err != nil {
 			return nil, cfg.Fault("identifiers."+name+".normalise", err.Error())
 		}
 		rules = append(rules, id.Rule{
-			Name: name, From: x.From, MaxPerPerson: x.MaxPerPerson, MaxPersons: x.MaxPersons, Normalise: normalise, Blocked: x.Blocked,
+			Name: name, From: x.From, MaxPerPerson: x.MaxPerPerson, MaxPersons: x.MaxPersons, Normalise: normalise,
+			Blocked: x.Blocked, BlockedPatterns: x.BlockedPatterns,
 		})
 	}
-	return id.NewTypes(id.Options{Rules: rules})
+	return id.NewTypes(id.Options{Rules: rules, PhoneRegion: cfg.PhoneRegion})
 }
 
 const demoSession = 30 * 24 * time.Hour

@@ -41,15 +41,21 @@ type Config struct {
 	Sites []Site `yaml:"sites"`
 	// Identifiers always holds user_id, anonymous_id, email and phone; the file
 	// changes these or adds others.
-	Identifiers  map[string]Identifier `yaml:"identifiers"`
-	Retention    Retention             `yaml:"retention"`
-	Backup       Backup                `yaml:"backup"`
-	Limits       Limits                `yaml:"limits"`
-	DedupeWindow time.Duration         `yaml:"dedupe_window"` // how long a messageId is remembered
-	CacheBytes   Size                  `yaml:"cache_bytes"`   // memory for the store's block cache
-	Traits       []Trait               `yaml:"traits"`
-	Segments     []Segment             `yaml:"segments"`
-	Placements   []Placement           `yaml:"placements"`
+	Identifiers map[string]Identifier `yaml:"identifiers"`
+	// PhoneRegion is the country of phone numbers that are written without one,
+	// in the two letters of ISO 3166-1: FI. Without it such a number identifies
+	// nobody, since two countries' people may share it. What it changes holds for
+	// events from then on.
+	PhoneRegion  string        `yaml:"phone_region"`
+	Identity     Identity      `yaml:"identity"`
+	Retention    Retention     `yaml:"retention"`
+	Backup       Backup        `yaml:"backup"`
+	Limits       Limits        `yaml:"limits"`
+	DedupeWindow time.Duration `yaml:"dedupe_window"` // how long a messageId is remembered
+	CacheBytes   Size          `yaml:"cache_bytes"`   // memory for the store's block cache
+	Traits       []Trait       `yaml:"traits"`
+	Segments     []Segment     `yaml:"segments"`
+	Placements   []Placement   `yaml:"placements"`
 
 	source source
 }
@@ -121,9 +127,24 @@ type Tag struct {
 type Identifier struct {
 	From         []string `yaml:"from"`           // paths in an event, such as traits.crmId
 	MaxPerPerson int      `yaml:"max_per_person"` // 1 to 1000
-	MaxPersons   int      `yaml:"max_persons"`    // 0: no limit
-	Blocked      []string `yaml:"blocked"`        // values that identify nobody, besides the built-in ones
-	Normalise    string   `yaml:"normalise"`      // trim, lower, email or phone
+	// MaxPersons is 0 or 1, which say the same: an identifier of two persons is
+	// shared and joins neither. The rules know no other bound.
+	MaxPersons int `yaml:"max_persons"`
+	// Blocked are values that identify nobody, besides the built-in ones, in any
+	// case and in any writing that normalises to the same.
+	Blocked []string `yaml:"blocked"`
+	// BlockedPatterns are regular expressions (RE2, any case); a value in which
+	// one matches anywhere identifies nobody.
+	BlockedPatterns []string `yaml:"blocked_patterns"`
+	Normalise       string   `yaml:"normalise"` // trim, lower, email or phone
+}
+
+// Identity bounds what one identifier may join before it is held: shown to the
+// operators with its reason, and followed no further until one of them releases
+// it. 0 switches a bound off.
+type Identity struct {
+	MaxLinks     int `yaml:"max_links"`     // other identifiers that one is linked to
+	MaxAddresses int `yaml:"max_addresses"` // networks (/24, /48) that one device is seen from while it is in memory
 }
 
 // Retention says how long and how exactly things are kept.

@@ -170,6 +170,14 @@ func TestDemoFollowsSites(t *testing.T) {
 	}
 }
 
+// Norway is no "no": YAML 1.1 would read the bare word as false.
+func TestNorwayIsARegion(t *testing.T) {
+	c, err := Parse("norway.yaml", []byte("phone_region: NO\n"))
+	if err != nil || c.PhoneRegion != "NO" {
+		t.Errorf("phone_region: NO is read as %q, %v", c.PhoneRegion, err)
+	}
+}
+
 // Every key may be changed and misspelt; the misspelt one is named.
 func TestEveryKeySuggestsItself(t *testing.T) {
 	var walk func(typ reflect.Type, visit func(name string, siblings []string))

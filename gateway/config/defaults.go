@@ -36,6 +36,7 @@ func Default() *Config {
 			"email":        {From: []string{"traits.email"}, MaxPerPerson: 5, Normalise: "email"},
 			"phone":        {From: []string{"traits.phone"}, MaxPerPerson: 5, Normalise: "phone"},
 		},
+		Identity:  Identity{MaxLinks: 200, MaxAddresses: 1000},
 		Retention: Retention{Events: 25 * month, Tail: 3 * day, Refused: 30 * day, IP: "truncated"},
 		Backup:    Backup{Every: day, Keep: 14},
 		Limits: Limits{

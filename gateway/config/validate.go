@@ -3,13 +3,11 @@ package config
 import (
 	"bytes"
 	"fmt"
-	"maps"
 	"net"
 	"net/netip"
 	"path"
 	"path/filepath"
 	"regexp"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -41,6 +39,7 @@ func (c *Config) check() Faults {
 	k.limits()
 	k.sites()
 	k.identifiers()
+	k.identity()
 	k.traits()
 	k.segments()
 	k.placements()
@@ -290,27 +289,5 @@ func (k *checker) placements() {
 				k.fault(at+".when", "the variant has no rule, so it always matches and those after it never show; move it to the end")
 			}
 		}
-	}
-}
-
-func (k *checker) identifiers() {
-	for _, name := range slices.Sorted(maps.Keys(k.c.Identifiers)) {
-		id, at := k.c.Identifiers[name], "identifiers."+name
-		k.name(at, name, typeForm, "lower-case letters, digits and _, such as crm_id")
-		if name == "person" {
-			k.fault(at, "person is the desk's own word for a person's id; choose another name")
-		}
-		for i, p := range id.From {
-			if !eventPath.MatchString(p) {
-				k.fault(index(at+".from", i), "saw %s, expected a path into traits, properties or context, such as traits.crmId", quoted(p))
-			}
-		}
-		most := maxPerPerson
-		if name == "user_id" {
-			most = 1 // two user_ids are two persons, that is the meaning of the type
-		}
-		k.number(at+".max_per_person", id.MaxPerPerson, 1, most)
-		k.number(at+".max_persons", id.MaxPersons, 0, 1<<31)
-		k.choice(at+".normalise", id.Normalise, "trim", "lower", "email", "phone")
 	}
 }

@@ -65,10 +65,12 @@ type Rule struct {
 	// returned unchanged. Nil keeps the value as it is.
 	Normalise func(string) (string, bool)
 	// Blocked are values that identify nobody, besides the built-in ones. They
-	// are compared after trimming, unquoting and lower-casing.
+	// are compared after trimming, unquoting and lower-casing, with a value as it
+	// came and as it was normalised, in both writings of the blocked one: a blocked
+	// phone number is blocked however either is written.
 	Blocked []string
 	// BlockedPatterns are RE2 expressions; a value that one of them matches
-	// anywhere, in the same form, identifies nobody.
+	// anywhere, in the same forms and in any case, identifies nobody.
 	BlockedPatterns []string
 }
 
@@ -212,14 +214,13 @@ func (t *Types) add(r Rule) (faults []error) {
 	if r.MaxPersons < 0 || r.MaxPersons > 1 {
 		fault("max_persons is %d; expected 0 or 1: an identifier of two persons is shared and joins neither", r.MaxPersons)
 	}
-	k := &kind{rule: r, blocked: newBlockList(r.Blocked)}
+	k := &kind{rule: r, blocked: newBlockList(bothWritings(r))}
 	for _, p := range r.BlockedPatterns {
-		re, err := regexp.Compile(p)
-		if err != nil {
+		if _, err := regexp.Compile(p); err != nil {
 			fault("blocked pattern %q: %v", p, err)
 			continue
 		}
-		k.patterns = append(k.patterns, re)
+		k.patterns = append(k.patterns, regexp.MustCompile("(?i:"+p+")")) // or ^TMP- would never match what is lower-cased
 	}
 	t.nameExternal(r.Name, r.Name, fault)
 	for _, f := range r.From {
@@ -228,6 +229,20 @@ func (t *Types) add(r Rule) (faults []error) {
 	t.byName[r.Name] = k
 	t.names = append(t.names, r.Name)
 	return faults
+}
+
+// bothWritings are a rule's blocked values as they were written, and normalised.
+func bothWritings(r Rule) []string {
+	list := slices.Clip(r.Blocked)
+	if r.Normalise == nil {
+		return list
+	}
+	for _, v := range r.Blocked {
+		if n, ok := r.Normalise(bare(v)); ok {
+			list = append(list, n)
+		}
+	}
+	return list
 }
 
 func (t *Types) addPath(name, from string, fault func(string, ...any)) {

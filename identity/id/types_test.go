@@ -19,8 +19,9 @@ func TestNormalise(t *testing.T) {
 	types := mustTypes(t, Options{
 		PhoneRegion: "FI",
 		Rules: []Rule{
-			{Name: "crm_id", From: []string{"traits.crmId"}, Blocked: []string{" 'TEST' "}, BlockedPatterns: []string{`^tmp-`}},
+			{Name: "crm_id", From: []string{"traits.crmId"}, Blocked: []string{" 'TEST' "}, BlockedPatterns: []string{`^tmp-`, `^Demo`}},
 			{Name: "email", Blocked: []string{"shop@example.com"}},
+			{Name: "phone", Blocked: []string{"050 1112222"}, BlockedPatterns: []string{`^\+358600`}},
 		},
 	})
 	for _, c := range []struct {
@@ -61,7 +62,13 @@ func TestNormalise(t *testing.T) {
 		{"crm_id", "test", "", Blocked},
 		{"crm_id", "TMP-9", "", Blocked},
 		{"crm_id", "xtmp-9", "xtmp-9", OK},
-		{UserID, "tmp-9", "tmp-9", OK}, // another type's block list
+		{"crm_id", "demo", "", Blocked},
+		{"crm_id", "'DEMO'", "", Blocked},
+		{Phone, "050 1112222", "", Blocked},
+		{Phone, "+358501112222", "", Blocked}, // the same in another writing
+		{Phone, "(050) 111-2222", "", Blocked},
+		{Phone, "0600 12345", "", Blocked}, // what it became is what the pattern means
+		{UserID, "tmp-9", "tmp-9", OK},     // another type's block list
 		{"no_such_type", "x", "", Invalid},
 	} {
 		got, verdict := types.Normalise(c.typ, c.raw)
