@@ -3,6 +3,7 @@ package id
 import (
 	"fmt"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 )
 
@@ -17,12 +18,15 @@ func builtInBlocked() []string {
 }
 
 // Normaliser gives the normaliser of that name: "trim" (what every value gets
-// anyway), "lower", "email", "phone". Phone numbers that are written without
+// anyway, instead of what a built-in type has), "lower", "email", "phone"; nil
+// for "", which leaves a built-in type its own. Phone numbers that are written without
 // their country are phoneRegion's, as in Options.
 func Normaliser(name, phoneRegion string) (func(string) (string, bool), error) {
 	switch name {
-	case "", "trim":
+	case "":
 		return nil, nil
+	case "trim":
+		return func(s string) (string, bool) { return s, true }, nil
 	case "lower":
 		return func(s string) (string, bool) { return strings.ToLower(s), true }, nil
 	case "email":
@@ -56,9 +60,14 @@ func plain(s string) bool {
 
 // normaliseEmail lower-cases. It asks for a local part, an @ and a domain, no
 // more: whether an address exists only its mail server knows.
+//
+// Beyond that, an address is who wrote it so. Dots and +tags are other addresses
+// on most servers, and a domain's xn-- form and the same in its own letters stay
+// two, since to tell when they are one takes Unicode's tables (UTS 46). Both can
+// only leave one person's devices apart, never bring two persons together.
 func normaliseEmail(s string) (string, bool) {
 	at := strings.LastIndexByte(s, '@')
-	if at < 1 || at == len(s)-1 || strings.ContainsAny(s, " \u00a0") {
+	if at < 1 || at == len(s)-1 || strings.ContainsFunc(s, unicode.IsSpace) {
 		return "", false
 	}
 	return strings.ToLower(s), true
