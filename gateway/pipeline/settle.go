@@ -39,6 +39,7 @@ func (p *Pipeline) settle(j *job) {
 // nobody is taken out, and an event without any identifier gets one of its own,
 // so that no two strangers ever share one.
 func (p *Pipeline) identify(e *event.Event, j *job) (blocked int) {
+	blocked = int(e.Empty)
 	settle := func(typ string, value *string) {
 		if *value == "" {
 			return

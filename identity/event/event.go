@@ -72,6 +72,9 @@ type Event struct {
 	UserID      string
 	PreviousID  string // alias
 	GroupID     string // group
+	// Empty counts the identifiers that were sent as "", which identifies nobody. It
+	// is the parser's, and not kept.
+	Empty uint8
 
 	// Milliseconds since 1970 UTC; 0 means that it was not said.
 	Timestamp         int64 // corrected and clamped: what everything reads

@@ -242,8 +242,10 @@ func (p *parser) read(e *Event, m Value) *Rejection {
 			e.MessageID = take(v, k, MaxIDBytes)
 		case "anonymousId":
 			e.AnonymousID = take(v, k, MaxIDBytes)
+			e.Empty += blank(v)
 		case "userId":
 			e.UserID = take(v, k, MaxIDBytes)
+			e.Empty += blank(v)
 		case "previousId":
 			e.PreviousID = take(v, k, MaxIDBytes)
 		case "groupId":
@@ -282,6 +284,14 @@ func (p *parser) read(e *Event, m Value) *Rejection {
 		e.Integrations = p.integrations
 	}
 	return nil
+}
+
+// blank is 1 for the empty string.
+func blank(v Value) uint8 {
+	if v == `""` {
+		return 1
+	}
+	return 0
 }
 
 // span gives where m, a part of the body, lies in it.
