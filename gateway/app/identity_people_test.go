@@ -1,0 +1,291 @@
+package app_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"net/url"
+	"regexp"
+	"slices"
+	"sort"
+	"strings"
+)
+
+// book is what the desk answers of every name of a world, in the world's names:
+// the very bytes, with the identifiers and the ids made of them put back.
+type book map[string]string
+
+var evidenceNames = regexp.MustCompile(`e_[a-z2-7]{26}`)
+
+// renamer puts the scenario's names in the place of what they stand for.
+func (w *world) renamer() *strings.Replacer {
+	names := slices.Clone(w.names)
+	// Of two values that begin alike the longer one comes first.
+	sort.Slice(names, func(i, j int) bool {
+		a, b := w.stored(names[i]), w.stored(names[j])
+		return len(a) > len(b) || len(a) == len(b) && a < b
+	})
+	var pairs []string
+	for _, name := range names {
+		v := w.stored(name)
+		pairs = append(pairs, w.personID(name), "p("+name+")", v, name)
+		if upper := strings.ToUpper(v); upper != v {
+			pairs = append(pairs, upper, strings.ToUpper(name)) // as a trait was written
+		}
+	}
+	return strings.NewReplacer(pairs...)
+}
+
+// read asks the desk for everybody, at both views. An identifier of several is
+// read under its own name, as the answer says. once: each person by one of their
+// identifiers only.
+func (w *world) read(once bool) (book, error) {
+	b := book{}
+	rename := w.renamer()
+	for _, view := range []string{"verified", "all"} {
+		met := map[string]bool{}
+		for _, name := range w.names {
+			if once && met[name] {
+				continue
+			}
+			for _, tail := range []string{"", "/identities"} {
+				path := "/admin/v1/persons/" + typeOf[name[0]] + ":" + url.PathEscape(w.stored(name)) + tail + "?view=" + view
+				status, raw, err := w.l.ask("GET", path, "", adminKey)
+				if err == nil && status == 409 {
+					var own struct{ PersonID string }
+					if err := json.Unmarshal(raw, &own); err != nil {
+						return nil, err
+					}
+					b[view+" "+name+tail+" alone"] = rename.Replace(string(raw))
+					path = "/admin/v1/persons/person:" + own.PersonID + tail + "?view=" + view
+					status, raw, err = w.l.ask("GET", path, "", adminKey)
+				}
+				if err != nil {
+					return nil, err
+				}
+				if status == 404 {
+					raw = nil
+				} else if status != 200 {
+					return nil, fmt.Errorf("%s is answered %d %s", path, status, raw)
+				}
+				if once && tail == "" && status == 200 {
+					var p personJSON
+					if err := json.Unmarshal([]byte(rename.Replace(string(raw))), &p); err != nil {
+						return nil, err
+					}
+					for _, x := range p.Identifiers {
+						met[x.Value] = true
+					}
+				}
+				b[view+" "+name+tail] = evidenceNames.ReplaceAllString(rename.Replace(string(raw)), "e_")
+			}
+		}
+	}
+	return b, nil
+}
+
+// same tells the first difference of what is in b from o, "" when there is none.
+// Only people, not the graph around them, when people is set.
+func (b book) same(o book, people bool) string {
+	for _, key := range slices.Sorted(maps.Keys(b)) {
+		if people && strings.Contains(key, "/identities") {
+			continue
+		}
+		if b[key] != o[key] {
+			return fmt.Sprintf("%s is\n%s\nand was\n%s", key, b[key], o[key])
+		}
+	}
+	return ""
+}
+
+// personJSON is a person as the desk answers it.
+type personJSON struct {
+	PersonID    string
+	Identifiers []struct{ Type, Value string }
+	Shared      []struct{ Type, Value string }
+	Traits      map[string]struct {
+		Value any
+		Trust string
+	}
+	Computed map[string]any
+	Segments []string
+	Counts   map[string]any
+}
+
+type identitiesJSON struct {
+	Ambiguous bool
+	Conflicts []struct {
+		A, B struct{ Value string }
+		Why  string
+	}
+}
+
+// people tells who everybody is at both views, a line a person: their
+// identifiers, with ^ before the one that names them, then what is known. It
+// checks that each of the events is with exactly one of them.
+func (b book) people(w *world, events int) (string, error) {
+	tell := func(view string) (string, error) {
+		lines := map[string]bool{}
+		total := 0
+		for _, name := range w.names {
+			text := b[view+" "+name]
+			if text == "" {
+				lines[name+" is nobody"] = true
+				continue
+			}
+			var p personJSON
+			var y identitiesJSON
+			if err := json.Unmarshal([]byte(text), &p); err != nil {
+				return "", err
+			}
+			if err := json.Unmarshal([]byte(b[view+" "+name+"/identities"]), &y); err != nil {
+				return "", err
+			}
+			line, err := p.line(&y, b[view+" "+name+" alone"])
+			if err != nil {
+				return "", err
+			}
+			if !lines[line] {
+				lines[line] = true
+				n, _ := p.Counts["events"].(float64)
+				total += int(n)
+			}
+		}
+		if events >= 0 && total != events {
+			return "", fmt.Errorf("%d events were sent and the people of view %s have %d:\n%s", events, view, total, strings.Join(slices.Sorted(maps.Keys(lines)), "\n"))
+		}
+		return "  " + strings.Join(slices.Sorted(maps.Keys(lines)), "\n  ") + "\n", nil
+	}
+	verified, err := tell("verified")
+	if err != nil {
+		return "", err
+	}
+	all, err := tell("all")
+	if err != nil {
+		return "", err
+	}
+	if all == verified {
+		return "both:\n" + all, nil
+	}
+	return "verified:\n" + verified + "all:\n" + all, nil
+}
+
+// line tells one person. alone is what asking for a shared identifier answers.
+func (p *personJSON) line(y *identitiesJSON, alone string) (string, error) {
+	named := strings.TrimSuffix(strings.TrimPrefix(p.PersonID, "p("), ")")
+	var members []string
+	for _, x := range p.Identifiers {
+		if x.Value == named && len(p.Identifiers) > 1 {
+			x.Value = "^" + x.Value
+		}
+		members = append(members, x.Value)
+	}
+	sort.Slice(members, func(i, j int) bool {
+		return strings.TrimPrefix(members[i], "^") < strings.TrimPrefix(members[j], "^")
+	})
+	out := "{" + strings.Join(members, " ") + "}"
+	if named == p.PersonID {
+		out += " by a new id" // what comes back after an erasure is called otherwise
+	} else if !strings.Contains(strings.Join(members, " ")+" ", named+" ") {
+		return "", fmt.Errorf("%s is none of %v", p.PersonID, members)
+	}
+	if y.Ambiguous {
+		var many struct {
+			Candidates []struct{ Value, PersonID string }
+		}
+		if err := json.Unmarshal([]byte(alone), &many); err != nil {
+			return "", fmt.Errorf("%s is ambiguous and asking for it answered %q: %w", named, alone, err)
+		}
+		out = named + "* of"
+		for _, c := range many.Candidates {
+			out += " " + c.Value
+		}
+	} else if alone != "" {
+		return "", fmt.Errorf("%s is not ambiguous and asking for it answered %s", named, alone)
+	}
+	out += ":"
+	for _, name := range []string{"events", "pageviews", "sessions", "orders", "revenue"} {
+		if n := p.Counts[name]; n != 0.0 {
+			out += fmt.Sprintf(" %s=%v", name, n)
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(p.Traits)) {
+		t := p.Traits[name]
+		if name == "email" || name == "phone" || name == "crmId" {
+			continue // the identifiers tell
+		}
+		out += fmt.Sprintf(" %s=%v", name, t.Value)
+		if t.Trust != "verified" {
+			out += "(" + t.Trust + ")"
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(p.Computed)) {
+		if v := p.Computed[name]; v != 0.0 {
+			out += fmt.Sprintf(" computed.%s=%v", name, v)
+		}
+	}
+	if len(p.Segments) > 0 {
+		out += fmt.Sprintf(" segments=%v", p.Segments)
+	}
+	for _, x := range p.Shared {
+		out += " beside " + x.Value + "*"
+	}
+	for _, c := range y.Conflicts {
+		out += fmt.Sprintf(" refused %s-%s %s", c.A.Value, c.B.Value, c.Why)
+	}
+	return out, nil
+}
+
+// anonymously forgets who names a person: that depends on what happened first.
+func anonymously(people string) string { return strings.ReplaceAll(people, "^", "") }
+
+// timelines reads every event of everybody and tells what is wrong with them: at
+// each view each of the messages must be in exactly one person's timeline.
+func (w *world) timelines() error {
+	want := map[string]bool{}
+	for _, m := range w.sent {
+		var e struct{ MessageID string }
+		if err := json.Unmarshal([]byte(m.body), &e); err != nil {
+			return err
+		}
+		want[e.MessageID] = true
+	}
+	for _, view := range []string{"verified", "all"} {
+		owner := map[string]string{} // by message
+		for _, name := range w.names {
+			who := "person:" + w.personID(name)
+			for next := ""; ; {
+				status, raw, err := w.l.ask("GET", "/admin/v1/persons/"+who+"/events?limit=1000&view="+view+"&before="+next, "", adminKey)
+				if err != nil || status != 200 {
+					return fmt.Errorf("the timeline of %s answered %d %s: %w", name, status, raw, err)
+				}
+				var page struct {
+					PersonID string
+					Events   []struct{ MessageID string }
+					Next     string
+				}
+				if err := json.Unmarshal(raw, &page); err != nil {
+					return err
+				}
+				here := map[string]bool{}
+				for _, e := range page.Events {
+					if here[e.MessageID] {
+						return fmt.Errorf("%s is in the timeline of %s twice", e.MessageID, name)
+					}
+					here[e.MessageID] = true
+					if was := owner[e.MessageID]; was != "" && was != page.PersonID {
+						return fmt.Errorf("view %s: %s is with two people", view, e.MessageID)
+					}
+					owner[e.MessageID] = page.PersonID
+				}
+				if next = page.Next; next == "" {
+					break
+				}
+			}
+		}
+		if len(owner) != len(want) {
+			return fmt.Errorf("view %s: %d messages were sent and %d are in timelines", view, len(want), len(owner))
+		}
+	}
+	return nil
+}
