@@ -12,16 +12,12 @@ import (
 )
 
 func (c *call) serveAudit() *failure {
-	limit, f := c.limit()
-	if f != nil {
-		return f
-	}
-	before, f := c.before()
+	p, f := c.page()
 	if f != nil {
 		return f
 	}
 	args := c.ctx.QueryArgs()
-	q := audit.Query{Before: before, Limit: limit + 1,
+	q := audit.Query{Before: p.before, Limit: p.limit + 1,
 		Actor: string(args.Peek("actor")), Action: string(args.Peek("action")), Object: string(args.Peek("object"))}
 	if f := c.note("audit.read", "", "ok", nil); f != nil {
 		return f
@@ -33,7 +29,7 @@ func (c *call) serveAudit() *failure {
 	shown, next := 0, uint64(0)
 	var last uint64
 	err := c.s.o.Activity.Read(context.Background(), q, func(r audit.Record) (bool, error) {
-		if shown == limit || len(o.Bytes()) >= maxBody {
+		if shown == p.limit || len(o.Bytes()) >= maxBody {
 			next = last
 			return false, nil
 		}

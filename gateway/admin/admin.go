@@ -52,6 +52,8 @@ type Records interface {
 type Evidence interface {
 	// State adds it; it is durable when it returns.
 	State(e graph.Evidence) (graph.EvidenceID, error)
+	// Preview tells what adding it all would change in a view, and changes nothing.
+	Preview(evidence []graph.Evidence, v id.View) (*people.Preview, error)
 }
 
 // Erased tells of erasures. *people.Store does.

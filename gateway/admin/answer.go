@@ -1,7 +1,6 @@
 package admin
 
 import (
-	"fmt"
 	"math"
 	"strconv"
 	"strings"
@@ -90,35 +89,4 @@ func list(names []string) string {
 		b.WriteString(strconv.Quote(n))
 	}
 	return b.String()
-}
-
-// before reads ?before= where it is a number; 0 when it is not given.
-func (c *call) before() (uint64, *failure) {
-	text := string(c.ctx.QueryArgs().Peek("before"))
-	if text == "" {
-		return 0, nil
-	}
-	n, err := strconv.ParseUint(text, 10, 64)
-	if err != nil || n == 0 {
-		return 0, badRequest("invalid_cursor", "before", fmt.Sprintf("before is %q; expected the `next` of an earlier answer, unchanged", clip([]byte(text))))
-	}
-	return n, nil
-}
-
-const (
-	defaultLimit = 100
-	maxLimit     = 1000
-)
-
-// limit reads ?limit=.
-func (c *call) limit() (int, *failure) {
-	text := string(c.ctx.QueryArgs().Peek("limit"))
-	if text == "" {
-		return defaultLimit, nil
-	}
-	n, err := strconv.Atoi(text)
-	if err != nil || n < 1 || n > maxLimit {
-		return 0, badRequest("invalid_limit", "limit", fmt.Sprintf("limit is %q; expected a whole number from 1 to %d", clip([]byte(text)), maxLimit))
-	}
-	return n, nil
 }

@@ -73,18 +73,22 @@ type stated struct {
 	Lifts    string `json:"lifts,omitempty"`
 }
 
-// state adds evidence and answers with its name.
-func (c *call) state(e graph.Evidence, action string) *failure {
-	var about stated
-	var err error
+// about tells whom a piece of evidence is about.
+func (c *call) about(e *graph.Evidence) (about stated, err error) {
 	if about.A, err = c.s.o.People.PersonID(e.A); err == nil {
 		about.B, err = c.s.o.People.PersonID(e.B)
 	}
-	if err != nil {
-		return c.internal(err)
-	}
 	if e.Kind == graph.Lift {
 		about.Lifts = evidenceName(e.Lifts)
+	}
+	return about, err
+}
+
+// state adds evidence and answers with its name.
+func (c *call) state(e graph.Evidence, action string) *failure {
+	about, err := c.about(&e)
+	if err != nil {
+		return c.internal(err)
 	}
 	name := ""
 	f := c.change(action, about.A, about, func() (any, error) {
@@ -121,15 +125,22 @@ func (c *call) serveLift() *failure {
 	if f := c.body(&b); f != nil {
 		return f
 	}
+	e, f := b.evidence(c)
+	if f != nil {
+		return f
+	}
+	return c.state(e, actionLift)
+}
+
+func (b *liftBody) evidence(c *call) (e graph.Evidence, f *failure) {
 	cut, ok := parseEvidenceName(b.Evidence)
 	if !ok {
-		return badRequest("invalid_evidence", "evidence", fmt.Sprintf("%q is no piece of evidence; expected the e_… that a cut answered with", clip([]byte(b.Evidence))))
+		return e, badRequest("invalid_evidence", "evidence", fmt.Sprintf("%q is no piece of evidence; expected the e_… that a cut answered with", clip([]byte(b.Evidence))))
 	}
-	e := graph.Evidence{Kind: graph.Lift, Trust: id.Admin, Lifts: cut, Reason: b.Reason}
-	var f *failure
+	e = graph.Evidence{Kind: graph.Lift, Trust: id.Admin, Lifts: cut, Reason: b.Reason}
 	switch {
 	case (b.A == nil) != (b.B == nil):
-		return badRequest("missing_identifier", "a", "one of a and b is given; give both, or none")
+		return e, badRequest("missing_identifier", "a", "one of a and b is given; give both, or none")
 	case b.A == nil:
 		e.A, e.B, f = c.ends(b.Evidence)
 	default:
@@ -146,10 +157,7 @@ func (c *call) serveLift() *failure {
 	if f == nil {
 		f = checkReason(b.Reason)
 	}
-	if f != nil {
-		return f
-	}
-	return c.state(e, actionLift)
+	return e, f
 }
 
 // ends finds the two identifiers of a cut by its name. Evidence is stored by

@@ -1,15 +1,18 @@
 package admin
 
 import (
+	"context"
 	"fmt"
 	"net/netip"
 	"net/url"
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/reuna/reuna/identity/graph"
 	"github.com/reuna/reuna/identity/id"
+	"github.com/reuna/reuna/storage/audit"
 	"github.com/reuna/reuna/storage/people"
 )
 
@@ -125,6 +128,50 @@ func FuzzBody(f *testing.F) {
 			t.Errorf("%q names %+v", raw, x)
 		}
 	})
+}
+
+// FuzzChanges: whatever comes as the body of a preview is refused with a reason
+// and a place, or is evidence of an operator about two identifiers in their final
+// form, as many as a preview takes.
+func FuzzChanges(f *testing.F) {
+	c := &call{s: &Server{o: Options{Types: id.Default(), Now: func() time.Time { return time.Unix(1_700_000_000, 0) }, Activity: noActivity{}}}}
+	const a, b = `{"type":"anonymous_id","value":"a1"}`, `{"type":"email","value":" A@x.fi"}`
+	for _, s := range []string{"", "{}", `{"do":"link","a":` + a + `,"b":` + b + `}`, `{"changes":[{"do":"cut","a":` + a + `,"b":` + b + `,"time":"2020-01-01T00:00:00Z","reason":"r"}]}`,
+		`{"do":"lift","evidence":"e_aaaaaaaaaaaaaaaaaaaaaaaaaa","a":` + a + `,"b":` + b + `}`, `{"do":"lift","evidence":"e_aaaaaaaaaaaaaaaaaaaaaaaaaa"}`,
+		`{"changes":[{"do":1}]}`, `{"changes":[[]]}`, `{"changes":{}}`, `{"do":null}`, `{"do":"link","do":"cut"}`, "\xff", `[]`, `{"changes":[null]}`} {
+		f.Add([]byte(s))
+	}
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		list, failed := c.changes(raw)
+		if failed != nil {
+			if failed.status != 400 && failed.status != 404 || failed.code == "" || failed.message == "" || len(failed.message) > 1000 || !utf8.ValidString(failed.field) {
+				t.Errorf("%+v", failed)
+			}
+			return
+		}
+		if len(list) == 0 || len(list) > people.MaxPreview {
+			t.Errorf("%d changes", len(list))
+		}
+		for _, x := range list {
+			for _, e := range x.evidence {
+				if e.A == e.B || e.A.IsZero() || e.B.IsZero() || e.Trust != id.Admin || e.Kind == 0 || (x.do == doLift) != (e.Kind == graph.Lift) {
+					t.Errorf("%q states %+v", raw, e)
+				}
+				for _, end := range []id.ID{e.A, e.B} {
+					if n, verdict := c.s.o.Types.Normalise(end.Type, end.Value); verdict != id.OK || n != end {
+						t.Errorf("%q names %v, which is %v", raw, end, n)
+					}
+				}
+			}
+		}
+	})
+}
+
+// noActivity is an activity log in which nothing stands.
+type noActivity struct{ Activity }
+
+func (noActivity) Read(context.Context, audit.Query, func(audit.Record) (bool, error)) error {
+	return nil
 }
 
 // FuzzEvidenceName: a name that is taken is one that was given.

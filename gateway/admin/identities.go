@@ -33,16 +33,7 @@ func (c *call) appendIdentities(o *event.Writer, p *people.Person) error {
 	o.Flag("ambiguous", p.Cluster.Ambiguous)
 	appendMembers(o, "members", p.Cluster)
 	appendIDs(o, "shared", p.Cluster.Shared)
-	o.Key("conflicts")
-	o.OpenList()
-	for _, x := range p.Cluster.Conflicts {
-		o.Open()
-		appendEnds(o, x.A, x.B)
-		appendWhy(o, x.Why)
-		o.Time("since", x.Since.Time)
-		o.Close()
-	}
-	o.CloseList()
+	appendConflicts(o, p.Cluster.Conflicts)
 	o.Key("pairs")
 	o.OpenList()
 	for i := range reasons {
@@ -51,6 +42,19 @@ func (c *call) appendIdentities(o *event.Writer, p *people.Person) error {
 	o.CloseList()
 	o.Close()
 	return nil
+}
+
+func appendConflicts(o *event.Writer, conflicts []graph.Conflict) {
+	o.Key("conflicts")
+	o.OpenList()
+	for _, x := range conflicts {
+		o.Open()
+		appendEnds(o, x.A, x.B)
+		appendWhy(o, x.Why)
+		o.Time("since", x.Since.Time)
+		o.Close()
+	}
+	o.CloseList()
 }
 
 func appendReason(o *event.Writer, r *graph.Reason) {

@@ -290,16 +290,19 @@ func appendTraits(o *event.Writer, traits map[string]facet.Trait) {
 	o.Key("traits")
 	o.Open()
 	for _, name := range slices.Sorted(maps.Keys(traits)) {
-		t := traits[name]
 		o.Key(name)
-		o.Open()
-		o.Raw("value", t.Value)
-		o.String("trust", t.Trust.String())
-		o.String("source", t.Site)
-		o.String("party", "first") // all that comes in by these doors is the site's own
-		o.Time("time", t.At.Time)
-		o.Close()
+		appendTrait(o, traits[name])
 	}
+	o.Close()
+}
+
+func appendTrait(o *event.Writer, t facet.Trait) {
+	o.Open()
+	o.Raw("value", t.Value)
+	o.String("trust", t.Trust.String())
+	o.String("source", t.Site)
+	o.String("party", "first") // all that comes in by these doors is the site's own
+	o.Time("time", t.At.Time)
 	o.Close()
 }
 

@@ -305,6 +305,7 @@ func TestEverythingIsWrittenDown(t *testing.T) {
 		{func() { d.get(persons + "user_id:" + canary + "-nobody") }, []entry{{"person.read", nobody, "unknown"}}},
 		{func() { d.get("/admin/v1/quarantine") }, []entry{{"quarantine.read", "", "ok"}}},
 		{func() { d.post("/admin/v1/subjects/access", user) }, []entry{{"subject.access", person, "ok"}}},
+		{func() { d.post("/admin/v1/identities/preview", `{"do":"link",`+pair[1:]) }, []entry{{"identity.preview", person, "ok"}, {"identity.preview", other, "ok"}}},
 		{func() { d.post("/admin/v1/identities/cut", pair).ok(&cut) }, []entry{{"identity.cut", person, "begun"}, {"identity.cut", person, "ok"}}},
 		{func() { d.post("/admin/v1/identities/lift", `{"evidence":"`+cut.Evidence+`"}`) }, []entry{{"identity.lift", person, "begun"}, {"identity.lift", person, "ok"}}},
 		{func() { d.post("/admin/v1/identities/link", pair) }, []entry{{"identity.link", person, "begun"}, {"identity.link", person, "ok"}}},
@@ -372,7 +373,7 @@ func TestEverythingIsWrittenDown(t *testing.T) {
 		t.Errorf("%+v", page)
 	}
 	d.get("/admin/v1/audit?action=identity.&before=" + page.Next).ok(&page)
-	if len(page.Entries) != 2 || page.Entries[0].Action != "identity.cut" {
+	if len(page.Entries) != 4 || page.Entries[0].Action != "identity.cut" {
 		t.Errorf("%+v", page)
 	}
 	d.get("/admin/v1/audit?before=x").fails(400, "invalid_cursor")
@@ -425,7 +426,7 @@ func TestWhatCannotBeWrittenDownIsNotDone(t *testing.T) {
 		{path: persons + "user_id:u1"}, {path: persons + "user_id:u1/events"}, {path: persons + "user_id:u1/identities"}, {path: persons + "user_id:u2"},
 		{path: "/admin/v1/quarantine"}, {path: "/admin/v1/audit"}, {path: "/admin/v1/audit/verify"}, {path: "/debug/pprof/heap"},
 		{method: "POST", path: "/admin/v1/subjects/access", body: user}, {method: "POST", path: "/admin/v1/subjects/erase", body: user},
-		{method: "POST", path: "/admin/v1/identities/cut", body: pair}, {method: "POST", path: "/admin/v1/backup"}, {method: "POST", path: "/admin/v1/compact"},
+		{method: "POST", path: "/admin/v1/identities/cut", body: pair}, {method: "POST", path: "/admin/v1/identities/preview", body: `{"do":"cut",` + pair[1:]}, {method: "POST", path: "/admin/v1/backup"}, {method: "POST", path: "/admin/v1/compact"},
 		{method: "POST", path: "/admin/v1/keys", body: `{"action":"rotate-master"}`}, {method: "POST", path: "/admin/v1/log/settle"},
 	} {
 		got := d.do(a)

@@ -36,6 +36,7 @@ func routes() []route {
 		{get, "/admin/v1/persons/{identifier}", false, []string{"view"}, "who this is and what is known of them", (*call).servePerson},
 		{get, "/admin/v1/persons/{identifier}/events", false, []string{"view", "limit", "before", "type", "event"}, "what they did, newest first", (*call).serveEvents},
 		{get, "/admin/v1/persons/{identifier}/identities", false, []string{"view"}, "their identifiers, and why each link holds or does not", (*call).serveIdentities},
+		{post, "/admin/v1/identities/preview", false, none, "what a link, a cut or a lift would change", (*call).servePreview},
 		{post, "/admin/v1/identities/link", false, none, "say that two identifiers are one person's", (*call).serveLink},
 		{post, "/admin/v1/identities/cut", false, none, "say that they are not", (*call).serveCut},
 		{post, "/admin/v1/identities/lift", false, none, "take a cut back", (*call).serveLift},

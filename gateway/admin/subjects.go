@@ -149,34 +149,14 @@ func (c *call) serveReceipt() *failure {
 }
 
 func (c *call) serveSubjects() *failure {
-	limit, f := c.limit()
+	p, f := c.page()
 	if f != nil {
 		return f
 	}
-	before, f := c.before()
-	if f != nil {
-		return f
-	}
-	list, err := c.s.o.People.Erasures(before, limit+1)
+	list, err := c.s.o.People.Erasures(p.before, p.limit+1)
 	if err != nil {
 		return c.internal(err)
 	}
-	more := len(list) > limit
-	if more {
-		list = list[:limit]
-	}
-	o := event.NewWriter(nil)
-	o.Open()
-	o.Key("erasures")
-	o.OpenList()
-	for _, e := range list {
-		c.appendErasure(o, e, false)
-	}
-	o.CloseList()
-	if more {
-		o.String("next", strconv.FormatUint(list[len(list)-1].Seq, 10))
-	}
-	o.Close()
-	c.json(fasthttp.StatusOK, o.Bytes())
+	answerPage(c, p, "erasures", list, func(e *people.Erasure) uint64 { return e.Seq }, func(o *event.Writer, e *people.Erasure) { c.appendErasure(o, e, false) })
 	return nil
 }
