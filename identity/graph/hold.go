@@ -137,3 +137,9 @@ func MayHold(pairs []*Pair, t id.Trust) bool {
 	p := holdPair(pairs)
 	return p == nil || !slices.ContainsFunc(p.cuts, func(c cut) bool { return c.trust >= t || c.trust == 0 })
 }
+
+// IsHeld is HoldOn without telling why.
+func IsHeld(pairs []*Pair, v id.View) bool {
+	p := holdPair(pairs)
+	return p != nil && p.isCut(v)
+}

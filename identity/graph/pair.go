@@ -215,7 +215,9 @@ type state struct {
 
 func (s *state) holds() bool { return s.linked && !s.cut }
 
-// isCut says that a cut stands in view v.
+// IsCut says that a cut stands in view v.
+func (p *Pair) IsCut(v id.View) bool { return p.isCut(v) }
+
 func (p *Pair) isCut(v id.View) bool {
 	for i := range p.cuts {
 		if p.cuts[i].holds(v) {

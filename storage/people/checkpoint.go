@@ -251,7 +251,7 @@ func (s *Store) trim() {
 		if over <= 0 {
 			break
 		}
-		if n.used || n.dirty || n.freshFacets > 0 {
+		if n.used || n.dirty || n.freshFacets > 0 || x == graph.Everybody() {
 			n.used = false
 			continue
 		}

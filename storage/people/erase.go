@@ -231,11 +231,17 @@ func (s *Store) decide(who *decided, kept []graph.Evidence) error {
 	gone := who.gone()
 	for _, m := range who.members {
 		n := s.nodes[m]
+		if graph.IsHeld(n.pairs, id.AllView) {
+			s.held--
+		}
 		for _, p := range n.pairs {
 			if other := s.nodes[p.Other(m)]; other != nil {
 				other.dropPair(p)
+				other.leave(s)
 			}
 		}
+		n.leave(s)
+		n.links, n.counted, n.networks = [2]int{}, false, networks{}
 		// Facets that are somebody else's may name it still.
 		n.pairs, n.byOther, n.newPairs = nil, nil, nil
 		n.session, n.dirtySession, n.dirty = Session{}, false, false
@@ -257,6 +263,7 @@ func (s *Store) decide(who *decided, kept []graph.Evidence) error {
 		for _, o := range owners(x.f.Key) {
 			if n := s.nodes[o]; n != nil {
 				n.dropFacet(x)
+				n.leave(s)
 			}
 		}
 		delete(s.facets, h)
@@ -271,14 +278,13 @@ func (s *Store) decide(who *decided, kept []graph.Evidence) error {
 	// Evidence stands under both its identifiers, and goes with either.
 	s.index = slices.DeleteFunc(s.index, func(x indexed) bool { return slices.Contains(who.unindexed, x.seq) })
 	s.erasing, s.erasingAt = gone, who.at
-	s.shape++
 	s.drops++
 	return nil
 }
 
 func (n *node) dropPair(p *graph.Pair) {
 	n.pairs = slices.DeleteFunc(n.pairs, func(q *graph.Pair) bool { return q.A == p.A && q.B == p.B })
-	n.byOther = nil
+	n.byOther, n.counted = nil, false
 	delete(n.newPairs, p)
 }
 
@@ -311,9 +317,12 @@ func (s *Store) replayErasure(seq uint64, x erasure) error {
 		return err
 	}
 	s.mu.Lock()
+	for _, n := range s.nodes {
+		n.leave(s)
+	}
 	clear(s.nodes)
+	s.addEverybody()
 	clear(s.facets)
-	s.shape++
 	s.drops++
 	s.mu.Unlock()
 	if _, err := s.eraseRecords(seq, x); err != nil {

@@ -12,10 +12,13 @@ import (
 // e without an id gets one. It returns when the evidence is durable.
 func (s *Store) State(e graph.Evidence) (graph.EvidenceID, error) {
 	if e.ID == (graph.EvidenceID{}) {
-		rand.Read(e.ID[:]) // never fails: crypto/rand ends the program instead
+		e.ID = newEvidenceID()
 	}
 	if e.A == e.B || e.A.IsZero() || e.B.IsZero() {
 		return e.ID, errors.New("people: evidence wants two different identifiers")
+	}
+	if e.Kind == graph.Link && (e.A == graph.Everybody() || e.B == graph.Everybody()) {
+		return e.ID, errors.New("people: nobody can be linked to everybody")
 	}
 	now := s.o.Now().UnixMilli()
 	if e.Time == 0 || e.Time > now {
@@ -33,20 +36,32 @@ func (s *Store) State(e graph.Evidence) (graph.EvidenceID, error) {
 		return e.ID, err
 	}
 	ticket := s.appendState(e, now)
+	made := s.takeMade()
 	s.mu.Unlock()
+	s.report(made)
 	return e.ID, ticket.Wait()
 }
 
-// appendState gives an operator's evidence its place in the log and applies it.
-// The lock is held and its identifiers are loaded.
+func newEvidenceID() (x graph.EvidenceID) {
+	rand.Read(x[:]) // never fails: crypto/rand ends the program instead
+	return x
+}
+
+// appendState gives an operator's evidence its place in the log and applies it,
+// with the holds that it brings about. The ticket is theirs too. The lock is held and
+// its identifiers are loaded.
 func (s *Store) appendState(e graph.Evidence, now int64) eventlog.Ticket {
 	s.buf = appendEvidence(s.buf[:0], &e)
 	seq, ticket := s.o.Log.Append(s.buf, now)
-	if seq != 0 {
-		s.applied = seq
-		s.state(e, now, seq)
+	if seq == 0 {
+		return ticket
 	}
-	return ticket
+	s.applied = seq
+	s.state(e, now, seq)
+	if e.Kind == graph.Cut && (e.A == graph.Everybody() || e.B == graph.Everybody()) {
+		s.stats.HeldOperator++
+	}
+	return s.holdDue(now, ticket)
 }
 
 // state applies an operator's evidence. The lock is held.

@@ -5,22 +5,21 @@ import (
 
 	"github.com/reuna/reuna/identity/facet"
 	"github.com/reuna/reuna/identity/graph"
+	"github.com/reuna/reuna/identity/id"
 )
 
 // cluster is a cluster that was worked out, shared by its members in memory,
 // and the join of its facets once it has been asked for twice.
 //
 // Invariants:
-//   - It holds as long as Store.shape is its shape, and all its members are in
-//     memory: one that is dropped makes it stale, since what changes through the
-//     same identifier later would not find it.
-//   - The profile is dropped when a facet of a member changes or comes, or
-//     evidence about a member does. Who was given it may keep it: it is never
-//     written to.
+//   - It may be used as long as its component stands (clusters.go).
+//   - The profile is dropped when a facet that belongs to a member in its view
+//     changes or comes. Whose a facet is changes only with a cut between its two
+//     identifiers, and then the component falls. Who was given the profile may
+//     keep it: it is never written to.
 type cluster struct {
 	*graph.Cluster
-	shape   uint64
-	stale   bool
+	of      *component
 	asked   bool           // since the profile was dropped: who reads twice reads often
 	profile *facet.Profile // nil when it is not kept
 	size    int            // of the profile, roughly, bytes
@@ -45,6 +44,7 @@ func (s *Store) profileOf(w *want, c *cluster) *facet.Profile {
 		size += max(x.size, smallFacet)
 	}
 	p := facet.Join(facets)
+	s.stats.Joins++
 	if !c.asked {
 		c.asked = true
 		return p
@@ -83,24 +83,17 @@ func (c *cluster) forget(s *Store) {
 	c.profile, c.size, c.asked = nil, 0, false
 }
 
-// changed drops what is known of the person that n is part of. The lock is held.
-func (s *Store) changed(n *node) {
-	if n == nil {
-		return
-	}
-	for _, c := range n.clusters {
-		if c != nil {
-			c.forget(s)
+// contributed drops the profiles that a facet is part of: in each view its
+// owner's, and nobody else's, so that claims about a user do not cost the user's
+// verified profile. The lock is held and the facet's identifiers are loaded.
+func (s *Store) contributed(k facet.Key) {
+	for v := id.VerifiedView; v <= id.AllView; v++ {
+		cut := false
+		if k.AnonymousID != "" && k.UserID != "" && v.Reaches(k.Trust) {
+			cut = s.isCut(s.nodes[id.ID{Type: id.UserID, Value: k.UserID}], k, v)
 		}
-	}
-}
-
-// leave is for an identifier that is dropped from memory.
-func (n *node) leave(s *Store) {
-	for _, c := range n.clusters {
-		if c != nil {
-			c.stale = true
-			c.forget(s)
+		if n := s.nodes[k.Owner(v, cut)]; n.clusters[v] != nil {
+			n.clusters[v].forget(s)
 		}
 	}
 }

@@ -177,7 +177,7 @@ func (s *Store) readNode(x id.ID) (*node, error) {
 		if err != nil {
 			return false, fmt.Errorf("people: evidence %x: %w", k, err)
 		}
-		n.pairs = append(n.pairs, &p)
+		n.pairs = graph.AddPair(n.pairs, &p)
 		return true, nil
 	})
 	if err != nil || x.Type != id.AnonymousID {

@@ -8,6 +8,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"hash/maphash"
 	"log/slog"
 	"strconv"
 	"sync"
@@ -48,6 +49,10 @@ type Options struct {
 	// ProfileBytes bounds the joined profiles that are kept in memory, roughly; 0
 	// means 64 MiB.
 	ProfileBytes int
+	// MaxLinks is to how many others an identifier may be linked before it is held;
+	// 0 means 200. MaxAddresses is from how many networks a device may be seen
+	// while it is in memory; 0 means 1,000. Negative: nothing is held for that.
+	MaxLinks, MaxAddresses int
 	// Tail is how long entries stay in the log before they settle into histories;
 	// 0 means 72 hours. SettleEvery is how often that is looked after; 0 means six
 	// hours, negative: only when Settle is called. Settling more often costs more:
@@ -100,12 +105,19 @@ type Store struct {
 	joined         []*cluster // those that keep a profile, oldest first
 	joinedBytes    int        // of these profiles, roughly,
 	kept           int        // and how many they are
-	shape          uint64     // counts changes that could move an identifier to another cluster
+	moves          uint64     // of marks: what some cluster stands on changed
 	drops          uint64     // counts what was forgotten; who loaded before must look again
 	rotations      uint64     // counts how often taken became writing
 	applied        uint64     // the last entry that is in memory
 	buf            []byte     // the entry that is being made
 	stats          Stats
+
+	// Who may have come over a limit by what is being applied, who is held, and
+	// what is to be said of that once the lock is free.
+	suspects map[suspect]struct{}
+	held     int
+	made     []madeHold
+	seed     maphash.Seed // of networks
 
 	erased     atomic.Bool      // anybody ever was: most stores have no tombstone to look for
 	erasing    map[Hash]bool    // identifiers and facets that are about to go from the disk; nil when none,
@@ -139,7 +151,12 @@ type Stats struct {
 	ReplayTime                   time.Duration
 	Evictions                    int64
 	Joined, JoinedBytes          int   // profiles kept
-	JoinHits                     int64 // reads that needed no join
+	JoinHits, Joins              int64 // reads that needed no join, and those that did
+	ClusterHits, Resolved        int64 // clusters asked for that were known, and that were worked out:
+	ResolveReads, ResolvePairs   int64 // by reading so many identifiers, and looking at so many pairs
+	Held                         int   // identifiers that are held now,
+	HeldLinks, HeldAddresses     int64 // and how often one was since the store was opened, by reason
+	HeldOperator                 int64
 	Late                         int64 // events dropped for coming after their erasure
 	SettleErr                    error // why entries could not be moved to histories the last time; nil when they could
 }
@@ -175,6 +192,13 @@ type node struct {
 	used         bool
 
 	clusters [2]*cluster // by view
+	marks    *[2]marks   // nil while no cluster stands on it
+
+	// How many others it is linked to, by view, once it has more pairs than
+	// Options.MaxLinks; and the networks that a device was seen from.
+	links    [2]int
+	counted  bool
+	networks networks
 }
 
 type indexed struct {
@@ -195,6 +219,12 @@ func Open(o Options, progress func(done, total uint64)) (*Store, error) {
 	}
 	if err == nil {
 		err = s.recover(progress)
+	}
+	if err == nil {
+		err = s.countHeld()
+	}
+	if err == nil {
+		err = s.holdMissed()
 	}
 	if err != nil {
 		s.free()
@@ -225,6 +255,7 @@ func newStore(o Options) (*Store, error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
+	o.MaxLinks, o.MaxAddresses = cmp.Or(o.MaxLinks, 200), cmp.Or(o.MaxAddresses, 1000)
 	o.ProfileBytes = cmp.Or(o.ProfileBytes, 64<<20)
 	o.Tail = cmp.Or(o.Tail, 72*time.Hour)
 	o.SettleEvery = cmp.Or(o.SettleEvery, 6*time.Hour)
@@ -239,13 +270,15 @@ func newStore(o Options) (*Store, error) {
 		codec.Close()
 		return nil, err
 	}
-	return &Store{
+	s := &Store{
 		codec: codec, packer: packer,
 		o: o, log: o.Logger, resolver: graph.NewResolver(o.Types, graph.Options{}),
 		nodes: map[id.ID]*node{}, facets: map[Hash]*held{},
-		taken: map[Hash]int64{}, writing: map[Hash]int64{}, shape: 1,
+		taken: map[Hash]int64{}, writing: map[Hash]int64{}, seed: maphash.MakeSeed(), suspects: map[suspect]struct{}{},
 		wake: make(chan struct{}, 1), stop: make(chan struct{}),
-	}, nil
+	}
+	s.addEverybody()
+	return s, nil
 }
 
 // Close writes what is not written yet.
@@ -278,6 +311,7 @@ func (s *Store) Stats() Stats {
 	st := s.stats
 	st.Facets, st.Identifiers = len(s.facets), len(s.nodes)
 	st.Joined, st.JoinedBytes = s.kept, s.joinedBytes
+	st.Held = s.held
 	st.Unsaved = len(s.dirtyFacets) + len(s.dirtyNodes)
 	return st
 }

@@ -149,7 +149,15 @@ func (tx *Tx) Resolve(it *Item) { tx.s.resolve(it.Links) }
 func (tx *Tx) Append(it *Item) (seq uint64) {
 	tx.s.buf = it.Event.AppendBinary(append(tx.s.buf[:0], entryEvent, flag(it.NoClaimedLinks)))
 	if seq = tx.append(it.Event.ReceivedAt); seq == 0 {
+		clear(tx.s.suspects)
 		return 0
+	}
+	tx.s.seen(it)
+	for _, e := range tx.s.due(it.Event.ReceivedAt) {
+		tx.s.buf = appendEvidence(tx.s.buf[:0], &e)
+		if n := tx.append(it.Event.ReceivedAt); n != 0 {
+			tx.s.applyHold(e, it.Event.ReceivedAt, n)
+		}
 	}
 	tx.s.take(it.Message, it.Event.ReceivedAt)
 	tx.s.stats.Events++
@@ -200,7 +208,9 @@ func (tx *Tx) End() eventlog.Ticket {
 	s := tx.s
 	tx.ended = true
 	wake := s.unsaved() > 2*s.o.Hold
+	made := s.takeMade()
 	s.mu.Unlock()
+	s.report(made)
 	if wake {
 		select {
 		case s.wake <- struct{}{}:
@@ -251,94 +261,11 @@ func (s *Store) fold(k facet.Key, hash Hash, e *event.Event, seq uint64) {
 		return
 	}
 	h.applied, h.used = max(h.applied, seq), true
-	s.changed(s.nodes[id.ID{Type: id.AnonymousID, Value: k.AnonymousID}])
-	s.changed(s.nodes[id.ID{Type: id.UserID, Value: k.UserID}])
+	s.contributed(k)
 	s.stats.TraitsOverLimit += int64(h.f.Fold(e, &s.o.Rules))
 	if !h.dirty {
 		h.dirty = true
 		s.dirtyFacets = append(s.dirtyFacets, h)
-	}
-}
-
-func (s *Store) resolve(links []graph.Evidence) {
-	for i := range links {
-		e := &links[i]
-		a, b := s.nodes[e.A], s.nodes[e.B]
-		p, whole := s.pairOf(a, b)
-		c := p.Add(*e)
-		// What is replayed may be on disk from one side and not from the other: a
-		// crash came between. In memory both are one, so that cannot be seen here.
-		if !c.Changed() && whole && !s.replaying {
-			continue
-		}
-		// The newest link of a pair matters only where a cap drops older ones.
-		capped := len(a.pairs) > 1 || len(b.pairs) > 1
-		for v := id.VerifiedView; v <= id.AllView; v++ {
-			if c.Shape(v) || capped && c.Newest(v) {
-				s.shape++
-				break
-			}
-		}
-		for _, n := range [...]*node{a, b} {
-			s.changed(n)
-			if n.newPairs == nil {
-				n.newPairs = map[*graph.Pair]struct{}{}
-			}
-			n.newPairs[p] = struct{}{}
-			s.touch(n)
-		}
-	}
-}
-
-// pairOf gives the pair of two identifiers, made when there is none. whole is
-// false when one side did not have it: it is new, or a crash came between the
-// writing of the two sides, and the replay now mends the other.
-func (s *Store) pairOf(a, b *node) (p *graph.Pair, whole bool) {
-	p = a.pair(b.id)
-	q := b.pair(a.id)
-	if p != nil && q != nil {
-		return p, true
-	}
-	if p == nil {
-		if p = q; p == nil {
-			made := graph.NewPair(a.id, b.id)
-			p = &made
-			b.addPair(p)
-		}
-		a.addPair(p)
-	} else {
-		b.addPair(p)
-	}
-	return p, false
-}
-
-// few is how many pairs or facets of an identifier are looked through one by
-// one; beyond it there is an index, so that a kiosk or a flood of false claims
-// makes nobody's request long.
-const few = 32
-
-func (n *node) pair(other id.ID) *graph.Pair {
-	if len(n.pairs) <= few {
-		for _, p := range n.pairs {
-			if p.A == other || p.B == other {
-				return p
-			}
-		}
-		return nil
-	}
-	if len(n.byOther) != len(n.pairs) {
-		n.byOther = make(map[id.ID]*graph.Pair, 2*len(n.pairs))
-		for _, p := range n.pairs {
-			n.byOther[p.Other(n.id)] = p
-		}
-	}
-	return n.byOther[other]
-}
-
-func (n *node) addPair(p *graph.Pair) {
-	n.pairs = append(n.pairs, p)
-	if n.byOther != nil {
-		n.byOther[p.Other(n.id)] = p
 	}
 }
 

@@ -138,31 +138,6 @@ func (s *Store) around(w *want, n *node, v id.View) (*cluster, []*held) {
 	return c, list
 }
 
-// cluster gives n's cluster, from memory while no evidence changed the shape of
-// the graph; nil while something must be loaded.
-func (s *Store) cluster(w *want, n *node, v id.View) *cluster {
-	if c := n.clusters[v]; c != nil && c.shape == s.shape && !c.stale {
-		return c
-	}
-	found, missing := s.resolver.Cluster(n.id, v, reader{w})
-	if len(missing) > 0 {
-		return nil
-	}
-	c := &cluster{Cluster: found, shape: s.shape}
-	for _, x := range found.Members {
-		m := w.node(x)
-		if m == nil {
-			return nil
-		}
-		if old := m.clusters[v]; old != nil {
-			old.stale = true
-			old.forget(s)
-		}
-		m.clusters[v] = c
-	}
-	return c
-}
-
 // members gives the facets that belong to a cluster.
 func (s *Store) members(w *want, c *graph.Cluster) (list []*held, whole bool) {
 	whole = true
@@ -307,8 +282,8 @@ func (s *Store) Named(person string) (x id.ID, err error) {
 		}
 		return false, err
 	})
-	if err == nil && x.IsZero() {
-		err = ErrUnknown
+	if err == nil && (x.IsZero() || x == graph.Everybody()) {
+		return id.ID{}, ErrUnknown
 	}
 	return x, err
 }
