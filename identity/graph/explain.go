@@ -20,7 +20,7 @@ const (
 	CutByOperator
 	// SharedIdentifier: one of the two belongs to several user_ids.
 	SharedIdentifier
-	// Held: one of the two is held.
+	// Held: one of the two is held, and neither is shared anyway.
 	Held
 	// OverMax: the user_id has max_per_person newer identifiers of this type.
 	OverMax
@@ -94,7 +94,7 @@ type Reason struct {
 	Trust            id.Trust // strongest that links the two; 0: only a cut names them
 	Earliest, Newest Stamp    // of the evidence that the view sees
 	Cuts             []EvidenceID
-	Held             []Hold // when Why is Held: of one of the two, or both
+	Held             []Hold // on one of the two, or both, where no rule came before
 }
 
 // Explain lists every pair of the identifiers in x's component, by its texts,
@@ -132,11 +132,14 @@ func (r *Resolver) Explain(x id.ID, v id.View, g Reader) (reasons []Reason, miss
 				A: p.A, B: p.B, Holds: why == Joined, Why: why, Trust: p.Trust(),
 				Earliest: st.earliest, Newest: st.newest, Cuts: p.Cuts(v),
 			}
-			if why == Held {
+			if why == Held || why == SharedIdentifier {
 				y.Held = w.holdsOf(p)
 			}
 			reasons = append(reasons, y)
 		}
+	}
+	if len(w.missing) > 0 {
+		return nil, w.takeMissing()
 	}
 	slices.SortFunc(reasons, func(a, b Reason) int {
 		if c := id.Compare(a.A, b.A); c != 0 {
@@ -157,13 +160,22 @@ func (w *walk) dropped(p *Pair, st *state) Why {
 	case !st.linked:
 		return OtherView
 	}
-	if len(w.holdsOf(p)) > 0 {
-		return Held
-	}
+	held := false
 	for _, x := range [2]id.ID{p.A, p.B} {
-		if n := w.nodes[x]; n != nil && n.sharing == isShared {
-			return SharedIdentifier
+		n := w.nodes[x]
+		if n == nil {
+			continue
 		}
+		if n.held {
+			held = true
+			w.isShared(n, nil) // to follow its links nobody had to know
+		}
+		if n.sharing == isShared {
+			return SharedIdentifier // to release it would join nobody
+		}
+	}
+	if held {
+		return Held
 	}
 	return OverMax
 }

@@ -313,13 +313,12 @@ func TestExplainIsTheRules(t *testing.T) {
 					switch {
 					case y.Why == OverMax && (why == "shared" || why == "held"):
 						// Beyond the last that a user keeps nobody looks who is shared.
-					case y.Why == Held && why == "two_users" && x == y.Held[0].ID,
-						y.Why == SharedIdentifier && why == "held" && component.Clusters[0].Ambiguous:
+					case y.Why == Held && (why == "two_users" || why == "shared") && x == y.Held[0].ID:
 						// Asked about one whose links are not followed, nobody looks at the others.
 					case y.Why.String() != why:
 						t.Fatalf("round %d, %v view, asked %v: %v-%v %v, want %s\n%s", round, v, x, y.A, y.B, y.Why, why, logText(log))
 					}
-					if y.Holds != (y.Why == Joined) || (y.Why == Held) != (len(y.Held) > 0) {
+					if y.Holds != (y.Why == Joined) || y.Why == Held && len(y.Held) == 0 {
 						t.Fatalf("round %d: %+v", round, y)
 					}
 					if y.Why.Text() == "" || y.Why.String() == "unknown" {

@@ -215,10 +215,10 @@ func (o *oracle) rule2() map[[2]string]bool {
 		switch {
 		case o.feud(p):
 			rest[p] = true // it is tried, and refused, whoever is held
-		case o.held[p[0]] || o.held[p[1]]:
-			o.why[p] = "held"
 		case o.shared[p[0]] || o.shared[p[1]]:
 			o.why[p] = "shared"
+		case o.held[p[0]] || o.held[p[1]]:
+			o.why[p] = "held"
 		default:
 			rest[p] = true
 		}
