@@ -49,6 +49,23 @@ identifiers:
 	}
 }
 
+func TestBoundsOfIdentityReachTheStore(t *testing.T) {
+	for _, c := range []struct {
+		set       config.Identity
+		links, ad int
+	}{
+		{config.Default().Identity, 200, 1000},
+		{config.Identity{MaxLinks: 50, MaxAddresses: 70}, 50, 70},
+		{config.Identity{}, -1, -1},
+	} {
+		cfg := config.Default()
+		cfg.Identity = c.set
+		if o := (&App{cfg: cfg}).peopleOptions(); o.MaxLinks != c.links || o.MaxAddresses != c.ad {
+			t.Errorf("%+v became %d links and %d networks, want %d and %d", c.set, o.MaxLinks, o.MaxAddresses, c.links, c.ad)
+		}
+	}
+}
+
 // What the configuration lets pass, the rules must take: a fault is to be told
 // with its place in the file, by -check, and not by the start.
 func TestNoIdentifierFaultIsLeftToTheStart(t *testing.T) {

@@ -128,8 +128,17 @@ func (a *App) peopleOptions() people.Options {
 	return people.Options{
 		DB: a.db, Vault: a.vault, Log: a.events, Types: a.types, Rules: a.foldRules(),
 		DedupeWindow: a.cfg.DedupeWindow, Logger: a.log,
+		MaxLinks: orNone(a.cfg.Identity.MaxLinks), MaxAddresses: orNone(a.cfg.Identity.MaxAddresses),
 		Tail: a.cfg.Retention.Tail, KeepEvents: a.cfg.Retention.Events, KeepRefused: a.cfg.Retention.Refused,
 	}
+}
+
+// orNone turns the configuration's 0, no bound, into the store's word for it.
+func orNone(bound int) int {
+	if bound == 0 {
+		return -1
+	}
+	return bound
 }
 
 func (a *App) openErasures() error {

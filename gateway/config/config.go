@@ -143,8 +143,10 @@ type Identifier struct {
 // operators with its reason, and followed no further until one of them releases
 // it. 0 switches a bound off.
 type Identity struct {
-	MaxLinks     int `yaml:"max_links"`     // other identifiers that one is linked to
-	MaxAddresses int `yaml:"max_addresses"` // networks (/24, /48) that one device is seen from while it is in memory
+	MaxLinks int `yaml:"max_links"` // other identifiers that one is linked to
+	// MaxAddresses are networks (/24, /48) that one device is seen from while it is
+	// in memory. With retention.ip none there are none to count.
+	MaxAddresses int `yaml:"max_addresses"`
 }
 
 // Retention says how long and how exactly things are kept.

@@ -88,9 +88,9 @@ func matchesAnything(re *regexp.Regexp) bool {
 const (
 	leastLinks = 10 // fewer would hold ordinary people with a few devices and addresses
 	mostLinks  = 1_000_000
-	// A device's networks are counted in 1,024 bits, which tell numbers up to
-	// this apart.
-	mostAddresses = 5000
+	// A device's networks are counted in a bitmap of 65,536 bits at most, which
+	// tells numbers up to this well apart.
+	mostAddresses = 100_000
 )
 
 func (k *checker) identity() {
