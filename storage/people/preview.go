@@ -31,6 +31,8 @@ type Preview struct {
 	// Outcomes tell of each piece of evidence, in the given order, what becomes
 	// of its pair.
 	Outcomes []Outcome
+	// Holds are those that the gateway would make by itself because of it.
+	Holds []graph.Evidence
 	// Regroupings are those whom it touches: first those of the evidence's own
 	// identifiers, changed or not, then others that change, the larger ones
 	// first.
@@ -71,11 +73,30 @@ func (s *Store) Preview(evidence []graph.Evidence, v id.View) (p *Preview, err e
 		}
 	}
 	err = s.see(func(w *want) error {
-		x := previewer{s: s, w: w, view: v, evidence: evidence}
+		x := previewer{s: s, w: w, view: v, evidence: evidence, now: now}
 		p = x.preview()
 		return nil
 	})
 	return p, err
+}
+
+// Releasing gives the evidence with which Release would release x; none when
+// nothing holds it.
+func (s *Store) Releasing(x id.ID) (list []graph.Evidence, err error) {
+	err = s.see(func(w *want) error {
+		list = nil
+		n := w.node(x)
+		if n == nil {
+			return nil
+		}
+		if p := n.pair(graph.Everybody()); p != nil {
+			for _, cut := range p.Cuts(id.AllView) {
+				list = append(list, graph.Evidence{Kind: graph.Lift, A: graph.Everybody(), B: x, Trust: id.Admin, Lifts: cut})
+			}
+		}
+		return nil
+	})
+	return list, err
 }
 
 // complete gives evidence the id and the time that State gives it.
@@ -85,6 +106,9 @@ func complete(e *graph.Evidence, now int64) error {
 	}
 	if e.A == e.B || e.A.IsZero() || e.B.IsZero() {
 		return errors.New("people: evidence wants two different identifiers")
+	}
+	if e.Kind == graph.Link && (e.A == graph.Everybody() || e.B == graph.Everybody()) {
+		return errors.New("people: nobody can be linked to everybody")
 	}
 	if e.Time == 0 || e.Time > now {
 		e.Time = now
@@ -108,12 +132,14 @@ type previewer struct {
 	w        *want
 	view     id.View
 	evidence []graph.Evidence
+	now      int64
 
 	before, after side
 	follow        []id.ID // in the order found
 	followed      map[id.ID]bool
 	grouped       map[id.ID]bool // user_ids whose identifiers were looked at
 	partial       bool
+	holds         []graph.Evidence
 }
 
 // side is the graph before or after.
@@ -126,9 +152,7 @@ type side struct {
 func (x *previewer) preview() *Preview {
 	x.before.over, x.after.over = newOverlay(x.w), newOverlay(x.w)
 	for i := range x.evidence {
-		if !x.after.over.add(&x.evidence[i]) {
-			continue // to be loaded
-		}
+		x.add(&x.evidence[i])
 	}
 	x.followed, x.grouped = map[id.ID]bool{}, map[id.ID]bool{}
 	x.before.clusters, x.after.clusters = map[id.ID]*graph.Cluster{}, map[id.ID]*graph.Cluster{}
@@ -168,8 +192,41 @@ func (x *previewer) preview() *Preview {
 		e := &x.evidence[i]
 		p.Outcomes = append(p.Outcomes, Outcome{x.reason(&x.before, e), x.reason(&x.after, e)})
 	}
+	p.Holds = x.holds
 	x.show(p, x.regroup())
 	return p
+}
+
+// add takes one piece of evidence in on the side after, with the holds that the
+// gateway would make because of it (Store.suspect, Store.due).
+func (x *previewer) add(e *graph.Evidence) {
+	c := x.after.over.add(e)
+	if x.s.o.MaxLinks < 0 || !c.Shape(id.VerifiedView) && !c.Shape(id.AllView) {
+		return
+	}
+	for _, y := range endsOf(e.A, e.B) {
+		pairs, _ := x.after.over.Pairs(y)
+		if len(pairs) <= x.s.o.MaxLinks {
+			continue
+		}
+		var links [2]int
+		for _, p := range pairs {
+			for v := range links {
+				if p.Holds(id.View(v)) {
+					links[v]++
+				}
+			}
+		}
+		t := id.Claimed
+		if links[id.VerifiedView] > x.s.o.MaxLinks {
+			t = id.Verified
+		}
+		if links[id.AllView] > x.s.o.MaxLinks && graph.MayHold(pairs, t) {
+			hold := graph.HoldOf(y, graph.HoldLinks, t, x.now)
+			x.after.over.add(&hold)
+			x.holds = append(x.holds, hold)
+		}
+	}
 }
 
 // visit follows an identifier.
@@ -216,7 +273,7 @@ func (x *previewer) visitGroup(u id.ID) {
 				x.partial = true
 				return
 			}
-			if b, a := x.cluster(&x.before, y), x.cluster(&x.after, y); b != nil && a != nil && closed(b, y) != closed(a, y) {
+			if b, a := x.cluster(&x.before, y), x.cluster(&x.after, y); b != nil && a != nil && (b.Ambiguous != a.Ambiguous || closed(b, y) != closed(a, y)) {
 				x.visit(y)
 			}
 		}
@@ -407,9 +464,9 @@ func endsOf(a, b id.ID) [2]id.ID {
 	return [2]id.ID{a, b}
 }
 
-// add takes one more piece of evidence in; false while its identifiers must be
+// add takes one more piece of evidence in; nothing while its identifiers must be
 // loaded.
-func (o *overlay) add(e *graph.Evidence) bool {
+func (o *overlay) add(e *graph.Evidence) graph.Change {
 	ends := endsOf(e.A, e.B)
 	nodes := make([]*node, 0, 2)
 	for _, x := range ends {
@@ -418,7 +475,7 @@ func (o *overlay) add(e *graph.Evidence) bool {
 		}
 		n := o.w.node(x)
 		if n == nil {
-			return false
+			return 0
 		}
 		nodes = append(nodes, n)
 	}
@@ -445,8 +502,7 @@ func (o *overlay) add(e *graph.Evidence) bool {
 			o.lists[n.id] = list
 		}
 	}
-	p.Add(*e)
-	return true
+	return p.Add(*e)
 }
 
 // Pairs is graph.Reader's.

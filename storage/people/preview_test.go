@@ -22,7 +22,7 @@ var previews = flag.Int("previews", 60, "how many stores TestAPreviewIsWhatHappe
 
 // previewWorld is a store whose users keep few identifiers, so that random ones
 // meet the bounds.
-func previewWorld(t *testing.T, hold int) *world {
+func previewWorld(t *testing.T, hold, maxLinks int) *world {
 	t.Helper()
 	types, err := id.NewTypes(id.Options{Rules: []id.Rule{{Name: id.AnonymousID, MaxPerPerson: 3}, {Name: id.Email, MaxPerPerson: 1}}})
 	if err != nil {
@@ -30,7 +30,7 @@ func previewWorld(t *testing.T, hold int) *world {
 	}
 	w := open(t, vfs.NewMem(), hold)
 	w.must(w.Store.Close())
-	w.options.Types = types
+	w.options.Types, w.options.MaxLinks = types, maxLinks
 	w.Store, err = people.Open(w.options, nil)
 	w.must(err)
 	return w
@@ -72,14 +72,20 @@ func comparable(p *people.Person) *people.Person {
 	return &q
 }
 
-// mostly is a person without the conflicts at the border of their cluster, which
-// name others.
+// mostly is a person without what their cluster tells of others: conflicts at its
+// border, and why who is closed to it anyway is held.
 func mostly(p *people.Person) *people.Person {
 	if p == nil {
 		return nil
 	}
 	q, c := *p, *p.Cluster
 	c.Conflicts, c.Refused = nil, 0
+	c.Held = nil
+	for _, h := range p.Cluster.Held {
+		if slices.Contains(c.Members, h.ID) {
+			c.Held = append(c.Held, h)
+		}
+	}
 	q.Cluster = &c
 	return &q
 }
@@ -96,10 +102,14 @@ func randomOpinion(r *rand.Rand, all []id.ID, cuts []graph.Evidence, now int64) 
 			e.A, e.B = user(fmt.Sprint("u", r.IntN(7))), user(fmt.Sprint("u", r.IntN(7)))
 		}
 	}
-	switch r.IntN(4) {
+	switch r.IntN(5) {
 	case 0:
 		e.Kind = graph.Cut
-	case 1:
+	case 1: // a hold, by an operator or as the gateway makes them
+		if e.Kind, e.A = graph.Cut, graph.Everybody(); r.IntN(2) == 0 {
+			e = graph.HoldOf(e.B, graph.HoldAddresses, id.Claimed, e.Time)
+		}
+	case 2:
 		if len(cuts) > 0 {
 			c := cuts[r.IntN(len(cuts))]
 			e.Kind, e.A, e.B, e.Lifts = graph.Lift, c.A, c.B, c.ID
@@ -131,7 +141,7 @@ func TestAPreviewIsWhatHappens(t *testing.T) {
 
 func previewOne(t *testing.T, seed uint64) (changed int) {
 	r := rand.New(rand.NewPCG(seed, 1))
-	w := previewWorld(t, []int{0, 3}[r.IntN(2)])
+	w := previewWorld(t, []int{0, 3}[r.IntN(2)], []int{0, 3, 5}[r.IntN(3)])
 	w.seed = seed
 	defer func() { w.close() }()
 	all := universe()
@@ -244,11 +254,18 @@ func (w *world) compare(all []id.ID, evidence []graph.Evidence, p *people.Previe
 		if !reflect.DeepEqual(mostly(before[x]), mostly(after[x])) {
 			changed++
 			if shown[1][x] == nil {
-				w.t.Errorf("seed %d, view %v: %v changed and the preview does not have them: %+v, then %+v; %+v", w.seed, p.View, x, before[x], after[x], evidence)
+				w.t.Errorf("seed %d, view %v: %v changed and the preview does not have them: %+v, then %+v; %+v", w.seed, p.View, x, before[x].Cluster, after[x].Cluster, evidence)
 			}
 		}
 	}
 	for i, o := range p.Outcomes {
+		if x := evidence[i]; x.A == graph.Everybody() {
+			held := slices.ContainsFunc(after[x.B].Cluster.Held, func(h graph.Hold) bool { return h.ID == x.B })
+			if (o.After.Why == graph.Held) != held || held && !slices.Contains(after[x.B].Cluster.Held, o.After.Held[0]) {
+				w.t.Errorf("seed %d: %+v, and held is %v", w.seed, o, held)
+			}
+			continue
+		}
 		// A link may be kept from holding by two rules; each end names one.
 		var list []graph.Reason
 		for _, end := range [...]id.ID{evidence[i].A, evidence[i].B} {
