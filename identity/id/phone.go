@@ -153,8 +153,13 @@ func allDigits(s string) bool {
 	return true
 }
 
-// maxWritten is the longest writing of a number that is read, in bytes.
-const maxWritten = 100
+const (
+	// maxWritten is the longest writing of a number that is read, in bytes.
+	maxWritten = 100
+	// maxDialled is the most digits of one: the number, and in front of it the
+	// prefixes of a carrier and of a call abroad.
+	maxDialled = maxPhone + 10
+)
 
 // digitsOf appends to b the number that s writes: its digits, after a + when
 // it has one. Only what people write between digits may stand between them.
@@ -191,7 +196,7 @@ func digitsOf(b []byte, s string) (string, bool) {
 			return "", false
 		}
 	}
-	if len(b) == 0 || b[0] == '+' && (len(b) == 1 || b[1] == '0') {
+	if len(b) == 0 || len(b) > maxDialled || b[0] == '+' && (len(b) == 1 || b[1] == '0') {
 		return "", false
 	}
 	return string(b), true

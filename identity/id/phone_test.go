@@ -231,6 +231,7 @@ func BenchmarkPhone(b *testing.B) {
 	for _, c := range []struct{ name, region, raw string }{
 		{"e164_FI", "", "+358401234567"}, {"e164_US", "", "+14155552671"}, {"e164_DE", "", "+491711234567"}, {"e164_CN", "", "+8613812345678"},
 		{"spaced", "", "+358 40 1234567"}, {"national_FI", "FI", "040 1234567"}, {"national_US", "US", "(415) 555-2671"}, {"none", "FI", "call me"},
+		{"no_plan", "AR", "0" + strings.Repeat("11 15 ", 5)}, {"too_long", "AR", strings.Repeat("11 ", 33)},
 	} {
 		b.Run(c.name, func(b *testing.B) {
 			p := mustPhones(b, c.region)
