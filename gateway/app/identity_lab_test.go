@@ -46,13 +46,18 @@ type lab struct {
 	base    int64        // ms since 1970: when scenarios begin
 	random  *rand.Rand
 	worlds  atomic.Int64
-	telling  *world // of the script's newest telling
+	telling *world // of the script's newest telling
 }
 
 func openLab(t *testing.T, session time.Duration) *lab {
+	return openLabOn(t, filepath.Join(t.TempDir(), "data"), session)
+}
+
+// openLabOn is openLab on a folder that may hold something.
+func openLabOn(t *testing.T, dir string, session time.Duration) *lab {
 	t.Helper()
 	l := &lab{
-		gateway: &gateway{t: t, dir: filepath.Join(t.TempDir(), "data")}, session: session,
+		gateway: &gateway{t: t, dir: dir}, session: session,
 		client: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 64}},
 		base:   time.Now().Add(-10 * 24 * time.Hour).Truncate(time.Hour).UnixMilli(),
 		random: rand.New(rand.NewPCG(*identitySeed, 0)),

@@ -113,6 +113,7 @@ type world struct {
 
 // message is an event as it is sent, ready to be sent again.
 type message struct {
+	id     string
 	server bool
 	body   string
 }
@@ -169,7 +170,7 @@ func (w *world) written(name string) string {
 // message makes the event of a statement. Its id is the statement's place.
 func (w *world) message(s *statement) message {
 	w.serial++
-	m := message{server: strings.Contains("VSL", s.op)}
+	m := message{id: fmt.Sprintf("w%d-%d", w.n, w.serial), server: strings.Contains("VSL", s.op)}
 	kind := map[string]string{"T": "track", "S": "track", "P": "page", "V": "identify", "U": "identify", "L": "identify", "W": "alias"}[s.op]
 	var fields, traits, external []string
 	field := func(name, value string) { fields = append(fields, fmt.Sprintf("%q:%q", name, value)) }
@@ -184,7 +185,7 @@ func (w *world) message(s *statement) message {
 		names = names[:1]
 	}
 	field("type", kind)
-	field("messageId", fmt.Sprintf("w%d-%d", w.n, w.serial))
+	field("messageId", m.id)
 	for _, name := range s.names {
 		w.meet(name)
 	}
