@@ -302,7 +302,8 @@ func (s *Store) Hold(x id.ID, reason string) (graph.EvidenceID, error) {
 // Release lifts every hold on an identifier, for good: the gateway does not hold
 // it again for what was claimed, or verified, as the lifted one was. It gives
 // the holds that were lifted, when that is durable; ErrNotHeld when there are none.
-func (s *Store) Release(x id.ID) (lifted []graph.EvidenceID, err error) {
+// reason is kept with each.
+func (s *Store) Release(x id.ID, reason string) (lifted []graph.EvidenceID, err error) {
 	if err := s.o.Log.Admit(); err != nil {
 		return nil, err
 	}
@@ -321,7 +322,7 @@ func (s *Store) Release(x id.ID) (lifted []graph.EvidenceID, err error) {
 	var tickets []eventlog.Ticket
 	for _, cut := range lifted {
 		tickets = append(tickets, s.appendState(graph.Evidence{ID: newEvidenceID(), Kind: graph.Lift, A: graph.Everybody(), B: x,
-			Trust: id.Admin, Time: now, Lifts: cut}, now))
+			Trust: id.Admin, Time: now, Lifts: cut, Reason: reason}, now))
 	}
 	s.mu.Unlock()
 	if len(lifted) == 0 {
