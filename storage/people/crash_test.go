@@ -166,7 +166,7 @@ func (w *world) eraseAndCrash(r *rand.Rand, calm *world, before int) (after *wor
 		w.t.Fatal(err)
 	}
 	w.close()
-	after = openAt(w.t, clone, w.hold, w.clock)
+	after = openTuned(w.t, clone, w.hold, w.clock, w.tune)
 	after.seed = w.seed
 	list, err := after.Erasures(0, 1000)
 	after.must(err)

@@ -31,6 +31,7 @@ type world struct {
 	clock *int64 // ms; shared by what is compared
 	now   func() int64
 	seed  uint64
+	tune  func(*people.Options) // nil: as they are
 
 	options people.Options
 
@@ -58,6 +59,13 @@ func openAt(t *testing.T, fs *vfs.MemFS, hold int, clock *int64) *world {
 	return w.openIn(fs, "data")
 }
 
+// openTuned is open with other options.
+func openTuned(t *testing.T, fs *vfs.MemFS, hold int, clock *int64, tune func(*people.Options)) *world {
+	t.Helper()
+	w := &world{t: t, fs: fs, hold: hold, clock: clock, now: func() int64 { return atomic.LoadInt64(clock) }, tune: tune}
+	return w.openIn(fs, "data")
+}
+
 func (w *world) openIn(fs vfs.FS, dir string) *world {
 	t := w.t
 	t.Helper()
@@ -80,6 +88,9 @@ func (w *world) openIn(fs vfs.FS, dir string) *world {
 		Rules: facet.Rules{Contribute: func(e *event.Event, add func(facet.SeriesSpec, string, int64)) {
 			add(facet.SeriesSpec{Name: "kinds", Width: 1e9, Buckets: 90}, e.Type.String(), 1)
 		}},
+	}
+	if w.tune != nil {
+		w.tune(&w.options)
 	}
 	w.Store, err = people.Open(w.options, nil)
 	if err != nil {
@@ -105,7 +116,7 @@ func (w *world) crash(r *rand.Rand) *world {
 	w.t.Helper()
 	after := w.fs.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: r.IntN(101), RNG: r})
 	w.close()
-	x := openAt(w.t, after, w.hold, w.clock)
+	x := openTuned(w.t, after, w.hold, w.clock, w.tune)
 	x.seed = w.seed
 	return x
 }
