@@ -18,7 +18,9 @@ import (
 	"github.com/reuna/reuna/storage/people"
 )
 
-func cutOf(a, b id.ID) graph.Evidence { return graph.Evidence{Kind: graph.Cut, A: a, B: b, Trust: id.Admin} }
+func cutOf(a, b id.ID) graph.Evidence {
+	return graph.Evidence{Kind: graph.Cut, A: a, B: b, Trust: id.Admin}
+}
 
 // heldBy lists who is held, as "value why trust links", by pages of two.
 func (w *world) heldBy() (list []string) {
