@@ -20,7 +20,9 @@ type EventOptions struct {
 // userId; an alias's previousId to its userId; every other identifier that it
 // carries to its userId, or to its anonymousId when it has no userId that
 // identifies anyone. Blocked counts the values that were turned away because
-// they never identify anyone; the event is kept all the same.
+// they identify nobody: those that never do, and those that are none of their
+// type, such as a phone number without its country. The event is kept all the
+// same.
 //
 // A link's time is the event's, clamped to receipt; its id follows from the
 // site, the messageId and the pair, so that a message delivered twice states the
@@ -151,9 +153,7 @@ func (c *collector) take(typ, raw string) id.ID {
 	}
 	x, verdict := c.types.Normalise(typ, raw)
 	if verdict != id.OK {
-		if verdict == id.Blocked {
-			c.blocked++
-		}
+		c.blocked++
 		return id.ID{}
 	}
 	for i := range c.n {

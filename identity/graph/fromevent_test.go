@@ -66,6 +66,7 @@ func TestFromEvent(t *testing.T) {
 			{"id":"9","type":"card"},{"id":"9","type":"card"},{"id":"1","type":"card"}]}`}, EventOptions{},
 			"card:1 user_id:u1; card:2 user_id:u1; card:3 user_id:u1; card:4 user_id:u1; card:5 user_id:u1; card:6 user_id:u1; card:7 user_id:u1; card:8 user_id:u1; card:9 user_id:u1",
 			"user_id:u1 card:1 card:2 card:3 card:4 card:5 card:6 card:7 card:8 card:9", 0},
+		{"a number without its country", event.Event{Type: event.Identify, UserID: "u1", Traits: `{"phone":"040 1234567","email":"at home"}`}, EventOptions{}, "", "user_id:u1", 2},
 		{"values that are none", event.Event{Type: event.Identify, UserID: "[object Object]", AnonymousID: "0",
 			Traits: `{"email":"","phone":true,"crm":{"id":1.5}}`, Properties: `{"cardNo":["c1"]}`}, EventOptions{}, "", "", 4},
 	} {

@@ -150,13 +150,14 @@ func readTypes(path string) (*id.Types, error) {
 	}
 	var rules []id.Rule
 	for name, x := range cfg.Identifiers {
-		normalise, err := id.Normaliser(x.Normalise, "")
+		normalise, err := id.Normaliser(x.Normalise, cfg.PhoneRegion)
 		if err != nil {
 			return nil, fmt.Errorf("%s: identifiers.%s.normalise: %w", path, name, err)
 		}
 		rules = append(rules, id.Rule{
-			Name: name, From: x.From, MaxPerPerson: x.MaxPerPerson, MaxPersons: x.MaxPersons, Normalise: normalise, Blocked: x.Blocked,
+			Name: name, From: x.From, MaxPerPerson: x.MaxPerPerson, MaxPersons: x.MaxPersons, Normalise: normalise,
+			Blocked: x.Blocked, BlockedPatterns: x.BlockedPatterns,
 		})
 	}
-	return id.NewTypes(id.Options{Rules: rules})
+	return id.NewTypes(id.Options{Rules: rules, PhoneRegion: cfg.PhoneRegion})
 }

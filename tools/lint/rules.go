@@ -34,7 +34,7 @@ type rule struct {
 var rules = []rule{
 	{"floors", "a package imports only what lies below it; packages of gateway/ never import each other", floors},
 	{"rooms", "fasthttp only in gateway, tools and benchmarks; Pebble only in storage; esbuild only in tag", rooms},
-	{"pure", "identity imports the standard library without I/O, itself, and the rule engine where rules are", pure},
+	{"pure", "identity imports the standard library without I/O, itself, the rule engine where rules are, and telephone plans where identifiers are", pure},
 	{"comment", "each package has exactly one package comment, which begins with its name", comments},
 	{"length", "a source file has at most 500 lines", length},
 	{"layout", "nothing at the root but the fixed folders and files", layout},
@@ -148,6 +148,8 @@ func rooms(r *repo) []finding {
 var (
 	ruleEngine     = "github.com/google/cel-go"
 	ruleFolders    = []string{"identity/trait", "identity/segment"}
+	phonePlans     = "github.com/nyaruka/phonenumbers"
+	phoneFolders   = []string{"identity/id"}
 	testHelpers    = []string{"github.com/cockroachdb/datadriven"}
 	outsideEffects = []string{"os", "os/exec", "net", "net/http", "syscall", "database/sql"}
 )
@@ -165,11 +167,13 @@ func pure(r *repo) []finding {
 			return ""
 		case within(imp.path, ruleEngine) && withinAny(f.dir(), ruleFolders):
 			return ""
+		case within(imp.path, phonePlans) && withinAny(f.dir(), phoneFolders):
+			return ""
 		case f.isTest && withinAny(imp.path, testHelpers):
 			return ""
 		}
-		return fmt.Sprintf("imports %s; identity imports only the standard library and itself (and %s in %s)",
-			imp.path, ruleEngine, strings.Join(ruleFolders, ", "))
+		return fmt.Sprintf("imports %s; identity imports only the standard library and itself (and %s in %s, %s in %s)",
+			imp.path, ruleEngine, strings.Join(ruleFolders, ", "), phonePlans, strings.Join(phoneFolders, ", "))
 	})
 }
 
