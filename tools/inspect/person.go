@@ -352,11 +352,14 @@ func (g *finder) session(x id.ID, h keyspace.Hash) error {
 		}
 		g.p.Bytes.Sessions += len(k) + len(v)
 		r := record.NewReader(plain)
-		r.Version("session", 1)
+		version := r.Version("session", 2)
 		s := session{Device: x.Value, Seq: r.Uvarint()}
 		s.User, s.Until = r.String(), moment(r.Varint())
 		r.Fixed(16) // its token
 		s.Ended = r.Byte() == 1
+		if version > 1 {
+			r.Fixed(16) // its login
+		}
 		g.p.Sessions = append(g.p.Sessions, s)
 		return r.Done("session")
 	})
