@@ -203,7 +203,11 @@ func (p *Pipeline) Profile(r *Request, dst []byte) ([]byte, error) {
 // take resolves, folds and appends the job's events, all under one hold of the
 // state's lock. The ticket also covers what the duplicates are duplicates of.
 func (p *Pipeline) take(j *job) (durable ticket, err error) {
-	tx, err := p.o.People.Begin(j.items, j.r.AnonymousID, j.r.Fresh)
+	err = p.meet(j)
+	var tx *people.Tx
+	if err == nil {
+		tx, err = p.o.People.Begin(j.items, j.r.AnonymousID, j.r.Fresh)
+	}
 	if err != nil {
 		if j.grant != nil { // the sender will come again with the same token
 			p.o.People.Unredeem(j.grant.Token)
