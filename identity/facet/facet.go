@@ -39,12 +39,17 @@ func (k Key) Compare(o Key) int {
 
 // Owner is the identifier whose cluster the facet belongs to in view v: its
 // user's, where the facet's trust reaches and nobody has cut the two; its
-// device's otherwise. (identity.md, "Facets")
+// device's otherwise. (identity.md, "Facets") What was claimed of a user without
+// a device is nobody's in a view that claims do not reach, the zero ID: anybody
+// with the write key can send it, and it is not to count as the user's.
 func (k Key) Owner(v id.View, cut bool) id.ID {
-	if k.UserID != "" && (k.AnonymousID == "" || v.Reaches(k.Trust) && !cut) {
+	switch {
+	case k.UserID != "" && v.Reaches(k.Trust) && !cut:
 		return id.ID{Type: id.UserID, Value: k.UserID}
+	case k.AnonymousID != "":
+		return id.ID{Type: id.AnonymousID, Value: k.AnonymousID}
 	}
-	return id.ID{Type: id.AnonymousID, Value: k.AnonymousID}
+	return id.ID{}
 }
 
 // Stamp orders writes to one value: by event time, then by the message. The

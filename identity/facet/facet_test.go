@@ -135,6 +135,8 @@ func TestAFacetBelongsToItsUserWhereTrustReaches(t *testing.T) {
 		{Key{"a", "u", id.Verified, 1}, id.AllView, true, device},
 		{Key{"a", "", id.Claimed, 1}, id.VerifiedView, false, device},
 		{Key{"", "u", id.Verified, 1}, id.VerifiedView, false, user},
+		{Key{"", "u", id.Claimed, 1}, id.AllView, false, user},
+		{Key{"", "u", id.Claimed, 1}, id.VerifiedView, false, id.ID{}},
 	} {
 		if got := c.key.Owner(c.view, c.cut); got != c.want {
 			t.Errorf("%+v in %v (cut %v) belongs to %v, want %v", c.key, c.view, c.cut, got, c.want)

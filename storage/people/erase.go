@@ -131,7 +131,19 @@ func (s *Store) belongings(w *want, x id.ID, request EraseRequest) (*decided, er
 		who.facets = append(who.facets, x.hash)
 	}
 	for _, m := range who.members {
-		who.identifiers = append(who.identifiers, s.nodes[m].hash)
+		n := s.nodes[m]
+		who.identifiers = append(who.identifiers, n.hash)
+		// What was claimed of a user without a device is nobody's in the verified
+		// view. It names them alone, and goes with them.
+		for _, h := range n.facets {
+			x := w.facet(h)
+			if x == nil {
+				return nil, nil
+			}
+			if x.f.Key.AnonymousID == "" && !slices.Contains(who.facets, h) {
+				who.facets = append(who.facets, h)
+			}
+		}
 	}
 	for _, list := range [...][]Hash{who.identifiers, who.facets} {
 		slices.SortFunc(list, func(a, b Hash) int { return slices.Compare(a[:], b[:]) })

@@ -92,7 +92,7 @@ func (s *Store) contributed(k facet.Key) {
 		if k.AnonymousID != "" && k.UserID != "" && v.Reaches(k.Trust) {
 			cut = s.isCut(s.nodes[id.ID{Type: id.UserID, Value: k.UserID}], k, v)
 		}
-		if n := s.nodes[k.Owner(v, cut)]; n.clusters[v] != nil {
+		if n := s.nodes[k.Owner(v, cut)]; n != nil && n.clusters[v] != nil { // nil: nobody's in this view
 			n.clusters[v].forget(s)
 		}
 	}
