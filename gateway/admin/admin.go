@@ -56,6 +56,19 @@ type Evidence interface {
 	Preview(evidence []graph.Evidence, v id.View) (*people.Preview, error)
 }
 
+// Holds keeps identifiers from joining anybody. *people.Store does.
+type Holds interface {
+	// Held lists up to limit that are held, from after a place on; "" begins.
+	// people.ErrUnknown: the place is none that it gave.
+	Held(limit int, after string) (list []people.Held, next string, err error)
+	// Hold and Release are durable when they return. people.ErrNotHeld: there is
+	// nothing to release.
+	Hold(x id.ID, reason string) (graph.EvidenceID, error)
+	Release(x id.ID, reason string) ([]graph.EvidenceID, error)
+	// Releasing gives the evidence of a release, without stating it.
+	Releasing(x id.ID) ([]graph.Evidence, error)
+}
+
 // Erased tells of erasures. *people.Store does.
 type Erased interface {
 	Erasure(seq uint64) (*people.Erasure, error)
@@ -68,6 +81,7 @@ type People interface {
 	Persons
 	Records
 	Evidence
+	Holds
 	Erased
 }
 

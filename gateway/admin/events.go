@@ -41,14 +41,15 @@ func (c *call) serveEvents() *failure {
 	if f != nil {
 		return f
 	}
-	before, err := parseCursor(string(q.Peek("before")))
-	if err != nil {
-		return badRequest("invalid_cursor", "before", err.Error())
+	text := string(q.Peek("before"))
+	before, ok := parseCursor(text)
+	if !ok {
+		return invalidCursor("before", text)
 	}
 	want := filter{name: string(q.Peek("event"))}
-	if text := string(q.Peek("type")); text != "" {
-		if want.kind = event.ParseType(text); want.kind == 0 {
-			return badRequest("invalid_type", "type", fmt.Sprintf("type is %q; expected %s", clip([]byte(text)), list([]string{"track", "page", "screen", "identify", "group", "alias"})))
+	if kind := string(q.Peek("type")); kind != "" {
+		if want.kind = event.ParseType(kind); want.kind == 0 {
+			return badRequest("invalid_type", "type", fmt.Sprintf("type is %q; expected %s", clip([]byte(kind)), list([]string{"track", "page", "screen", "identify", "group", "alias"})))
 		}
 	}
 	p, f := c.person("person.timeline")
@@ -116,13 +117,13 @@ func cursor(p people.Place) string {
 }
 
 // parseCursor reads what cursor wrote.
-func parseCursor(s string) (p people.Place, err error) {
+func parseCursor(s string) (p people.Place, ok bool) {
 	if s == "" {
-		return p, nil
+		return p, true
 	}
 	b, err := base64.RawURLEncoding.Strict().DecodeString(s)
 	if err != nil || len(b) != 16 {
-		return p, fmt.Errorf("before is %q; expected the `next` of an earlier answer, unchanged", clip([]byte(s)))
+		return p, false
 	}
-	return people.Place{Time: int64(binary.BigEndian.Uint64(b)), Seq: binary.BigEndian.Uint64(b[8:])}, nil
+	return people.Place{Time: int64(binary.BigEndian.Uint64(b)), Seq: binary.BigEndian.Uint64(b[8:])}, true
 }

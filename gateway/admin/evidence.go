@@ -69,17 +69,21 @@ func (c *call) servePair(kind graph.Kind, action string) *failure {
 type stated struct {
 	Evidence string `json:"evidence,omitempty"`
 	A        string `json:"a"`
-	B        string `json:"b"`
+	B        string `json:"b,omitempty"`
 	Lifts    string `json:"lifts,omitempty"`
 }
 
 // about tells whom a piece of evidence is about.
 func (c *call) about(e *graph.Evidence) (about stated, err error) {
-	if about.A, err = c.s.o.People.PersonID(e.A); err == nil {
-		about.B, err = c.s.o.People.PersonID(e.B)
-	}
 	if e.Kind == graph.Lift {
 		about.Lifts = evidenceName(e.Lifts)
+	}
+	if e.A == graph.Everybody() {
+		about.A, err = c.s.o.People.PersonID(e.B)
+		return about, err
+	}
+	if about.A, err = c.s.o.People.PersonID(e.A); err == nil {
+		about.B, err = c.s.o.People.PersonID(e.B)
 	}
 	return about, err
 }

@@ -33,6 +33,7 @@ func (c *call) appendIdentities(o *event.Writer, p *people.Person) error {
 	o.Flag("ambiguous", p.Cluster.Ambiguous)
 	appendMembers(o, "members", p.Cluster)
 	appendIDs(o, "shared", p.Cluster.Shared)
+	appendHolds(o, p.Cluster.Held)
 	appendConflicts(o, p.Cluster.Conflicts)
 	o.Key("pairs")
 	o.OpenList()
@@ -73,6 +74,7 @@ func appendReason(o *event.Writer, r *graph.Reason) {
 		}
 		o.CloseList()
 	}
+	appendHolds(o, r.Held)
 	o.Close()
 }
 

@@ -31,10 +31,14 @@ func (c *call) page() (p page, f *failure) {
 	}
 	n, err := strconv.ParseUint(text, 10, 64)
 	if err != nil || n == 0 {
-		return p, badRequest("invalid_cursor", "before", fmt.Sprintf("before is %q; expected the `next` of an earlier answer, unchanged", clip([]byte(text))))
+		return p, invalidCursor("before", text)
 	}
 	p.before = n
 	return p, nil
+}
+
+func invalidCursor(name, text string) *failure {
+	return badRequest("invalid_cursor", name, fmt.Sprintf("%s is %q; expected the `next` of an earlier answer, unchanged", name, clip([]byte(text))))
 }
 
 // limit reads ?limit=.

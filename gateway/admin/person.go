@@ -145,11 +145,7 @@ func (c *call) ambiguous(p *people.Person, x id.ID) *failure {
 	if err != nil {
 		return c.internal(err)
 	}
-	type candidate struct {
-		user   id.ID
-		person string
-	}
-	var list []candidate
+	var users []id.ID
 	for _, r := range reasons {
 		user := r.A
 		if user == x {
@@ -157,32 +153,41 @@ func (c *call) ambiguous(p *people.Person, x id.ID) *failure {
 		} else if r.B != x {
 			continue
 		}
-		if r.Why != graph.SharedIdentifier || user.Type != id.UserID {
-			continue
+		if r.Why == graph.SharedIdentifier && user.Type == id.UserID {
+			users = append(users, user)
 		}
+	}
+	shown := users[:min(len(users), shownCandidates)]
+	names := make([]string, len(shown))
+	for i, user := range shown {
 		q, err := c.s.o.People.Person(user, v)
 		if err != nil {
 			return c.internal(err)
 		}
-		list = append(list, candidate{user, q.ID})
+		names[i] = q.ID
 	}
-	f := refuse(fasthttp.StatusConflict, "ambiguous_identifier", fmt.Sprintf("this %s belongs to %d user_ids, so it stands for none of them; ask for one of the candidates, or for %s:%s to see what it did by itself", x.Type, len(list), personType, p.ID))
+	f := refuse(fasthttp.StatusConflict, "ambiguous_identifier", fmt.Sprintf("this %s belongs to %d user_ids, so it stands for none of them; ask for one of the candidates, or for %s:%s to see what it did by itself", x.Type, len(users), personType, p.ID))
 	f.field = "identifier"
 	f.more = func(o *event.Writer) {
 		o.Key("candidates")
 		o.OpenList()
-		for _, y := range list {
+		for i, user := range shown {
 			o.Open()
-			o.String("type", y.user.Type)
-			o.String("value", y.user.Value)
-			o.String("personId", y.person)
+			o.String("type", user.Type)
+			o.String("value", user.Value)
+			o.String("personId", names[i])
 			o.Close()
 		}
 		o.CloseList()
+		o.Int("candidateCount", int64(len(users)))
 		o.String("personId", p.ID)
 	}
 	return f
 }
+
+// shownCandidates bounds whom an ambiguous identifier is answered with: a kiosk
+// has hundreds.
+const shownCandidates = 100
 
 func (c *call) servePerson() *failure {
 	p, f := c.person("person.read")
@@ -208,6 +213,7 @@ func (c *call) appendPerson(o *event.Writer, p *people.Person) error {
 	c.appendHead(o, p)
 	appendMembers(o, "identifiers", p.Cluster)
 	appendIDs(o, "shared", p.Cluster.Shared)
+	appendHolds(o, p.Cluster.Held)
 	appendTraits(o, p.Profile.Traits)
 	o.Key("computed")
 	o.Open()

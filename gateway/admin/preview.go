@@ -16,9 +16,11 @@ import (
 
 // What a change of a preview does: the names of the routes that do it.
 const (
-	doLink = "link"
-	doCut  = "cut"
-	doLift = "lift"
+	doLink    = "link"
+	doCut     = "cut"
+	doLift    = "lift"
+	doHold    = "hold"
+	doRelease = "release"
 )
 
 // previewBody is a list of changes. A single change may stand in the body by
@@ -42,6 +44,10 @@ type (
 	liftChange struct {
 		Do string `json:"do"`
 		liftBody
+	}
+	holdChange struct {
+		Do string `json:"do"`
+		holdBody
 	}
 )
 
@@ -138,13 +144,23 @@ func (c *call) readChange(raw []byte) (x change, f *failure) {
 			e, f = b.evidence(c)
 		}
 		x.evidence = []graph.Evidence{e}
+	case doHold:
+		var b holdChange
+		if f = readBody(raw, &b); f == nil {
+			x.evidence, f = b.holds(c)
+		}
+	case doRelease:
+		var b holdChange
+		if f = readBody(raw, &b); f == nil {
+			x.evidence, f = b.releases(c)
+		}
 	default:
 		f = badRequest("invalid_change", "do", fmt.Sprintf("do is %q; expected %s", clip([]byte(which.Do)), list(doNames)))
 	}
 	return x, f
 }
 
-var doNames = []string{doLink, doCut, doLift}
+var doNames = []string{doLink, doCut, doLift, doHold, doRelease}
 
 // actionPreview notes who looked at what would come of a change, and at whom.
 const actionPreview = "identity.preview"

@@ -29,8 +29,10 @@ type previewBody struct {
 			Before, After struct {
 				Holds, Held bool
 				Why, Text   string
+				Hold        hold
 			}
 		}
+		Held   []hold
 		Groups []struct {
 			Effect, Text  string
 			Before, After []previewPerson

@@ -66,6 +66,13 @@ func (w *preview) view(changes []change, p *people.Preview) error {
 		}
 	}
 	o.CloseList()
+	if len(p.Holds) > 0 {
+		holds := make([]graph.Hold, len(p.Holds))
+		for i, e := range p.Holds {
+			holds[i] = graph.Hold{ID: e.B, Why: graph.HoldReason(e.Reason), Trust: e.Trust, Since: e.Time, Evidence: e.ID}
+		}
+		appendHolds(o, holds)
+	}
 	o.Key("groups")
 	o.OpenList()
 	shownBefore, shownAfter := 0, 0
@@ -107,9 +114,11 @@ func (w *preview) outcome(do string, x *people.Outcome) {
 			o.Key(side.name)
 			o.Open()
 			o.Flag("held", len(side.r.Held) > 0)
-			for _, h := range side.r.Held {
-				o.String("why", string(h.Why))
-				o.String("text", h.Why.Text())
+			for i := range side.r.Held { // one at most
+				o.Key("hold")
+				o.Open()
+				appendHold(o, &side.r.Held[i])
+				o.Close()
 			}
 			o.Close()
 		}

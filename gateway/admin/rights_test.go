@@ -309,6 +309,11 @@ func TestEverythingIsWrittenDown(t *testing.T) {
 		{func() { d.post("/admin/v1/identities/cut", pair).ok(&cut) }, []entry{{"identity.cut", person, "begun"}, {"identity.cut", person, "ok"}}},
 		{func() { d.post("/admin/v1/identities/lift", `{"evidence":"`+cut.Evidence+`"}`) }, []entry{{"identity.lift", person, "begun"}, {"identity.lift", person, "ok"}}},
 		{func() { d.post("/admin/v1/identities/link", pair) }, []entry{{"identity.link", person, "begun"}, {"identity.link", person, "ok"}}},
+		{func() { d.get("/admin/v1/identities/held") }, []entry{{"identity.held", "", "ok"}}},
+		{func() { d.post("/admin/v1/identities/preview", `{"do":"hold","identifier":`+user+`}`) }, []entry{{"identity.preview", person, "ok"}}},
+		{func() { d.post("/admin/v1/identities/release", `{"identifier":`+user+`}`) }, []entry{{"identity.release", person, "begun"}, {"identity.release", person, "refused"}}},
+		{func() { d.post("/admin/v1/identities/hold", `{"identifier":`+user+`}`) }, []entry{{"identity.hold", person, "begun"}, {"identity.hold", person, "ok"}}},
+		{func() { d.post("/admin/v1/identities/release", `{"identifier":`+user+`}`) }, []entry{{"identity.release", person, "begun"}, {"identity.release", person, "ok"}}},
 		{func() { d.post("/admin/v1/backup", "") }, []entry{{"backup.make", "", "begun"}, {"backup.make", "", "ok"}}},
 		{func() { d.post("/admin/v1/backup/verify", "") }, []entry{{"backup.verify", "", "begun"}, {"backup.verify", "", "ok"}}},
 		{func() { d.post("/admin/v1/compact", "") }, []entry{{"store.compact", "", "begun"}, {"store.compact", "", "ok"}}},
@@ -369,11 +374,11 @@ func TestEverythingIsWrittenDown(t *testing.T) {
 		Next string
 	}
 	d.get("/admin/v1/audit?action=identity.&limit=4&actor=" + actor).ok(&page)
-	if len(page.Entries) != 4 || page.Next == "" || page.Entries[0].Action != "identity.link" || page.Entries[0].Outcome != "ok" {
+	if len(page.Entries) != 4 || page.Next == "" || page.Entries[0].Action != "identity.release" || page.Entries[0].Outcome != "ok" {
 		t.Errorf("%+v", page)
 	}
 	d.get("/admin/v1/audit?action=identity.&before=" + page.Next).ok(&page)
-	if len(page.Entries) != 4 || page.Entries[0].Action != "identity.cut" {
+	if len(page.Entries) != 12 || page.Entries[4].Action != "identity.link" {
 		t.Errorf("%+v", page)
 	}
 	d.get("/admin/v1/audit?before=x").fails(400, "invalid_cursor")
@@ -424,9 +429,10 @@ func TestWhatCannotBeWrittenDownIsNotDone(t *testing.T) {
 	user, pair := `{"type":"user_id","value":"u1"}`, `{"a":{"type":"user_id","value":"u1"},"b":{"type":"anonymous_id","value":"a1"}}`
 	for _, a := range []ask{
 		{path: persons + "user_id:u1"}, {path: persons + "user_id:u1/events"}, {path: persons + "user_id:u1/identities"}, {path: persons + "user_id:u2"},
-		{path: "/admin/v1/quarantine"}, {path: "/admin/v1/audit"}, {path: "/admin/v1/audit/verify"}, {path: "/debug/pprof/heap"},
+		{path: "/admin/v1/quarantine"}, {path: "/admin/v1/identities/held"}, {path: "/admin/v1/audit"}, {path: "/admin/v1/audit/verify"}, {path: "/debug/pprof/heap"},
 		{method: "POST", path: "/admin/v1/subjects/access", body: user}, {method: "POST", path: "/admin/v1/subjects/erase", body: user},
-		{method: "POST", path: "/admin/v1/identities/cut", body: pair}, {method: "POST", path: "/admin/v1/identities/preview", body: `{"do":"cut",` + pair[1:]}, {method: "POST", path: "/admin/v1/backup"}, {method: "POST", path: "/admin/v1/compact"},
+		{method: "POST", path: "/admin/v1/identities/cut", body: pair}, {method: "POST", path: "/admin/v1/identities/hold", body: `{"identifier":` + user + `}`},
+		{method: "POST", path: "/admin/v1/identities/release", body: `{"identifier":` + user + `}`}, {method: "POST", path: "/admin/v1/identities/preview", body: `{"do":"cut",` + pair[1:]}, {method: "POST", path: "/admin/v1/backup"}, {method: "POST", path: "/admin/v1/compact"},
 		{method: "POST", path: "/admin/v1/keys", body: `{"action":"rotate-master"}`}, {method: "POST", path: "/admin/v1/log/settle"},
 	} {
 		got := d.do(a)
