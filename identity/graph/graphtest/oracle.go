@@ -80,19 +80,23 @@ func Reasons(all []Fact, r Rules) map[[2]string]string {
 }
 
 func run(all []Fact, r Rules) ([]Person, map[[2]string]string) {
-	o := &oracle{Rules: r, links: map[[2]string][]evidenceText{}, cutPairs: map[[2]string]bool{}, ids: map[string]id.ID{},
-		shared: map[string]bool{}, held: map[string]bool{}, why: map[[2]string]string{}}
-	o.rule1(all)
+	o := read(all, r)
 	links := o.rule2()
 	links = o.rule3(links)
 	return o.rule4(links), o.why
 }
 
+// read applies rule 1.
+func read(all []Fact, r Rules) *oracle {
+	o := &oracle{Rules: r, links: map[[2]string][]evidenceText{}, cutPairs: map[[2]string]bool{}, ids: map[string]id.ID{},
+		shared: map[string]bool{}, held: map[string]bool{}, why: map[[2]string]string{}}
+	o.rule1(all)
+	return o
+}
+
 // Links counts, for each identifier, the others that a view links it to.
 func Links(all []Fact, v id.View) map[string]int {
-	o := &oracle{Rules: Rules{View: v}, links: map[[2]string][]evidenceText{}, cutPairs: map[[2]string]bool{}, ids: map[string]id.ID{},
-		held: map[string]bool{}, why: map[[2]string]string{}}
-	o.rule1(all)
+	o := read(all, Rules{View: v})
 	n := map[string]int{}
 	for p := range o.links {
 		n[p[0]]++
@@ -364,4 +368,10 @@ func (o *oracle) describe(of map[string]map[string]bool, conflicts map[[2]string
 	}
 	sort.Slice(out, func(i, j int) bool { return out[i].Members[0] < out[j].Members[0] })
 	return out
+}
+
+// Cut gives the pairs that a cut parts in a view, by their texts, sorted.
+func Cut(all []Fact, v id.View) map[[2]string]bool {
+	o := read(all, Rules{View: v})
+	return o.cutPairs
 }
