@@ -134,7 +134,7 @@ func TestSteps(t *testing.T) {
 }
 
 func TestInstallBrowser(t *testing.T) {
-	const update, get = ".$ apt-get update", ".$ apt-get install -y --no-install-recommends chromium fonts-liberation"
+	const update, get = ".$ apt-get update", ".$ apt-get install -y --no-install-recommends chromium fonts-liberation php-cli"
 	for _, c := range []struct {
 		name     string
 		programs []string
