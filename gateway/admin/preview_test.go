@@ -94,7 +94,7 @@ func TestPreviewWhole(t *testing.T) {
 	"outcomes":[{"do":"link","a":{"type":"user_id","value":"u1"},"b":{"type":"user_id","value":"u2"},
 	  "before":{"holds":false,"why":"no_link","text":"Nothing links the two."},
 	  "after":{"holds":true,"why":"joined","text":"The link holds: both identifiers are one person."}}],
-	"groups":[{"effect":"merge","text":"2 persons become one.",
+	"groups":[{"effect":"merge","text":"2 persons become 1 person.",
 	 "before":[
 	  {"personId":%[1]q,"known":true,"identifierCount":2,"identifiers":[{"type":"user_id","value":"u1","since":%[3]q},{"type":"anonymous_id","value":"a1","since":%[3]q}],
 	   "counts":{"events":1,"pageviews":0,"sessions":1,"orders":0,"revenue":0},"firstSeen":%[3]q,"lastSeen":%[3]q},
@@ -260,7 +260,7 @@ func TestPreviewIsBounded(t *testing.T) {
 	d.post(previewPath, `{"do":"link","a":{"type":"anonymous_id","value":"hub"},"b":{"type":"user_id","value":"u2"}}`).ok(&p)
 	v := p.Views["all"]
 	g := v.Groups[0]
-	if !v.Truncated || v.Partial || v.PersonsBefore != 1 || v.PersonsAfter != 123 || g.Effect != "split" || g.Text != "1 person becomes 122." {
+	if !v.Truncated || v.Partial || v.PersonsBefore != 1 || v.PersonsAfter != 123 || g.Effect != "split" || g.Text != "1 person becomes 121 persons and 1 identifier that joins nobody." {
 		t.Errorf("%+v: %d persons, then %d: %s", v.Truncated, v.PersonsBefore, v.PersonsAfter, g.Text)
 	}
 	if len(g.After) != 100 || len(g.Before) != 1 || g.Before[0].IdentifierCount != 122 || len(g.Before[0].Identifiers) != 100 || g.Before[0].Identifiers[0].Value != "u1" {

@@ -18,7 +18,7 @@ import (
 // would be.
 const (
 	shownIdentifiers = 100 // of one person
-	shownConflicts   = 20  // of one person
+	shownConflicts   = 20  // of one person; as many of the holds around them
 	shownDifferences = 100 // traits, and computed traits, from one person to another
 )
 
@@ -196,18 +196,40 @@ func effectText(effect string, g *people.Regrouping) string {
 		return "Nothing changes for this person."
 	case effectAppear:
 		return "These identifiers are nobody's yet; they would be known from now on."
-	case effectMerge:
-		return fmt.Sprintf("%d persons become one.", g.CountBefore)
-	case effectSplit:
-		return fmt.Sprintf("1 person becomes %d.", g.CountAfter)
-	case effectRegroup:
-		return fmt.Sprintf("%d persons become %d.", g.CountBefore, g.CountAfter)
+	case effectMerge, effectSplit, effectRegroup:
+		verb := "become"
+		if g.CountBefore == 1 {
+			verb = "becomes"
+		}
+		return fmt.Sprintf("%s %s %s.", headcount(g.CountBefore, g.ClosedBefore), verb, headcount(g.CountAfter, g.ClosedAfter))
 	case effectChange:
 		return "It stays one person, with other identifiers, another id or other events."
 	case effectLinks:
 		return "The person stays the same; what is known of the links around them changes."
 	}
 	return ""
+}
+
+// headcount writes how many persons there are, of whom some are single
+// identifiers that join nobody.
+func headcount(persons, closed int) string {
+	text, persons := "", persons-closed
+	switch {
+	case persons == 1:
+		text = "1 person"
+	case persons > 1:
+		text = fmt.Sprintf("%d persons", persons)
+	}
+	if persons > 0 && closed > 0 {
+		text += " and "
+	}
+	switch {
+	case closed == 1:
+		text += "1 identifier that joins nobody"
+	case closed > 1:
+		text += fmt.Sprintf("%d identifiers that join nobody", closed)
+	}
+	return text
 }
 
 func (w *preview) group(g *people.Regrouping) error {
@@ -257,6 +279,9 @@ func (w *preview) person(p *people.Person) {
 	o.Open()
 	o.String("personId", p.ID)
 	o.Flag("known", len(cl.Users) > 0)
+	if cl.Ambiguous {
+		o.Flag("ambiguous", true)
+	}
 	o.Int("identifierCount", int64(len(cl.Members)))
 	if len(cl.Members) > shownIdentifiers {
 		w.truncated = true
@@ -277,10 +302,11 @@ func (w *preview) person(p *people.Person) {
 	appendCounts(o, p.Profile)
 	o.Time("firstSeen", p.Profile.First)
 	o.Time("lastSeen", p.Profile.Last)
+	if p.Cluster.Refused > shownConflicts || len(p.Cluster.Held) > shownConflicts {
+		w.truncated = true
+	}
+	appendHolds(o, p.Cluster.Held[:min(len(p.Cluster.Held), shownConflicts)])
 	if list := p.Cluster.Conflicts; len(list) > 0 {
-		if p.Cluster.Refused > shownConflicts {
-			w.truncated = true
-		}
 		appendConflicts(o, list[:min(len(list), shownConflicts)])
 	}
 	o.Close()

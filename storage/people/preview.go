@@ -56,6 +56,8 @@ type Regrouping struct {
 	// Persons there are, listed or not. Identifiers that nothing is known of yet
 	// are nobody before.
 	CountBefore, CountAfter int
+	// Of these, single identifiers that join nobody: they are shared, or held.
+	ClosedBefore, ClosedAfter int
 }
 
 // Preview tells what stating this evidence would change in a view: the persons
@@ -394,9 +396,14 @@ func (x *previewer) show(p *Preview, list []*regrouped) {
 		p.Before += r.CountBefore
 		p.After += r.CountAfter
 		for i, d := range [...]*side{&x.before, &x.after} {
-			clusters, to := g.before, &r.Before
+			clusters, to, alone := g.before, &r.Before, &r.ClosedBefore
 			if d == &x.after {
-				clusters, to = g.after, &r.After
+				clusters, to, alone = g.after, &r.After, &r.ClosedAfter
+			}
+			for _, c := range clusters {
+				if closed(c, c.Members[0]) {
+					*alone++
+				}
 			}
 			slices.SortFunc(clusters, func(a, b *graph.Cluster) int {
 				return cmp.Or(cmp.Compare(len(b.Members), len(a.Members)), id.Compare(a.Members[0], b.Members[0]))

@@ -218,6 +218,19 @@ func (w *world) compare(all []id.ID, evidence []graph.Evidence, p *people.Previe
 		}
 		counts[0] += r.CountBefore
 		counts[1] += r.CountAfter
+		for _, side := range []struct {
+			list []*people.Person
+			n    int
+		}{{r.Before, r.ClosedBefore}, {r.After, r.ClosedAfter}} {
+			for _, q := range side.list {
+				if q.Cluster.Ambiguous || slices.ContainsFunc(q.Cluster.Held, func(h graph.Hold) bool { return h.ID == q.Cluster.Members[0] }) {
+					side.n--
+				}
+			}
+			if side.n != 0 {
+				w.t.Errorf("seed %d: %d identifiers too many join nobody: %+v", w.seed, side.n, r)
+			}
+		}
 		mine := look{}
 		for side, list := range [...][]*people.Person{r.Before, r.After} {
 			for _, q := range list {
