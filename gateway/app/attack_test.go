@@ -1,6 +1,8 @@
 package app_test
 
 import (
+	"crypto/ed25519"
+	"crypto/rand"
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
@@ -297,6 +299,45 @@ func unsigned(user, visitor string) string {
 	now := time.Now().Unix()
 	payload := fmt.Sprintf(`{"aud":"shop","sub":%q,"vid":%q,"jti":"n","iat":%d,"exp":%d}`, user, visitor, now, now+60)
 	return "eyJhbGciOiJub25lIiwia2lkIjoiazEifQ." + base64.RawURLEncoding.EncodeToString([]byte(payload)) + "."
+}
+
+// TestAlgorithmsArePinned: a key is for one algorithm, whatever the token says.
+func TestAlgorithmsArePinned(t *testing.T) {
+	public, private, err := ed25519.GenerateKey(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := base64.StdEncoding.EncodeToString(public)
+	g := start(t, strings.Replace(shop, "identity_keys: [", "identity_keys: [{kid: ed, alg: EdDSA, public_key: \""+text+"\"}, ", 1))
+	b := g.browser()
+	visitor := at(b.interact(page(`{}`), ""), "profile", "id").(string)
+	sign := func(k token.Key) string {
+		t.Helper()
+		now := time.Now()
+		text, err := token.Sign(k, token.Claims{Audience: "shop", Subject: "u1", ID: rand.Text(), Visitor: visitor, IssuedAt: now, Expires: now.Add(time.Minute)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return text
+	}
+	for name, c := range map[string]struct{ token, code string }{
+		"the public key as a shared secret": {sign(token.Key{KID: "ed", Alg: token.HS256, Secret: public}), "token_algorithm"},
+		"its text as a shared secret":       {sign(token.Key{KID: "ed", Alg: token.HS256, Secret: []byte(text)}), "token_algorithm"},
+		"a private key under the secret's":  {sign(token.Key{KID: "k1", Alg: token.EdDSA, PrivateKey: private}), "token_algorithm"},
+		"the secret under no name of a key": {sign(token.Key{KID: "k2", Alg: token.HS256, Secret: []byte(idSecret)}), "token_unknown_key"},
+		"no signature":                      {unsigned("u1", visitor), "token_algorithm"},
+	} {
+		if a := b.interact(page(`{}`), fmt.Sprintf(`,"token":%q`, c.token)); known(a) || at(a, "token", "error", "code") != c.code {
+			t.Errorf("%s: %v; expected %s", name, a, c.code)
+		}
+	}
+	for _, k := range []token.Key{{KID: "ed", Alg: token.EdDSA, PrivateKey: private}, {KID: "k1", Alg: token.HS256, Secret: []byte(idSecret)}} {
+		if a := b.interact(page(`{}`), fmt.Sprintf(`,"token":%q`, sign(k))); !known(a) || a["token"] != nil {
+			t.Errorf("%s: %v", k.Alg, a)
+		}
+		b.reset()
+		visitor = at(b.interact(page(`{}`), ""), "profile", "id").(string)
+	}
 }
 
 // TestATokenIsTakenOnce: by any number of browsers at once, and over restarts.

@@ -25,7 +25,8 @@ type recorder struct {
 	requests []Request
 	calls    []string
 	err      error
-	silent   bool // appends nothing
+	silent   bool           // appends nothing
+	cookie   func(*Request) // what an interact finds out about the cookie; nil: nothing
 }
 
 func (r *recorder) note(name string, q *Request) error {
@@ -48,6 +49,9 @@ func (r *recorder) answer(name string, q *Request, dst []byte) ([]byte, error) {
 }
 
 func (r *recorder) Interact(q *Request, dst []byte) ([]byte, error) {
+	if r.cookie != nil {
+		r.cookie(q)
+	}
 	return r.answer("interact", q, dst)
 }
 func (r *recorder) Profile(q *Request, dst []byte) ([]byte, error) {

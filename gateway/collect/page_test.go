@@ -227,6 +227,66 @@ func TestCookieLife(t *testing.T) {
 	w.intake.last(t, 6)
 }
 
+// What the Intake finds out decides which cookie the browser has from then on.
+func TestCookieOfALogin(t *testing.T) {
+	w := start(t)
+	const click = `{"writeKey":"wk_shop","batch":[{"type":"track","event":"click"}]}`
+	plain := onlyCookie(t, w.post("/v1/interact", interactBody)).Value
+	visitor := w.intake.last(t, 1).AnonymousID
+	begun := token.Login{1, 2, 3}
+	n := 1
+	send := func(body, cookie string, found func(*Request)) (q Request, next string) {
+		t.Helper()
+		w.intake.cookie = found
+		r := w.post("/v1/interact", body, "Cookie: reuna="+cookie)
+		w.want(r, 200, "")
+		n++
+		if len(r.Cookies()) > 0 {
+			next = onlyCookie(t, r).Value
+		}
+		return w.intake.last(t, n), next
+	}
+	_, login := send(click, plain, func(q *Request) { q.Begun = begun })
+	if login == "" || login == plain {
+		t.Fatalf("a login was answered with the cookie %q", login)
+	}
+	if q, next := send(interactBody, login, nil); q.Login != begun || q.AnonymousID != visitor || next != login {
+		t.Errorf("the login's cookie came back as %+v and was renewed as %q", q, next)
+	}
+	if q, next := send(click, login, nil); q.Login != begun || next != "" {
+		t.Errorf("a click: %+v and %q", q, next)
+	}
+	if q, next := send(interactBody, plain, func(q *Request) { q.Outdated = true }); q.Login != (token.Login{}) || next != "" {
+		t.Errorf("an outdated cookie was renewed: %q", next)
+	}
+	for _, cookie := range []string{plain, login} {
+		_, next := send(click, cookie, func(q *Request) { q.Revoked = true })
+		if next == "" || next == plain || next == login {
+			t.Fatalf("a reset visitor kept the cookie %q", next)
+		}
+		if q, _ := send(click, next, nil); q.Fresh || q.AnonymousID == visitor || q.Login != (token.Login{}) {
+			t.Errorf("after a reset: %+v", q)
+		}
+	}
+	// What was found out belongs to its request.
+	if q, next := send(click, plain, func(q *Request) {
+		if q.Begun != (token.Login{}) || q.Revoked || q.Outdated {
+			t.Errorf("left from before: %+v", q)
+		}
+	}); next != "" {
+		t.Errorf("%+v and %q", q, next)
+	}
+	// Reads and pictures keep what the cookie carries.
+	w.intake.cookie = nil
+	w.post("/v1/profile", `{"writeKey":"wk_shop"}`, "Cookie: reuna="+login)
+	if q := w.intake.last(t, n+1); q.Login != begun {
+		t.Errorf("profile: %+v", q)
+	}
+	if c := onlyCookie(t, w.send("GET", "/v1/p.gif?writeKey=wk_shop", "", "Cookie: reuna="+login)); c.Value != login {
+		t.Errorf("a picture renewed it as %q", c.Value)
+	}
+}
+
 func TestForgedCookies(t *testing.T) {
 	w := start(t)
 	c := onlyCookie(t, w.post("/v1/interact", interactBody))

@@ -15,7 +15,11 @@ import (
 //
 // visitor and fresh are as in Begin. Items that claim nothing cost nothing here.
 func (s *Store) Meet(items []Item, visitor string, fresh bool) (news bool, err error) {
-	if !slices.ContainsFunc(items, (Item).claims) {
+	any := false
+	for i := range items {
+		any = any || items[i].claims()
+	}
+	if !any {
 		return false, nil
 	}
 	err = s.see(func(w *want) error {
@@ -33,7 +37,7 @@ func (s *Store) Meet(items []Item, visitor string, fresh bool) (news bool, err e
 }
 
 // claims says that the item names somebody, and that nothing proves it.
-func (it Item) claims() bool {
+func (it *Item) claims() bool {
 	return it.Event.Trust == id.Claimed && (it.key.UserID != "" || len(it.Links) > 0)
 }
 
