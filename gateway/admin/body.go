@@ -2,10 +2,13 @@ package admin
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"reflect"
+	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -35,7 +38,8 @@ func readBody(text []byte, v any) *failure {
 	var kind *json.UnmarshalTypeError
 	switch {
 	case errors.As(err, &kind):
-		return badRequest("invalid_type", kind.Field, fmt.Sprintf("%s is of the kind %s; expected %s", kind.Field, clip([]byte(kind.Value)), kind.Type))
+		field := memberPath(kind.Field)
+		return badRequest("invalid_type", field, fmt.Sprintf("%s is of the kind %s; expected %s", cmp.Or(field, "the body"), clip([]byte(kind.Value)), jsonKind(kind.Type)))
 	case err != nil && strings.HasPrefix(err.Error(), "json: unknown field "):
 		name := strings.Trim(strings.TrimPrefix(err.Error(), "json: unknown field "), `"`)
 		return badRequest("unknown_field", clip([]byte(name)), fmt.Sprintf("there is no member %q here; /openapi.yaml names those there are", clip([]byte(name))))
@@ -46,6 +50,30 @@ func readBody(text []byte, v any) *failure {
 		return badRequest("invalid_json", "", "something follows the JSON object in the body; expected one object")
 	}
 	return nil
+}
+
+// memberPath is a path of encoding/json without the types that are embedded:
+// their names alone end in Body.
+func memberPath(path string) string {
+	names := slices.DeleteFunc(strings.Split(path, "."), func(name string) bool { return strings.HasSuffix(name, "Body") })
+	return strings.Join(names, ".")
+}
+
+// jsonKind says in the words of JSON what a member is expected to be.
+func jsonKind(t reflect.Type) string {
+	switch t.Kind() {
+	case reflect.Pointer:
+		return jsonKind(t.Elem())
+	case reflect.Struct, reflect.Map:
+		return "an object"
+	case reflect.Slice, reflect.Array:
+		return "an array"
+	case reflect.String:
+		return "a string"
+	case reflect.Bool:
+		return "true or false"
+	}
+	return "a number"
 }
 
 // subjectBody is how a body names a person.
@@ -99,6 +127,9 @@ func (b *identifierBody) id(field string, types *id.Types) (id.ID, *failure) {
 	}
 	if b.Type == personType {
 		return id.ID{}, badRequest("unknown_type", field, field+" is a person id; evidence is about identifiers, so give a type and a value")
+	}
+	if _, known := types.Rule(b.Type); !known {
+		return id.ID{}, badRequest("unknown_type", field, fmt.Sprintf("there is no identifier type %q; expected %s", clip([]byte(b.Type)), list(types.Names())))
 	}
 	x, f := newSubject(b.Type, b.Value, types)
 	if f != nil {

@@ -176,7 +176,8 @@ func (c *call) serveHeld() *failure {
 	return nil
 }
 
-// appendHold writes the members of a hold: who is held, and why.
+// appendHold writes the members of a hold: who is held, and why. One that is only
+// previewed has no name yet.
 func appendHold(o *event.Writer, h *graph.Hold) {
 	o.String("type", h.ID.Type)
 	o.String("value", h.ID.Value)
@@ -184,7 +185,9 @@ func appendHold(o *event.Writer, h *graph.Hold) {
 	o.String("text", h.Why.Text())
 	o.String("trust", h.Trust.String())
 	o.Time("since", h.Since)
-	o.String("evidence", evidenceName(h.Evidence))
+	if h.Evidence != (graph.EvidenceID{}) {
+		o.String("evidence", evidenceName(h.Evidence))
+	}
 }
 
 // appendHolds writes those that stand around a person, or on them; nothing where

@@ -286,6 +286,9 @@ func TestPreviewRefuses(t *testing.T) {
 		{`{"changes":[]}`, "invalid_changes", "changes"},
 		{`{"changes":[` + strings.Repeat(link+",", people.MaxPreview) + link + `]}`, "invalid_changes", "changes"},
 		{`{"changes":7}`, "invalid_type", "changes"},
+		{`{"do":"link","a":7,"b":` + b + `}`, "invalid_type", "a"},
+		{`{"changes":[{"do":"link","a":` + a + `,"b":{"type":7,"value":"x"}}]}`, "invalid_type", "changes[0].b.type"},
+		{`{"changes":[{"do":"hold","identifier":"a1"}]}`, "invalid_type", "changes[0].identifier"},
 		{`{"changes":[7]}`, "invalid_json", "changes[0]"},
 		{`{"changes":[` + link + `,{"do":"erase"}]}`, "invalid_change", "changes[1].do"},
 		{`{"changes":[` + link + `,{"do":7}]}`, "invalid_type", "changes[1].do"},
@@ -303,8 +306,9 @@ func TestPreviewRefuses(t *testing.T) {
 		{`{"do":"link"`, "invalid_json", ""},
 		{"{\"do\":\"\xff\"}", "invalid_json", ""},
 	} {
-		if e := d.post(previewPath, c.body).fails(400, c.code); e.Error.Field != c.field {
-			t.Errorf("%.80s: field %q, want %q", c.body, e.Error.Field, c.field)
+		e := d.post(previewPath, c.body).fails(400, c.code)
+		if e.Error.Field != c.field || strings.Contains(e.Error.Message, "Body") || strings.Contains(e.Error.Message, "admin.") {
+			t.Errorf("%.80s: field %q, want %q: %s", c.body, e.Error.Field, c.field, e.Error.Message)
 		}
 	}
 	d.post(previewPath, `{"do":"lift","evidence":"e_aaaaaaaaaaaaaaaaaaaaaaaaaa"}`).fails(404, "unknown_evidence")

@@ -2,7 +2,6 @@ package people
 
 import (
 	"cmp"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"maps"
@@ -101,11 +100,9 @@ func (s *Store) Releasing(x id.ID) (list []graph.Evidence, err error) {
 	return list, err
 }
 
-// complete gives evidence the id and the time that State gives it.
+// complete gives evidence the time that State would give it. It has no id yet:
+// of its time it counts as the earliest.
 func complete(e *graph.Evidence, now int64) error {
-	if e.ID == (graph.EvidenceID{}) {
-		rand.Read(e.ID[:]) // never fails: crypto/rand ends the program instead
-	}
 	if e.A == e.B || e.A.IsZero() || e.B.IsZero() {
 		return errors.New("people: evidence wants two different identifiers")
 	}
