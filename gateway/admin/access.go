@@ -69,8 +69,9 @@ func appendFacets(o *event.Writer, keys []facet.Key) {
 	o.CloseList()
 }
 
-// archive makes the answer piece by piece as it is read. It ends with the number
-// of events and "complete": an answer without them was broken off, and the
+// archive makes the answer piece by piece as it is read: after the events the
+// refused messages that name the person, whoever sent them. It ends with their
+// numbers and "complete": an answer without them was broken off, and the
 // connection then ends without the last chunk.
 type archive struct {
 	c      *call
@@ -80,10 +81,15 @@ type archive struct {
 	conn   net.Conn
 	before people.Place // where the next events end
 	events int64
-	ended  bool
+
+	messages      bool   // the events are through, and refused messages come
+	beforeRefused uint64 // where the next of them end
+	refused       int64
+	ended         bool
 }
 
-// archiveStep is how many events are in memory at a time.
+// archiveStep is how many events are in memory at a time, and how many refused
+// messages are looked at.
 const archiveStep = 500
 
 // Read is io.Reader's.
@@ -93,7 +99,7 @@ func (a *archive) Read(p []byte) (n int, err error) {
 			return 0, io.EOF
 		}
 		if err := a.more(); err != nil {
-			a.c.s.log.Error("an archive was broken off", "person", a.person.ID, "events", a.events, "error", err)
+			a.c.s.log.Error("an archive was broken off", "person", a.person.ID, "events", a.events, "refused", a.refused, "error", err)
 			return 0, err
 		}
 	}
@@ -109,6 +115,9 @@ func (a *archive) more() error {
 		return err
 	}
 	a.text, a.sent = a.text[:0], 0
+	if a.messages {
+		return a.moreRefused()
+	}
 	next, err := a.c.s.o.People.Timeline(a.person.Facets, a.before, archiveStep, func(_ people.Place, e *event.Event) error {
 		if a.events++; a.events > 1 {
 			a.text = append(a.text, ',')
@@ -120,8 +129,28 @@ func (a *archive) more() error {
 		return err
 	}
 	if a.before = next; next == (people.Place{}) {
+		a.messages = true
+		a.text = fmt.Appendf(a.text, `],"eventCount":%d,"refused":[`, a.events)
+	}
+	return nil
+}
+
+func (a *archive) moreRefused() error {
+	list, next, err := a.c.s.o.People.RefusedNaming(a.person.Cluster.Members, a.beforeRefused, archiveStep)
+	if err != nil {
+		return err
+	}
+	for _, x := range list {
+		if a.refused++; a.refused > 1 {
+			a.text = append(a.text, ',')
+		}
+		o := event.NewWriter(a.text)
+		appendRefused(o, x)
+		a.text = o.Bytes()
+	}
+	if a.beforeRefused = next; next == 0 {
 		a.ended = true
-		a.text = fmt.Appendf(a.text, `],"eventCount":%d,"complete":true}`, a.events)
+		a.text = fmt.Appendf(a.text, `],"refusedCount":%d,"complete":true}`, a.refused)
 	}
 	return nil
 }

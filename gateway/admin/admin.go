@@ -46,6 +46,9 @@ type Records interface {
 	// Quarantine gives up to limit refused messages, newest first, from before an
 	// entry on; 0 begins at the end.
 	Quarantine(before uint64, limit int) ([]people.Refused, error)
+	// RefusedNaming looks at up to most of them and gives those in which one of
+	// these identifiers stands; next is where to go on, 0 at the end.
+	RefusedNaming(ids []id.ID, before uint64, most int) (list []people.Refused, next uint64, err error)
 }
 
 // Evidence takes what an operator says about identifiers. *people.Store does.

@@ -13,6 +13,7 @@ import (
 	"github.com/reuna/reuna/gateway/admin"
 	"github.com/reuna/reuna/identity/event"
 	"github.com/reuna/reuna/storage/audit"
+	"github.com/reuna/reuna/storage/people"
 	"github.com/reuna/reuna/storage/receipt"
 )
 
@@ -189,6 +190,9 @@ func TestAccess(t *testing.T) {
 		list = append(list, msg(i, event.Page, "a1", "u1"))
 	}
 	d.send(list...)
+	for i, raw := range []string{`{"type":"sneeze","userId":"u1"}`, `{"type":"sneeze","userId":"u2"}`, `{"anonymousId":"a1"`} {
+		d.refuse(people.Refused{Site: "shop", Source: event.FromSDK, ReceivedAt: day + int64(i), Code: "invalid_type", Message: "no", Raw: raw})
+	}
 	a := d.post("/admin/v1/subjects/access", `{"type":"user_id","value":"u1","reason":"ticket-8"}`)
 	var archive struct {
 		Person     json.RawMessage
@@ -196,9 +200,15 @@ func TestAccess(t *testing.T) {
 		Facets     []map[string]string
 		Events     []struct{ MessageID string }
 		EventCount int
-		Complete   bool
+		Refused    []struct{ Raw, Code string }
+
+		RefusedCount int
+		Complete     bool
 	}
 	a.ok(&archive)
+	if len(archive.Refused) != 2 || archive.RefusedCount != 2 || archive.Refused[0].Raw != `{"anonymousId":"a1"` || archive.Refused[1].Code != "invalid_type" {
+		t.Errorf("refused messages: %+v", archive.Refused)
+	}
 	if d.get(persons+"user_id:u1").body != string(archive.Person) || d.get(persons+"user_id:u1/identities").body != string(archive.Identities) {
 		t.Errorf("the archive says something else of the person: %.2000s", a.body)
 	}
