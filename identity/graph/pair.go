@@ -62,8 +62,9 @@ func (c Change) Shape(v id.View) bool { return c>>(uint(v)*bitsPerView)&changedS
 func (c Change) Newest(v id.View) bool { return c>>(uint(v)*bitsPerView)&changedNewest != 0 }
 
 // Loosens says that an identifier which was shared or held may be so no longer:
-// a cut, a lift or an operator's word came. Mere links cannot do that, so who
-// only knows that an identifier is closed need not look again for one.
+// a cut or a lift came. Links cannot do that, so who only knows that an
+// identifier is closed need not look again for one. (That operators join users
+// changes the users, whom the resolver has read.)
 func (c Change) Loosens(v id.View) bool { return c>>(uint(v)*bitsPerView)&changedLoose != 0 }
 
 // changedUnseen marks a change that no view sees, so that Change is not 0.
@@ -278,7 +279,7 @@ func (p *Pair) since(before snapshot, touched bool) (c Change) {
 			}
 			continue
 		}
-		if was.cut != now.cut || was.admin != now.admin {
+		if was.cut != now.cut {
 			c |= changedLoose << (v * bitsPerView)
 		}
 		if was.linked != now.linked || was.cut != now.cut || was.admin != now.admin || was.earliest != now.earliest {

@@ -77,7 +77,7 @@ func TestPeopleAreTheRules(t *testing.T) {
 func shareAStore(t *testing.T, seed uint64, from, count int, types *id.Types, total *tally) {
 	rng := rand.New(rand.NewPCG(seed, uint64(from)))
 	clock := int64(1_800_000_000_000)
-	maxLinks := []int{-1, 2, 3, 4, 6}[rng.IntN(5)]
+	maxLinks := []int{-1, -1, 2, 3, 4, 6}[rng.IntN(6)]
 	tune := func(o *people.Options) { o.Types, o.MaxLinks, o.MaxAddresses = types, maxLinks, -1 }
 	w := openTuned(t, vfs.NewMem(), []int{10, 40, 1000}[rng.IntN(3)], &clock, tune)
 	w.seed = seed
@@ -119,6 +119,8 @@ type sequence struct {
 	maxLinks int
 	n        int
 
+	users, devices int // how many there are
+
 	facts  []graphtest.Fact
 	events []event.Event
 	seen   map[string]id.ID
@@ -128,6 +130,7 @@ type sequence struct {
 }
 
 func (x *sequence) run() {
+	x.users, x.devices = 1+x.rng.IntN(4), 2+x.rng.IntN(6)
 	often := x.rng.IntN(10) == 0 // compare all after each step
 	middle := x.rng.IntN(20)
 	for i := range 3 + x.rng.IntN(22) {
@@ -161,8 +164,8 @@ func (x *sequence) run() {
 	x.compare()
 }
 
-func (x *sequence) user() id.ID   { return user(fmt.Sprint(x.name, "u", x.rng.IntN(4))) }
-func (x *sequence) device() id.ID { return device(fmt.Sprint(x.name, "a", x.rng.IntN(6))) }
+func (x *sequence) user() id.ID   { return user(fmt.Sprint(x.name, "u", x.rng.IntN(x.users))) }
+func (x *sequence) device() id.ID { return device(fmt.Sprint(x.name, "a", x.rng.IntN(x.devices))) }
 func (x *sequence) email() id.ID {
 	return id.ID{Type: id.Email, Value: fmt.Sprintf("%se%d@x.fi", x.name, x.rng.IntN(3))}
 }
