@@ -2,11 +2,13 @@ package people_test
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"github.com/reuna/reuna/identity/event"
+	"github.com/reuna/reuna/identity/graph"
 	"github.com/reuna/reuna/identity/id"
 	"github.com/reuna/reuna/storage/people"
 )
@@ -186,4 +188,28 @@ func TestABusyUserIsNotWorkedOutForEachEvent(t *testing.T) {
 	if members(user("u0")) != 51 || members(device("a3")) != 51 || members(device("a10")) != 1 {
 		t.Errorf("a3 came back: %d, %d, %d members", members(user("u0")), members(device("a3")), members(device("a10")))
 	}
+}
+
+// A long chain of devices is read from a cold start, from its middle too.
+func TestALongChainIsReadFromDisk(t *testing.T) {
+	const devices = 5000
+	w := open(t, vfs.NewMem(), 0)
+	defer func() { w.close() }()
+	name := func(i int) id.ID { return device(fmt.Sprintf("a%04d", i)) }
+	for i := range devices {
+		_, err := w.State(graph.Evidence{ID: graph.EvidenceID{byte(i >> 8), byte(i)}, Kind: graph.Link, A: name(i), B: name(i + 1), Trust: id.Verified, Time: int64(i + 1)})
+		w.must(err)
+	}
+	whole := w.person(name(2500)).Cluster
+	if len(whole.Members) != 1000 {
+		t.Fatalf("%d members", len(whole.Members))
+	}
+	w.close()
+	w = open(t, w.fs, 0)
+	began := w.Stats()
+	cold := w.person(name(2500)).Cluster
+	if !slices.Equal(cold.Members, whole.Members) {
+		t.Errorf("%d members from disk, %d before", len(cold.Members), len(whole.Members))
+	}
+	t.Logf("%+v", w.workSince(began))
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"hash/maphash"
 	"math"
+	"net/netip"
 	"testing"
 )
 
@@ -68,8 +69,15 @@ func FuzzHashNetwork(f *testing.F) {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
-		if hashNetwork(seed, s) != hashNetwork(seed, s) {
-			t.Error("one text, two networks")
+		h := hashNetwork(seed, s)
+		a, err := netip.ParseAddr(s)
+		if err != nil {
+			return
+		}
+		for _, size := range []int{24, 48} { // the network's own address is of the network
+			if p, err := a.WithZone("").Prefix(size); err == nil && (size == 24) == a.Is4() && !a.Is4In6() && hashNetwork(seed, p.Addr().String()) != h {
+				t.Errorf("%s is not of %s", s, p)
+			}
 		}
 	})
 }
