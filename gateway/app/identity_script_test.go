@@ -3,6 +3,7 @@ package app_test
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -116,6 +117,9 @@ type message struct {
 	id     string
 	server bool
 	body   string
+	// homeless is a claim to be somebody, without a device: at the verified view it
+	// is nobody's.
+	homeless bool
 }
 
 func (l *lab) world() *world {
@@ -172,6 +176,7 @@ func (w *world) message(s *statement) message {
 	w.serial++
 	m := message{id: fmt.Sprintf("w%d-%d", w.n, w.serial), server: strings.Contains("VSL", s.op)}
 	kind := map[string]string{"T": "track", "S": "track", "P": "page", "V": "identify", "U": "identify", "L": "identify", "W": "alias"}[s.op]
+	m.homeless = !m.server && !s.page && !slices.ContainsFunc(s.names, func(name string) bool { return name[0] == 'a' })
 	var fields, traits, external []string
 	field := func(name, value string) { fields = append(fields, fmt.Sprintf("%q:%q", name, value)) }
 	names := s.names

@@ -123,7 +123,7 @@ func TestWritersEqualASequence(t *testing.T) {
 	}
 
 	fresh := openLab(t, 0)
-	v := &world{l: fresh, names: w.names}
+	v := &world{l: fresh, names: w.names, sent: w.sent}
 	if err := v.deliver(w.sent); err != nil {
 		t.Fatal(err)
 	}
@@ -144,7 +144,7 @@ func TestWritersEqualASequence(t *testing.T) {
 	if diff := got.once().same(want.once(), false); diff != "" {
 		t.Error(diff)
 	}
-	if _, err := want.people(v, len(w.sent)); err != nil { // every event with one person
+	if _, err := want.people(v); err != nil { // every event with one person
 		t.Error(err)
 	}
 	t.Logf("killed %d times: %d messages sent, %d acknowledged, %d there; %d things done by operators",
