@@ -185,7 +185,7 @@ func appendHold(o *event.Writer, h *graph.Hold) {
 	o.String("text", h.Why.Text())
 	o.String("trust", h.Trust.String())
 	o.Time("since", h.Since)
-	if h.Evidence != (graph.EvidenceID{}) {
+	if h.Evidence != people.Unstated() {
 		o.String("evidence", evidenceName(h.Evidence))
 	}
 }

@@ -100,9 +100,20 @@ func (s *Store) Releasing(x id.ID) (list []graph.Evidence, err error) {
 	return list, err
 }
 
-// complete gives evidence the time that State would give it. It has no id yet:
-// of its time it counts as the earliest.
+// Unstated is the id of evidence that is only previewed: the largest, since what is
+// stated later is later.
+func Unstated() (x graph.EvidenceID) {
+	for i := range x {
+		x[i] = 0xff
+	}
+	return x
+}
+
+// complete gives evidence the time that State would give it.
 func complete(e *graph.Evidence, now int64) error {
+	if e.ID == (graph.EvidenceID{}) {
+		e.ID = Unstated()
+	}
 	if e.A == e.B || e.A.IsZero() || e.B.IsZero() {
 		return errors.New("people: evidence wants two different identifiers")
 	}
@@ -165,6 +176,7 @@ func (x *previewer) preview() *Preview {
 			x.visitGroup(e.B)
 		}
 	}
+	entered := map[*graph.Cluster]bool{}
 	for i := 0; i < len(x.follow); i++ {
 		y := x.follow[i]
 		b, a := x.cluster(&x.before, y), x.cluster(&x.after, y)
@@ -172,6 +184,10 @@ func (x *previewer) preview() *Preview {
 			continue
 		}
 		for _, c := range [...]*graph.Cluster{b, a} {
+			if entered[c] {
+				continue
+			}
+			entered[c] = true
 			for _, m := range c.Members {
 				x.visit(m)
 			}
@@ -284,14 +300,18 @@ func (x *previewer) cluster(d *side, y id.ID) *graph.Cluster {
 	if c := d.clusters[y]; c != nil {
 		return c
 	}
-	c, _ := x.s.resolver.Cluster(y, x.view, &d.over)
-	if c == nil {
+	component, _ := x.s.resolver.Component(y, x.view, &d.over)
+	if component == nil {
 		return nil
 	}
-	for _, m := range c.Members {
-		d.clusters[m] = c
+	for _, c := range component.Clusters {
+		for _, m := range c.Members {
+			if d.clusters[m] == nil { // else it was asked for from another end
+				d.clusters[m] = c
+			}
+		}
 	}
-	return c
+	return d.clusters[y]
 }
 
 // reason tells what becomes of the evidence's pair on one side.
@@ -332,7 +352,7 @@ func (x *previewer) regroup() (list []*regrouped) {
 	for i := range x.evidence {
 		stated[x.evidence[i].A], stated[x.evidence[i].B] = true, true
 	}
-	done := map[id.ID]bool{}
+	done, sorted := map[id.ID]bool{}, map[*graph.Cluster]bool{}
 	for _, y := range slices.SortedFunc(maps.Keys(x.followed), id.Compare) {
 		if done[y] {
 			continue
@@ -351,9 +371,11 @@ func (x *previewer) regroup() (list []*regrouped) {
 				if d == &x.before {
 					to = &g.before
 				}
-				if !slices.Contains(*to, c) {
-					*to = append(*to, c)
+				if sorted[c] {
+					continue
 				}
+				sorted[c] = true
+				*to = append(*to, c)
 				for _, m := range c.Members {
 					if !done[m] {
 						done[m] = true
@@ -447,90 +469,4 @@ func (x *previewer) person(d *side, c *graph.Cluster) *Person {
 		p.Profile = facet.Join(facets)
 	}
 	return p
-}
-
-// overlay is the graph in memory with more evidence in it: pairs that change
-// are copies. The lock is held as long as it lives.
-type overlay struct {
-	w     *want
-	pairs map[[2]id.ID]*graph.Pair
-	lists map[id.ID][]*graph.Pair // of the ends of these pairs
-}
-
-func newOverlay(w *want) overlay {
-	return overlay{w: w, pairs: map[[2]id.ID]*graph.Pair{}, lists: map[id.ID][]*graph.Pair{}}
-}
-
-func endsOf(a, b id.ID) [2]id.ID {
-	if id.Compare(a, b) > 0 {
-		return [2]id.ID{b, a}
-	}
-	return [2]id.ID{a, b}
-}
-
-// add takes one more piece of evidence in; nothing while its identifiers must be
-// loaded.
-func (o *overlay) add(e *graph.Evidence) graph.Change {
-	ends := endsOf(e.A, e.B)
-	nodes := make([]*node, 0, 2)
-	for _, x := range ends {
-		if x == graph.Everybody() {
-			continue // a hold is seen from the one who is held
-		}
-		n := o.w.node(x)
-		if n == nil {
-			return 0
-		}
-		nodes = append(nodes, n)
-	}
-	p := o.pairs[ends]
-	if p == nil {
-		fresh := graph.NewPair(e.A, e.B)
-		p = &fresh
-		for _, n := range nodes { // a crash may have come between the writing of the two sides
-			if had := n.pair(p.Other(n.id)); had != nil {
-				p.Merge(had)
-			}
-		}
-		o.pairs[ends] = p
-		for _, n := range nodes {
-			list, changed := o.lists[n.id]
-			if !changed {
-				list = slices.Clone(n.pairs)
-			}
-			if i := slices.IndexFunc(list, func(q *graph.Pair) bool { return q.A == p.A && q.B == p.B }); i >= 0 {
-				list[i] = p
-			} else {
-				list = graph.AddPair(list, p)
-			}
-			o.lists[n.id] = list
-		}
-	}
-	return p.Add(*e)
-}
-
-// Pairs is graph.Reader's.
-func (o *overlay) Pairs(x id.ID) (pairs []*graph.Pair, loaded bool) {
-	if list, ok := o.lists[x]; ok {
-		return list, true
-	}
-	return reader{o.w}.Pairs(x)
-}
-
-// isCut says that an operator cut the facet's device from its user.
-func (o *overlay) isCut(k facet.Key, v id.View) bool {
-	if k.AnonymousID == "" || k.UserID == "" {
-		return false
-	}
-	a, u := id.ID{Type: id.AnonymousID, Value: k.AnonymousID}, id.ID{Type: id.UserID, Value: k.UserID}
-	p := o.pairs[endsOf(a, u)]
-	if p == nil {
-		// A facet is found by one of its two, which is then in memory.
-		if n := o.w.s.nodes[a]; n != nil {
-			p = n.pair(u)
-		} else if n := o.w.s.nodes[u]; n != nil {
-			p = n.pair(a)
-		}
-	}
-	return p != nil && len(p.Cuts(v)) > 0
 }

@@ -292,3 +292,51 @@ func (w *world) compare(all []id.ID, evidence []graph.Evidence, p *people.Previe
 	}
 	return changed
 }
+
+// TestAPreviewOfLargePersons: one who falls apart into a thousand, or two who are
+// too large to be joined whole, are counted whole and shown in part; and past the
+// most that a preview follows it says that there may be more.
+func TestAPreviewOfLargePersons(t *testing.T) {
+	w := previewWorld(t, 10_000, -1)
+	defer func() { w.close() }()
+	const many = 900
+	hub := func(i int) id.ID { return id.ID{Type: id.Email, Value: fmt.Sprintf("hub%d@x.fi", i)} }
+	link := func(a, b id.ID) graph.Evidence { return graph.Evidence{Kind: graph.Link, Trust: id.Admin, A: a, B: b} }
+	for i := range 4 {
+		events := make([]event.Event, many-1)
+		for j := range events {
+			events[j] = msg(i*many+j, event.Identify, fmt.Sprint("d", i, "-", j), "")
+			events[j].Traits = event.Value(fmt.Sprintf(`{"email":"hub%d@x.fi"}`, i))
+		}
+		w.send(events...)
+	}
+	preview := func(evidence ...graph.Evidence) *people.Preview {
+		t.Helper()
+		p, err := w.Preview(evidence, id.AllView)
+		w.must(err)
+		return p
+	}
+	p := preview(graph.Evidence{Kind: graph.Cut, Trust: id.Admin, A: graph.Everybody(), B: hub(0)})
+	r := p.Regroupings[0]
+	if p.Partial || p.Before != 1 || p.After != many || r.CountAfter != many || r.ClosedAfter != 1 || len(r.Before) != 1 || len(r.After) != 100 || len(r.Before[0].Cluster.Members) != many {
+		t.Errorf("held: %d before, %d after, %d and %d shown, partial %v", p.Before, p.After, len(r.Before), len(r.After), p.Partial)
+	}
+	p = preview(link(hub(0), hub(1)))
+	// An operator's link comes first, and then there is room for a hundred.
+	if o := p.Outcomes[0].After; p.Partial || !o.Holds || p.Before != 2 || p.After != 1+2*many-1000 || len(p.Regroupings) != 1 || len(p.Regroupings[0].After[0].Cluster.Conflicts) != 100 {
+		t.Errorf("two: %+v; %d before, %d after, partial %v", o, p.Before, p.After, p.Partial)
+	}
+	p = preview(link(hub(0), hub(1)), link(hub(2), hub(3)))
+	if !p.Partial {
+		t.Error("four: not partial")
+	}
+	if _, err := w.Preview(nil, id.AllView); err == nil {
+		t.Error("a preview of nothing")
+	}
+	if _, err := w.Preview(make([]graph.Evidence, people.MaxPreview+1), id.AllView); err == nil {
+		t.Error("a preview of too much")
+	}
+	if _, err := w.Preview([]graph.Evidence{link(hub(0), graph.Everybody())}, id.AllView); err == nil {
+		t.Error("a link to everybody")
+	}
+}
