@@ -87,11 +87,12 @@ func (c *cluster) forget(s *Store) {
 // owner's, and nobody else's, so that claims about a user do not cost the user's
 // verified profile. The lock is held and the facet's identifiers are loaded.
 func (s *Store) contributed(k facet.Key) {
+	device, user := s.nodes[id.ID{Type: id.AnonymousID, Value: k.AnonymousID}], s.nodes[id.ID{Type: id.UserID, Value: k.UserID}]
 	for v := id.VerifiedView; v <= id.AllView; v++ {
-		cut := false
-		if k.AnonymousID != "" && k.UserID != "" && v.Reaches(k.Trust) {
-			cut = s.isCut(s.nodes[id.ID{Type: id.UserID, Value: k.UserID}], k, v)
+		if (device == nil || device.clusters[v] == nil) && (user == nil || user.clusters[v] == nil) {
+			continue
 		}
+		cut := user != nil && v.Reaches(k.Trust) && s.isCut(user, k, v)
 		if n := s.nodes[k.Owner(v, cut)]; n != nil && n.clusters[v] != nil { // nil: nobody's in this view
 			n.clusters[v].forget(s)
 		}

@@ -178,7 +178,7 @@ func (s *Store) isCut(n *node, k facet.Key, v id.View) bool {
 		other = id.ID{Type: id.AnonymousID, Value: k.AnonymousID}
 	}
 	p := n.pair(other)
-	return p != nil && len(p.Cuts(v)) > 0
+	return p != nil && p.IsCut(v)
 }
 
 // Explain tells, for every pair that x's cluster is made of or was kept from,
@@ -245,6 +245,9 @@ func (s *Store) Named(person string) (x id.ID, err error) {
 		}
 	}
 	s.mu.Unlock()
+	if h == s.hashID(graph.Everybody()) {
+		return id.ID{}, ErrUnknown
+	}
 	if !x.IsZero() {
 		return x, nil
 	}
@@ -282,8 +285,8 @@ func (s *Store) Named(person string) (x id.ID, err error) {
 		}
 		return false, err
 	})
-	if err == nil && (x.IsZero() || x == graph.Everybody()) {
-		return id.ID{}, ErrUnknown
+	if err == nil && x.IsZero() {
+		err = ErrUnknown
 	}
 	return x, err
 }
