@@ -57,6 +57,7 @@ func (c *call) serveAccess() *failure {
 func appendFacets(o *event.Writer, keys []facet.Key) {
 	keys = slices.Clone(keys)
 	slices.SortFunc(keys, facet.Key.Compare)
+	keys = slices.CompactFunc(keys, func(a, b facet.Key) bool { a.Origin = b.Origin; return a == b }) // a restore begins new ones
 	o.Key("facets")
 	o.OpenList()
 	for _, k := range keys {

@@ -169,7 +169,8 @@ type answer struct {
 	body   string
 }
 
-// do sends a request. Every answer of a route is held against the document.
+// do sends a request. Every answer of a route is held against the document, and
+// every body that one takes.
 func (d *desk) do(a ask) answer {
 	d.Helper()
 	req, err := http.NewRequest(a.method, d.base, strings.NewReader(a.body))
@@ -203,6 +204,9 @@ func (d *desk) do(a ask) answer {
 	}
 	if a.method != "HEAD" {
 		d.doc.check(d.T, cmp.Or(a.method, "GET"), req.URL.Opaque, res.StatusCode, res.Header.Get("Content-Type"), string(body))
+	}
+	if a.method == "POST" && a.body != "" && res.StatusCode < 300 {
+		d.doc.checkSent(d.T, req.URL.Opaque, a.body)
 	}
 	return answer{d.T, res.StatusCode, res.Header, string(body)}
 }
