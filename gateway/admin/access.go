@@ -4,11 +4,9 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"slices"
 	"time"
 
 	"github.com/reuna/reuna/identity/event"
-	"github.com/reuna/reuna/identity/facet"
 	"github.com/reuna/reuna/storage/people"
 )
 
@@ -44,30 +42,12 @@ func (c *call) serveAccess() *failure {
 	if err := c.appendIdentities(o, p); err != nil {
 		return c.internal(err)
 	}
-	appendFacets(o, p.Facets)
 	o.Key("events")
 	text := append(o.Bytes(), '[')
 	c.ctx.Response.Header.SetContentType("application/json")
 	c.ctx.Response.Header.Set("Content-Disposition", fmt.Sprintf(`attachment; filename="%s-%s.json"`, p.ID, now.UTC().Format("20060102")))
 	c.ctx.Response.SetBodyStream(&archive{c: c, person: p, text: text, conn: c.ctx.Conn()}, -1)
 	return nil
-}
-
-// appendFacets writes which devices contributed while they said who they were.
-func appendFacets(o *event.Writer, keys []facet.Key) {
-	keys = slices.Clone(keys)
-	slices.SortFunc(keys, facet.Key.Compare)
-	keys = slices.CompactFunc(keys, func(a, b facet.Key) bool { a.Origin = b.Origin; return a == b }) // a restore begins new ones
-	o.Key("facets")
-	o.OpenList()
-	for _, k := range keys {
-		o.Open()
-		o.Text("anonymousId", k.AnonymousID)
-		o.Text("userId", k.UserID)
-		o.String("trust", k.Trust.String())
-		o.Close()
-	}
-	o.CloseList()
 }
 
 // archive makes the answer piece by piece as it is read: after the events the

@@ -232,6 +232,7 @@ func (c *call) appendPerson(o *event.Writer, p *people.Person) error {
 	}
 	o.CloseList()
 	appendCounts(o, p.Profile)
+	appendFacets(o, p.Facets)
 	o.Time("firstSeen", p.Profile.First)
 	o.Time("lastSeen", p.Profile.Last)
 	appendDevices(o, p.Profile.Devices)
@@ -370,6 +371,23 @@ func appendDevices(o *event.Writer, devices []facet.DeviceSeen) {
 		o.Time("firstSeen", d.First)
 		o.Time("lastSeen", d.Last)
 		o.Int("sessions", d.Sessions)
+		o.Close()
+	}
+	o.CloseList()
+}
+
+// appendFacets writes which devices contributed while they said who they were.
+func appendFacets(o *event.Writer, keys []facet.Key) {
+	keys = slices.Clone(keys)
+	slices.SortFunc(keys, facet.Key.Compare)
+	keys = slices.CompactFunc(keys, func(a, b facet.Key) bool { a.Origin = b.Origin; return a == b }) // a restore begins new ones
+	o.Key("facets")
+	o.OpenList()
+	for _, k := range keys {
+		o.Open()
+		o.Text("anonymousId", k.AnonymousID)
+		o.Text("userId", k.UserID)
+		o.String("trust", k.Trust.String())
 		o.Close()
 	}
 	o.CloseList()

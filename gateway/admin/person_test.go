@@ -66,6 +66,7 @@ func TestPersonWhole(t *testing.T) {
 	  "colour":{"value":"red","trust":"claimed","source":"shop","party":"first","time":"2023-11-14T22:13:22.000Z"}},
 	 "computed":{"orders_30d":1,"as_of":"2024-05-01T12:00:00Z"},"segments":["thriller-fans"],
 	 "counts":{"events":4,"pageviews":1,"sessions":1,"orders":1,"revenue":49.9,"currency":"EUR"},
+	 "facets":[{"anonymousId":"a1","trust":"verified"},{"anonymousId":"a1","userId":"u1","trust":"claimed"},{"anonymousId":"a1","userId":"u1","trust":"verified"}],
 	 "firstSeen":"2023-11-14T22:13:20.000Z","lastSeen":"2023-11-14T22:13:23.000Z",
 	 "devices":[{"anonymousId":"a1","type":"desktop","os":"Linux","browser":"Firefox","firstSeen":"2023-11-14T22:13:20.000Z","lastSeen":"2023-11-14T22:13:23.000Z","sessions":1}],
 	 "consent":{}}`, user, device, mail)
