@@ -3,6 +3,7 @@ package admin
 import (
 	"fmt"
 	"io"
+	"math"
 	"net"
 	"time"
 
@@ -39,7 +40,7 @@ func (c *call) serveAccess() *failure {
 		return c.internal(err)
 	}
 	o.Key("identities")
-	if err := c.appendIdentities(o, p); err != nil {
+	if err := c.appendIdentities(o, p, math.MaxInt); err != nil {
 		return c.internal(err)
 	}
 	o.Key("events")

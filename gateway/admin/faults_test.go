@@ -99,6 +99,34 @@ func TestComputedThatCannotBeWritten(t *testing.T) {
 	}
 }
 
+// TestAFloodOfClaims: a user_id that thousands claim to be is answered with as many
+// of the claims as an answer holds, and their number; the archive has all.
+func TestAFloodOfClaims(t *testing.T) {
+	d := newDesk(t, nil)
+	const claims = 14_000
+	long := strings.Repeat("x", 480)
+	d.send(msg(0, event.Identify, "a1", "victim"))
+	for i := 0; i < claims; i += 2000 {
+		var list []event.Event
+		for j := range 2000 {
+			list = append(list, claimed(msg(1+i+j, event.Identify, fmt.Sprint(long, i+j), "victim")))
+		}
+		d.send(list...)
+	}
+	var g struct {
+		graphBody
+		PairCount int
+	}
+	const victim = persons + "user_id:victim"
+	if d.get(victim + "/identities?view=verified").ok(&g); g.PairCount != claims+1 || len(g.Pairs) >= claims || len(g.Pairs) < 1000 || len(g.Members) != 2 {
+		t.Errorf("%d of %d pairs, %d members", len(g.Pairs), g.PairCount, len(g.Members))
+	}
+	var archive struct{ Identities graphBody }
+	if d.post("/admin/v1/subjects/access", `{"type":"user_id","value":"victim","view":"verified"}`).ok(&archive); len(archive.Identities.Pairs) != claims+1 {
+		t.Errorf("the archive has %d pairs", len(archive.Identities.Pairs))
+	}
+}
+
 // TestPagesThatEndEarly: an answer looks at so many events and holds so many
 // bytes, and then says where to go on; nothing is lost by it.
 func TestPagesThatEndEarly(t *testing.T) {

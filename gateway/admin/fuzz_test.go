@@ -134,17 +134,18 @@ func FuzzBody(f *testing.F) {
 // and a place, or is evidence of an operator about two identifiers in their final
 // form, as many as a preview takes.
 func FuzzChanges(f *testing.F) {
-	c := &call{s: &Server{o: Options{Types: id.Default(), Now: func() time.Time { return time.Unix(1_700_000_000, 0) }, Activity: noActivity{}}}}
+	c := &call{s: &Server{o: Options{Types: id.Default(), Now: func() time.Time { return time.Unix(1_700_000_000, 0) }, Activity: noActivity{}, People: oneHeld{}}}}
 	const a, b = `{"type":"anonymous_id","value":"a1"}`, `{"type":"email","value":" A@x.fi"}`
 	for _, s := range []string{"", "{}", `{"do":"link","a":` + a + `,"b":` + b + `}`, `{"changes":[{"do":"cut","a":` + a + `,"b":` + b + `,"time":"2020-01-01T00:00:00Z","reason":"r"}]}`,
 		`{"do":"lift","evidence":"e_aaaaaaaaaaaaaaaaaaaaaaaaaa","a":` + a + `,"b":` + b + `}`, `{"do":"lift","evidence":"e_aaaaaaaaaaaaaaaaaaaaaaaaaa"}`,
+		`{"do":"hold","identifier":` + b + `,"reason":"r"}`, `{"changes":[{"do":"release","identifier":` + b + `},{"do":"release","identifier":` + a + `}]}`,
 		`{"changes":[{"do":1}]}`, `{"changes":[[]]}`, `{"changes":{}}`, `{"do":null}`, `{"do":"link","do":"cut"}`, "\xff", `[]`, `{"changes":[null]}`} {
 		f.Add([]byte(s))
 	}
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		list, failed := c.changes(raw)
 		if failed != nil {
-			if failed.status != 400 && failed.status != 404 || failed.code == "" || failed.message == "" || len(failed.message) > 1000 || !utf8.ValidString(failed.field) {
+			if failed.status != 400 && failed.status != 404 && failed.status != 409 || failed.code == "" || failed.message == "" || len(failed.message) > 1000 || !utf8.ValidString(failed.field) {
 				t.Errorf("%+v", failed)
 			}
 			return
@@ -154,11 +155,11 @@ func FuzzChanges(f *testing.F) {
 		}
 		for _, x := range list {
 			for _, e := range x.evidence {
-				if e.A == e.B || e.A.IsZero() || e.B.IsZero() || e.Trust != id.Admin || e.Kind == 0 || (x.do == doLift) != (e.Kind == graph.Lift) {
+				if e.A == e.B || e.A.IsZero() || e.B.IsZero() || e.Trust != id.Admin || e.Kind == 0 || (x.do == doLift || x.do == doRelease) != (e.Kind == graph.Lift) || (x.do == doHold || x.do == doRelease) != (e.A == graph.Everybody()) {
 					t.Errorf("%q states %+v", raw, e)
 				}
 				for _, end := range []id.ID{e.A, e.B} {
-					if n, verdict := c.s.o.Types.Normalise(end.Type, end.Value); verdict != id.OK || n != end {
+					if n, verdict := c.s.o.Types.Normalise(end.Type, end.Value); end != graph.Everybody() && (verdict != id.OK || n != end) {
 						t.Errorf("%q names %v, which is %v", raw, end, n)
 					}
 				}
@@ -172,6 +173,16 @@ type noActivity struct{ Activity }
 
 func (noActivity) Read(context.Context, audit.Query, func(audit.Record) (bool, error)) error {
 	return nil
+}
+
+// oneHeld is a store in which every e-mail address is held, and nothing else is.
+type oneHeld struct{ People }
+
+func (oneHeld) Releasing(x id.ID) (list []graph.Evidence, err error) {
+	if x.Type == id.Email {
+		list = append(list, graph.Evidence{Kind: graph.Lift, A: graph.Everybody(), B: x, Trust: id.Admin})
+	}
+	return list, nil
 }
 
 // FuzzEvidenceName: a name that is taken is one that was given.

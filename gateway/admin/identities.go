@@ -15,15 +15,17 @@ func (c *call) serveIdentities() *failure {
 		return f
 	}
 	o := event.NewWriter(nil)
-	if err := c.appendIdentities(o, p); err != nil {
+	if err := c.appendIdentities(o, p, maxBody); err != nil {
 		return c.internal(err)
 	}
 	c.json(fasthttp.StatusOK, o.Bytes())
 	return nil
 }
 
-// appendIdentities writes the graph around a person, as one object.
-func (c *call) appendIdentities(o *event.Writer, p *people.Person) error {
+// appendIdentities writes the graph around a person, as one object. Who floods a
+// user_id with false claims makes its pairs many: they end after so many bytes,
+// and their number is told.
+func (c *call) appendIdentities(o *event.Writer, p *people.Person, most int) error {
 	reasons, err := c.s.o.People.Explain(p.Cluster.Representative, p.Cluster.View)
 	if err != nil {
 		return err
@@ -37,10 +39,15 @@ func (c *call) appendIdentities(o *event.Writer, p *people.Person) error {
 	appendConflicts(o, p.Cluster.Conflicts)
 	o.Key("pairs")
 	o.OpenList()
-	for i := range reasons {
-		appendReason(o, &reasons[i])
+	shown := 0
+	for shown < len(reasons) && len(o.Bytes()) < most {
+		appendReason(o, &reasons[shown])
+		shown++
 	}
 	o.CloseList()
+	if shown < len(reasons) {
+		o.Int("pairCount", int64(len(reasons)))
+	}
 	o.Close()
 	return nil
 }
