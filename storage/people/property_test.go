@@ -3,6 +3,7 @@ package people_test
 import (
 	"flag"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"slices"
 	"sort"
@@ -97,7 +98,7 @@ func shareAStore(t *testing.T, seed uint64, from, count int, types *id.Types, to
 			w.seed = seed
 		}
 		x := sequence{w: w, t: t, name: fmt.Sprintf("s%d", from+i), rng: rand.New(rand.NewPCG(seed+1, uint64(from+i))),
-			types: types, maxLinks: maxLinks, seen: map[string]id.ID{}, tally: total}
+			types: types, maxLinks: maxLinks, seen: map[string]id.ID{}, others: map[id.ID]map[id.ID]bool{}, tally: total}
 		x.run()
 	}
 	note()
@@ -124,14 +125,15 @@ type sequence struct {
 	facts  []graphtest.Fact
 	events []event.Event
 	seen   map[string]id.ID
-	cuts   []graphtest.Fact // what could be lifted
-	told   []string         // for whoever has to find a fault
+	others map[id.ID]map[id.ID]bool // whom evidence ever linked to whom
+	cuts   []graphtest.Fact         // what could be lifted
+	told   []string                 // for whoever has to find a fault
 	tally  *tally
 }
 
 func (x *sequence) run() {
 	x.users, x.devices = 1+x.rng.IntN(4), 2+x.rng.IntN(6)
-	often := x.rng.IntN(10) == 0 // compare all after each step
+	often := x.rng.IntN(20) == 0 // compare all after each step
 	middle := x.rng.IntN(20)
 	for i := range 3 + x.rng.IntN(22) {
 		switch x.rng.IntN(10) {
@@ -244,6 +246,14 @@ func (x *sequence) take(e graph.Evidence) {
 			x.seen[y.String()] = y
 		}
 	}
+	if e.Kind == graph.Link {
+		for _, ends := range [...][2]id.ID{{e.A, e.B}, {e.B, e.A}} {
+			if x.others[ends[0]] == nil {
+				x.others[ends[0]] = map[id.ID]bool{}
+			}
+			x.others[ends[0]][ends[1]] = true
+		}
+	}
 	if e.Kind == graph.Cut {
 		x.cuts = append(x.cuts, x.facts[len(x.facts)-1])
 	}
@@ -251,7 +261,7 @@ func (x *sequence) take(e graph.Evidence) {
 
 // automatic says, by the letter, whom the gateway holds by itself by now.
 func (x *sequence) automatic() {
-	if x.maxLinks < 0 {
+	if x.maxLinks < 0 || !slices.ContainsFunc(slices.Collect(maps.Values(x.others)), func(o map[id.ID]bool) bool { return len(o) > x.maxLinks }) {
 		return
 	}
 	var due []graph.Evidence
