@@ -57,6 +57,7 @@ func TestWhatChangesElsewhereCostsNothing(t *testing.T) {
 		login(fmt.Sprint("b", i), fmt.Sprint("u", i))
 		send(event.Page, fmt.Sprint("a", i), "", id.Claimed, "")
 	}
+	send(event.Identify, "old", "u3", id.Claimed, "")
 	w.readAll(known) // the first read works the clusters out,
 	w.readAll(known) // the second keeps the profiles
 	st := w.Stats()
@@ -77,7 +78,7 @@ func TestWhatChangesElsewhereCostsNothing(t *testing.T) {
 		"a login as before":        {func(int) { login("a1", "u1") }, work{joins: 2}},
 		"a new device":             {func(i int) { login(fmt.Sprint("c", i), "u2") }, work{resolved: 2, joins: 2}},
 		"a false claim":            {func(i int) { send(event.Identify, fmt.Sprint("f", i), "u3", id.Claimed, "") }, work{resolved: 1, joins: 1}},
-		"a claim of before":        {func(int) { send(event.Identify, "f1", "u3", id.Claimed, `{"plan":"x"}`) }, work{joins: 1}},
+		"a claim of before":        {func(int) { send(event.Identify, "old", "u3", id.Claimed, `{"plan":"x"}`) }, work{joins: 1}},
 		"an operator's cut": {func(int) {
 			_, err := w.State(cutOf(user("u4"), device("a4")))
 			w.must(err)
