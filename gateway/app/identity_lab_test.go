@@ -40,6 +40,7 @@ segments:
 // lab is a gateway in which scenarios are told.
 type lab struct {
 	*gateway
+	root    *testing.T    // outlives the commands, as the gateway does
 	session time.Duration // a verified session's; 0: the config's
 	client  *http.Client
 	vault   *vault.Vault // the gateway's own, for the names that it gives
@@ -57,7 +58,7 @@ func openLab(t *testing.T, session time.Duration) *lab {
 func openLabOn(t *testing.T, dir string, session time.Duration) *lab {
 	t.Helper()
 	l := &lab{
-		gateway: &gateway{t: t, dir: dir}, session: session,
+		gateway: &gateway{t: t, dir: dir}, root: t, session: session,
 		client: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 64}},
 		base:   time.Now().Add(-10 * 24 * time.Hour).Truncate(time.Hour).UnixMilli(),
 		random: rand.New(rand.NewPCG(*identitySeed, 0)),
@@ -109,8 +110,8 @@ func (l *lab) start() {
 	}
 	l.App, err = app.Start(app.Options{
 		Config: cfg, AdminKey: adminKey,
-		Logger: slog.New(slog.NewTextHandler(testLog{l.t}, &slog.HandlerOptions{Level: slog.LevelWarn})),
-		Exit:   func(code int) { l.t.Errorf("the gateway wants to exit with %d", code) },
+		Logger: slog.New(slog.NewTextHandler(testLog{l.root}, &slog.HandlerOptions{Level: slog.LevelWarn})),
+		Exit:   func(code int) { l.root.Errorf("the gateway wants to exit with %d", code) },
 	})
 	if err != nil {
 		l.t.Fatal(err)
