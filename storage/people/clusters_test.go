@@ -100,6 +100,25 @@ func TestWhatChangesElsewhereCostsNothing(t *testing.T) {
 	}
 }
 
+// Reading a person whose cluster and profile are known allocates the list of
+// types and what carries the question, however many others there are.
+func TestReadingAKnownPersonAllocatesLittle(t *testing.T) {
+	w := open(t, vfs.NewMem(), 0)
+	defer func() { w.close() }()
+	for i := range 300 {
+		w.send(msg(i, event.Identify, fmt.Sprint("a", i), fmt.Sprint("u", i%100)))
+	}
+	w.readAll(100)
+	w.readAll(100)
+	if n := testing.AllocsPerRun(100, func() {
+		if p, _, err := w.Profile(user("u7"), id.VerifiedView); err != nil || p.Events != 3 {
+			t.Fatalf("%+v, %v", p, err)
+		}
+	}); n > 6 {
+		t.Errorf("%v allocations", n)
+	}
+}
+
 // Resolving a kiosk's user costs at most twice what one with a device of their
 // own costs, before the kiosk is held, when it is, and where it never is; and
 // the kiosk's next user costs those before nothing.

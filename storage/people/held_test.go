@@ -101,8 +101,12 @@ func TestALinkTooManyHolds(t *testing.T) {
 	w.send(email(6, id.Verified))
 	check("one more", 1, "hub links verified 7")
 	r := rand.New(rand.NewPCG(3, 3))
+	end := w.log.Durable()
 	for range 2 {
 		w = w.crash(r)
+		if now := w.log.Durable(); now != end {
+			t.Errorf("the log had %d entries and has %d after a crash: a replay adds none", end, now)
+		}
 		check("after a crash", 1, "hub links verified 7")
 		w.must(w.Checkpoint())
 	}
