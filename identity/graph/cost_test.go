@@ -267,6 +267,8 @@ func BenchmarkCluster(b *testing.B) {
 	for i := range 60 {
 		household.Add(linkAt(userOne, id.ID{Type: id.AnonymousID, Value: deviceName(i)}, int64(i)))
 	}
+	held := kiosk(500)
+	held.Add(HoldOf(deviceOne, HoldLinks, id.Verified, 1000))
 	chain := NewSet()
 	for i := range 10_000 {
 		chain.Add(linkAt(id.ID{Type: id.AnonymousID, Value: deviceName(i)}, id.ID{Type: id.AnonymousID, Value: deviceName(i + 1)}, int64(i)))
@@ -280,6 +282,7 @@ func BenchmarkCluster(b *testing.B) {
 		{"alone", NewSet(), deviceOne},
 		{"quiet", quiet, userOne},
 		{"kiosk-user", kiosk(500), id.ID{Type: id.UserID, Value: "u7"}},
+		{"held-kiosk-user", held, id.ID{Type: id.UserID, Value: "u7"}},
 		{"60-devices", household, userOne},
 		{"chain-10000", chain, id.ID{Type: id.AnonymousID, Value: deviceName(0)}},
 	} {
