@@ -109,7 +109,7 @@ func Unstated() (x graph.EvidenceID) {
 	return x
 }
 
-// complete gives evidence the time that State would give it.
+// complete gives evidence the time that State would give it, and an id.
 func complete(e *graph.Evidence, now int64) error {
 	if e.ID == (graph.EvidenceID{}) {
 		e.ID = Unstated()
@@ -132,8 +132,8 @@ func complete(e *graph.Evidence, now int64) error {
 // Invariant: every identifier whose person differs is followed, up to
 // previewReach. Evidence about a pair can change which links of its two
 // identifiers count; when operators join or part user_ids, also which
-// identifiers of those users are shared; and when an identifier becomes shared
-// or is no longer, which links of its neighbours count. These are the seeds.
+// identifiers of those users are shared; and when an identifier becomes shared or
+// held, or is no longer, which links of its neighbours count. These are the seeds.
 // Then come all who are, before or after, of one person with somebody who is
 // followed: what is never of one person with them goes through the same unions
 // in the same order as before.
