@@ -36,7 +36,6 @@ type marks struct {
 // component is what a walk found: one or more clusters that stand on the same
 // evidence.
 type component struct {
-	view    id.View
 	read    []mark
 	over    []surplus
 	checked uint64 // Store.moves when the marks were last found in their places
@@ -126,7 +125,7 @@ func (s *Store) cluster(w *want, n *node, v id.View) *cluster {
 // component notes where the marks of everything that was read stand. All of it
 // is in memory.
 func (s *Store) component(found *graph.Component, v id.View) *component {
-	of := &component{view: v, checked: s.moves, read: make([]mark, 0, len(found.Read)+len(found.Closed)+len(found.Over))}
+	of := &component{checked: s.moves, read: make([]mark, 0, len(found.Read)+len(found.Closed)+len(found.Over))}
 	note := func(n *node, k markKind) {
 		if n.marks == nil {
 			n.marks = &[2]marks{}
