@@ -43,7 +43,7 @@ func TestForgedCookiesLookNobodyUp(t *testing.T) {
 	seed := rand.Uint64()
 	t.Logf("%d cookies, seed %d", *forgedCookies, seed)
 	r := rand.New(rand.NewPCG(seed, 0))
-	g := start(t, shop)
+	g := start(t, shopAlone)
 	victim := g.browser()
 	victim.login("u1", `{"plan":"secret-plan"}`)
 	real := map[byte]string{'2': victim.cookie()}
@@ -96,7 +96,7 @@ func TestForgedCookiesLookNobodyUp(t *testing.T) {
 // TestNoRouteShowsAnother: whatever a request names, however it names it, and
 // on whatever route, it is never answered with anything of theirs.
 func TestNoRouteShowsAnother(t *testing.T) {
-	g := start(t, shop+"segments:\n  - {name: secret-segment, when: \"'plan' in traits && traits.plan == 'secret-plan'\"}\n")
+	g := start(t, shopAlone+"segments:\n  - {name: secret-segment, when: \"'plan' in traits && traits.plan == 'secret-plan'\"}\n")
 	victim := g.browser()
 	in, shown := victim.login("victim-user", `{"plan":"secret-plan","interests":["secret-interest"],"email":"victim@example.com","crmId":"c-1"}`)
 	if !strings.Contains(fmt.Sprint(in), "secret-segment") || !strings.Contains(fmt.Sprint(in), "secret-interest") {
@@ -198,7 +198,7 @@ func TestNoRouteShowsAnother(t *testing.T) {
 // TestClaimsTouchNobody: the verified person is the same to the byte, whatever
 // write keys say about them (scenarios 20 and 21).
 func TestClaimsTouchNobody(t *testing.T) {
-	g := start(t, shop+`
+	g := start(t, shopAlone+`
 traits:
   - {name: orders, kind: count, event: Order Completed}
 segments:
@@ -271,7 +271,7 @@ func (g *gateway) deskText(path string) (int, string) {
 // TestOtherSitesPagesCanDoNothing: with the victim's cookie, which a browser may
 // send along, another site's page neither reads nor writes nor logs out.
 func TestOtherSitesPagesCanDoNothing(t *testing.T) {
-	g := start(t, strict)
+	g := start(t, shopAlone+"    origins: [\"https://shop.example\"]\n")
 	victim := g.browser()
 	in, _ := victim.login("u1", `{"plan":"secret-plan"}`)
 	visitor := at(in, "profile", "id").(string)
@@ -355,7 +355,7 @@ func TestOtherSitesPagesCanDoNothing(t *testing.T) {
 // TestWriteKeysMergeNobody: the first half of scenario 17. A site's keys, the
 // secret one too, open nothing at the desk; the attempt is in the activity log.
 func TestWriteKeysMergeNobody(t *testing.T) {
-	g := start(t, shop)
+	g := start(t, shopAlone)
 	for _, user := range []string{"u1", "u2"} {
 		g.browser().login(user, `{}`)
 	}

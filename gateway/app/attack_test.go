@@ -24,6 +24,9 @@ import (
 // What an attacker who knows the write key, who everybody is, can do and not do.
 // How long answers take is in attack_timing_test.go.
 
+// shopAlone is the shop without the demo's, which takes its time to start.
+var shopAlone = strings.Replace(shop, "demo: true", "demo: false", 1)
+
 // cookie is the browser's visitor cookie, "" when it has none.
 func (b *browser) cookie() string {
 	site, err := url.Parse(b.g.SiteURL())
@@ -84,7 +87,7 @@ func (b *browser) reset() {
 // TestAPlantedCookieSeesNoLogin: session fixation. The attacker's own cookie is
 // in the victim's browser when the victim logs in there.
 func TestAPlantedCookieSeesNoLogin(t *testing.T) {
-	g := start(t, shop)
+	g := start(t, shopAlone)
 	for _, c := range []struct {
 		name  string
 		ready func(attacker *browser)
@@ -147,7 +150,7 @@ func eventsOf(t *testing.T, g *gateway, user, event string) (n int) {
 
 // TestTheCookieOfALogin: what becomes of it until the session ends.
 func TestTheCookieOfALogin(t *testing.T) {
-	g := start(t, shop)
+	g := start(t, shopAlone)
 	b := g.browser()
 	b.interact(page(`{}`), "")
 	before := b.cookie()
@@ -185,7 +188,7 @@ func TestTheCookieOfALogin(t *testing.T) {
 	}
 	base := g.SiteURL()
 	g.stop()
-	g.run(shop)
+	g.run(shopAlone)
 	moveCookies(t, b, base, g.SiteURL())
 	if a := b.profile(); !known(a) || at(a, "profile", "id") != visitor {
 		t.Errorf("after a restart %v", a)
@@ -213,7 +216,7 @@ func sendRaw(t *testing.T, g *gateway, events, cookie string, headers ...string)
 
 // TestReplaysAfterAResetAreAnonymous: every cookie and token from before it.
 func TestReplaysAfterAResetAreAnonymous(t *testing.T) {
-	g := start(t, shop)
+	g := start(t, shopAlone)
 	b := g.browser()
 	b.interact(page(`{}`), "")
 	plain := b.cookie()
@@ -258,7 +261,7 @@ func TestReplaysAfterAResetAreAnonymous(t *testing.T) {
 
 // TestAPlantedTokenLogsNobodyIn: the attacker's token in the victim's browser.
 func TestAPlantedTokenLogsNobodyIn(t *testing.T) {
-	g := start(t, strings.Replace(shop, "    page_traits", "    bind_tokens: required\n    page_traits", 1))
+	g := start(t, strings.Replace(shopAlone, "    page_traits", "    bind_tokens: required\n    page_traits", 1))
 	attacker, victim := g.browser(), g.browser()
 	in, used := attacker.login("mallory", `{"plan":"mallory-plan"}`)
 	mine := at(in, "profile", "id").(string)
@@ -308,7 +311,7 @@ func TestAlgorithmsArePinned(t *testing.T) {
 		t.Fatal(err)
 	}
 	text := base64.StdEncoding.EncodeToString(public)
-	g := start(t, strings.Replace(shop, "identity_keys: [", "identity_keys: [{kid: ed, alg: EdDSA, public_key: \""+text+"\"}, ", 1))
+	g := start(t, strings.Replace(shopAlone, "identity_keys: [", "identity_keys: [{kid: ed, alg: EdDSA, public_key: \""+text+"\"}, ", 1))
 	b := g.browser()
 	visitor := at(b.interact(page(`{}`), ""), "profile", "id").(string)
 	sign := func(k token.Key) string {
@@ -342,7 +345,7 @@ func TestAlgorithmsArePinned(t *testing.T) {
 
 // TestATokenIsTakenOnce: by any number of browsers at once, and over restarts.
 func TestATokenIsTakenOnce(t *testing.T) {
-	g := start(t, shop)
+	g := start(t, shopAlone)
 	loose := signed(t, "u1", "")
 	const browsers = 16
 	var in, refused int
@@ -371,7 +374,7 @@ func TestATokenIsTakenOnce(t *testing.T) {
 		t.Errorf("%d browsers logged in with one token, %d were refused", in, refused)
 	}
 	g.stop()
-	g.run(shop)
+	g.run(shopAlone)
 	b := g.browser()
 	if a := b.interact(page(`{}`), fmt.Sprintf(`,"token":%q`, loose)); known(a) || at(a, "token", "error", "code") != "token_used" {
 		t.Errorf("after a restart %v", a)
@@ -383,7 +386,7 @@ var volatileParts = regexp.MustCompile(`v_[a-z2-7]{26}|\d{4}-\d\d-\d\dT\d\d:\d\d
 // TestTheAnswersBytesTellNothing: a claim to be somebody is answered with the
 // same bytes whether they exist or not, but for the visitor's id and the times.
 func TestTheAnswersBytesTellNothing(t *testing.T) {
-	g := start(t, shop+"segments:\n  - {name: pros, when: \"traits.plan == 'pro'\"}\n")
+	g := start(t, shopAlone+"segments:\n  - {name: pros, when: \"traits.plan == 'pro'\"}\n")
 	victim := g.browser()
 	victim.login("known-user", `{"plan":"pro","interests":["x"],"email":"known@example.com"}`)
 	ask := func(user, email string) (out []string) {

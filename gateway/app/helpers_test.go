@@ -41,7 +41,7 @@ func TestTheReadmesHelpersSignTokens(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	g := start(t, shop)
+	g := start(t, shopAlone)
 	var ran, missing []string
 	for _, h := range helpers {
 		block := h.block(t, string(readme))

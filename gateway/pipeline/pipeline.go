@@ -101,6 +101,7 @@ type Pipeline struct {
 	o     Options
 	jobs  sync.Pool
 	stats *Stats
+	hush  hush
 }
 
 // Stats count what came through, since the start.
