@@ -43,7 +43,7 @@ func TestForgedCookiesLookNobodyUp(t *testing.T) {
 	seed := rand.Uint64()
 	t.Logf("%d cookies, seed %d", *forgedCookies, seed)
 	r := rand.New(rand.NewPCG(seed, 0))
-	g := start(t, shopAlone)
+	g := start(t, shopAlone+"limits: {requests_per_second_per_address: 0, requests_per_second_per_key: 0}\n")
 	victim := g.browser()
 	victim.login("u1", `{"plan":"secret-plan"}`)
 	real := map[byte]string{'2': victim.cookie()}
