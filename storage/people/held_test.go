@@ -26,7 +26,7 @@ func cutOf(a, b id.ID) graph.Evidence {
 func (w *world) heldBy() (list []string) {
 	w.t.Helper()
 	after := ""
-	for range 1000 {
+	for range 100_000 {
 		page, next, err := w.Held(2, after)
 		w.must(err)
 		for _, h := range page {
