@@ -21,12 +21,12 @@ func TestQuickRun(t *testing.T) {
 		if name == "login" {
 			want = 2
 		}
-		if n := r.links.entries[d][want]; n != 3 || len(r.links.large[d]) != 3 || len(r.links.small[d]) != 3 {
-			t.Errorf("%s: %v entries, by their number of links", name, r.links.entries[d])
+		if n := r.links[0].entries[d][want]; n != 3 || len(r.links[0].large[d]) != 3 || len(r.links[0].small[d]) != 3 {
+			t.Errorf("%s: %v entries, by their number of links", name, r.links[0].entries[d])
 		}
 	}
-	if r.links.before != r.links.after || r.links.before.records == 0 {
-		t.Errorf("histories were %+v and are %+v", r.links.before, r.links.after)
+	if r.links[0].before != r.links[0].after || r.links[0].before.records == 0 {
+		t.Errorf("histories were %+v and are %+v", r.links[0].before, r.links[0].after)
 	}
 	for i, k := range r.kiosk {
 		if k.held != (i == 1) || k.kiosk.n != 220 || k.others != 0 {

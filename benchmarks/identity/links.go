@@ -27,6 +27,8 @@ var doors = [...]string{"login", "server", "operator"}
 
 // linked is what linking costs.
 type linked struct {
+	disk         string // file system
+	fsync        times  // there
 	large, small [len(doors)]times
 	entries      [len(doors)]map[int64]int // links by how many entries the log grew
 	wal          [len(doors)][]float64     // bytes that the store wrote meanwhile
@@ -142,22 +144,31 @@ func (g *gateway) event(kind, members string) string {
 	return fmt.Sprintf(`{"type":%q,"messageId":"m%d"%s}`, kind, g.serial, members)
 }
 
-// pages sends page views of somebody.
-func (g *gateway) pages(key, members string, n int) error {
-	for n > 0 {
-		some := min(n, 2000)
-		list := make([]string, some)
+// perOrder is how many events there are for an order among them.
+const perOrder = 50
+
+// views are the page views among n events.
+func views(n int) int { return n - n/perOrder }
+
+// visit sends page views of somebody, and orders now and then.
+func (g *gateway) visit(key, members string, n int) error {
+	for sent := 0; sent < n; {
+		list := make([]string, min(n-sent, 2000))
 		for i := range list {
-			list[i] = g.event("page", members)
+			if sent++; sent%perOrder != 0 {
+				list[i] = g.event("page", members)
+				continue
+			}
+			order := fmt.Sprintf(`,"event":"Order Completed","properties":{"order_id":"o%d","revenue":%d.5,"currency":"EUR"}`, g.serial, sent%90)
+			list[i] = g.event("track", order+members)
 		}
 		var answer struct{ Rejected []any }
 		if err := g.send(&g.client, g.SiteURL()+"/v1/batch", "Basic "+key, `{"batch":[`+strings.Join(list, ",")+`]}`, &answer); err != nil {
 			return err
 		}
 		if len(answer.Rejected) > 0 {
-			return fmt.Errorf("page views were refused: %v", answer.Rejected)
+			return fmt.Errorf("events were refused: %v", answer.Rejected)
 		}
-		n -= some
 	}
 	return nil
 }
@@ -176,10 +187,10 @@ func (g *gateway) fill(ctx context.Context, kind string, people, events int) (*p
 	for i := range people {
 		v, err := g.visitor()
 		if err == nil {
-			err = g.pages(writeKey, fmt.Sprintf(`,"anonymousId":%q`, v.id), events-1)
+			err = g.visit(writeKey, fmt.Sprintf(`,"anonymousId":%q`, v.id), events-1)
 		}
 		if err == nil {
-			err = g.pages(serverKey, fmt.Sprintf(`,"userId":%q,"anonymousId":"own-%s"`, p.user(i), p.user(i)), events)
+			err = g.visit(serverKey, fmt.Sprintf(`,"userId":%q,"anonymousId":"own-%s"`, p.user(i), p.user(i)), events)
 		}
 		if err := errors.Join(err, ctx.Err()); err != nil {
 			return nil, err
@@ -253,6 +264,8 @@ func (g *gateway) join(p *pool, door, device, user int) (took time.Duration, wro
 		return 0, wrote, err
 	}
 	v, name := p.devices[device], p.user(user)
+	alone := views(p.events)
+	both := alone + 1 + views(p.events-1) // a device's first came before the others
 	pair := fmt.Sprintf(`{"a":{"type":"user_id","value":%q},"b":{"type":"anonymous_id","value":%q}}`, name, v.id)
 	began := time.Now()
 	switch doors[door] {
@@ -272,8 +285,8 @@ func (g *gateway) join(p *pool, door, device, user int) (took time.Duration, wro
 		if err != nil {
 			return 0, wrote, err
 		}
-		if answer.Token != nil || !answer.Profile.Known || answer.Profile.Visit.Pageviews != 2*p.events {
-			return 0, wrote, fmt.Errorf("the login answered %+v; expected %d page views", answer, 2*p.events)
+		if answer.Token != nil || !answer.Profile.Known || answer.Profile.Visit.Pageviews != both {
+			return 0, wrote, fmt.Errorf("the login answered %+v; expected %d page views", answer, both)
 		}
 	case "server":
 		var answer map[string]any
@@ -290,14 +303,14 @@ func (g *gateway) join(p *pool, door, device, user int) (took time.Duration, wro
 		wrote.wal -= before.wal
 	}
 	if err == nil {
-		err = g.want(name, 2*p.events)
+		err = g.want(name, both)
 	}
 	var cut map[string]any
 	if err == nil {
 		err = g.send(&g.client, g.DeskURL()+"/admin/v1/identities/cut", operator, pair, &cut)
 	}
 	if err == nil {
-		err = g.want(name, p.events)
+		err = g.want(name, alone)
 	}
 	return took, wrote, err
 }

@@ -35,6 +35,9 @@ func main() {
 	}
 }
 
+// inMemory is where Linux has a folder in memory.
+const inMemory = "/dev/shm"
+
 // options are the sizes of a run.
 type options struct {
 	events int // of each of two persons who are linked
@@ -43,6 +46,7 @@ type options struct {
 	users  int // on the kiosk
 	rounds int // of all of them
 	dir    string
+	memory string
 	out    string
 	quick  bool
 }
@@ -57,13 +61,14 @@ func command(ctx context.Context, args []string, stdout, stderr io.Writer) (err 
 	f.IntVar(&o.users, "users", 500, "users of the kiosk")
 	f.IntVar(&o.rounds, "rounds", 4, "how often each of them is worked out anew")
 	f.StringVar(&o.dir, "dir", "", "`folder` for the data; default: a new one in the folder for temporary files")
+	f.StringVar(&o.memory, "memory", inMemory, "`folder` in memory, to measure linking once more without the disk; \"\" does not")
 	f.StringVar(&o.out, "out", "benchmarks/results", "`folder` for the results; \"\" writes none")
 	f.BoolVar(&o.quick, "quick", false, "small sizes: shows that all works; writes no results")
 	if err := f.Parse(args); err != nil {
 		return err
 	}
 	if o.quick {
-		o.events, o.people, o.links, o.users, o.rounds, o.out = 300, 4, 15, 60, 2, ""
+		o.events, o.people, o.links, o.users, o.rounds, o.memory, o.out = 300, 4, 15, 60, 2, "", ""
 	}
 	if o.links > o.people*o.people {
 		return fmt.Errorf("-links is %d; expected at most %d, each device to each user once", o.links, o.people*o.people)
@@ -73,6 +78,15 @@ func command(ctx context.Context, args []string, stdout, stderr io.Writer) (err 
 			return err
 		}
 		defer func() { err = errors.Join(err, os.RemoveAll(o.dir)) }()
+	}
+	if _, err := os.Stat(o.memory); o.memory == inMemory && err != nil {
+		o.memory = "" // there is none here
+	}
+	if o.memory != "" {
+		if o.memory, err = os.MkdirTemp(o.memory, "reuna-identity-"); err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, os.RemoveAll(o.memory)) }()
 	}
 	r, err := run(ctx, &o, stderr)
 	if err != nil {
@@ -90,20 +104,13 @@ type report struct {
 	o     *options
 	here  measure.Environment
 	load  [2]string // averages before and after
-	fsync times
-	links *linked
-	kiosk []*busy // not held, then held
+	links []*linked // on the disk, then in memory
+	kiosk []*busy   // not held, then held
 }
 
 func run(ctx context.Context, o *options, progress io.Writer) (r *report, err error) {
 	r = &report{o: o, here: measure.Here()}
-	if r.here.Disk, err = measure.Filesystem(o.dir); err != nil {
-		return nil, err
-	}
 	r.load[0] = loadAverage()
-	if r.fsync, err = syncs(o.dir); err != nil {
-		return nil, err
-	}
 	fmt.Fprintf(progress, "kiosk of %d users\n", o.users)
 	for i, maxLinks := range []int{-1, 0} { // the second is the gateway's default
 		b, err := kiosk(ctx, filepath.Join(o.dir, fmt.Sprint("kiosk", i)), o, maxLinks)
@@ -112,8 +119,24 @@ func run(ctx context.Context, o *options, progress io.Writer) (r *report, err er
 		}
 		r.kiosk = append(r.kiosk, b)
 	}
-	if r.links, err = link(ctx, filepath.Join(o.dir, "links"), o, progress); err != nil {
-		return nil, err
+	for _, dir := range []string{o.dir, o.memory} {
+		if dir == "" {
+			continue
+		}
+		disk, err := measure.Filesystem(dir)
+		if err != nil {
+			return nil, err
+		}
+		fsync, err := syncs(dir)
+		if err != nil {
+			return nil, err
+		}
+		l, err := link(ctx, filepath.Join(dir, "links"), o, progress)
+		if err != nil {
+			return nil, err
+		}
+		l.disk, l.fsync = disk, fsync
+		r.links = append(r.links, l)
 	}
 	r.load[1] = loadAverage()
 	return r, nil
