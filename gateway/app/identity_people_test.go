@@ -101,6 +101,7 @@ func (b book) same(o book, people bool) string {
 // personJSON is a person as the desk answers it.
 type personJSON struct {
 	PersonID    string
+	Aliases     []string
 	Identifiers []struct{ Type, Value string }
 	Shared      []struct{ Type, Value string }
 	Traits      map[string]struct {
@@ -187,8 +188,18 @@ func (p *personJSON) line(y *identitiesJSON, alone string) (string, error) {
 	out := "{" + strings.Join(members, " ") + "}"
 	if named == p.PersonID {
 		out += " by a new id" // what comes back after an erasure is called otherwise
-	} else if !strings.Contains(strings.Join(members, " ")+" ", named+" ") {
-		return "", fmt.Errorf("%s is none of %v", p.PersonID, members)
+	} else {
+		// Whoever was known by another member's id is found by it still.
+		ids := append(slices.Clone(p.Aliases), p.PersonID)
+		slices.Sort(ids)
+		var want []string
+		for _, x := range p.Identifiers {
+			want = append(want, "p("+x.Value+")")
+		}
+		slices.Sort(want)
+		if !slices.Equal(ids, want) {
+			return "", fmt.Errorf("%v has the ids %v; expected %v", members, ids, want)
+		}
 	}
 	if y.Ambiguous {
 		var many struct {
