@@ -143,7 +143,7 @@ type Identifier struct {
 // operators with its reason, and followed no further until one of them releases
 // it. 0 switches a bound off.
 type Identity struct {
-	MaxLinks int `yaml:"max_links"` // other identifiers that one is linked to
+	MaxLinks int `yaml:"max_links"` // other identifiers that one is linked to, but for a user_id's devices
 	// MaxAddresses are networks (/24, /48) that one device is seen from while it is
 	// in memory. With retention.ip none there are none to count.
 	MaxAddresses int `yaml:"max_addresses"`

@@ -129,6 +129,11 @@ func HoldOn(x id.ID, pairs []*Pair, v id.View) (h Hold, held bool) {
 	return Hold{ID: x, Why: reasonOf(x, best), Trust: best.trust, Since: best.time, Evidence: best.id}, true
 }
 
+// CountsAgainst says that a link to y counts among those too many of which hold x.
+// A user_id's devices do not: somebody whose browser forgets its cookies has
+// hundreds, and max_per_person bounds what comes of them.
+func CountsAgainst(x, y id.ID) bool { return x.Type != id.UserID || y.Type != id.AnonymousID }
+
 // MayHold says whether the gateway may hold x by itself at trust t: no hold of
 // this trust or more stands, and none was ever lifted. What an operator has
 // released stays free, though what more trust says later is another matter.

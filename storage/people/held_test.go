@@ -150,11 +150,11 @@ func TestClaimsHoldNobodyAtTheVerifiedView(t *testing.T) {
 	defer func() { w.close() }()
 	w.send(msg(0, event.Identify, "own", "victim"))
 	for i := range 40 {
-		e := msg(i+1, event.Identify, fmt.Sprint("f", i), "victim")
+		e := msg(i+1, event.Identify, "own", fmt.Sprint("f", i))
 		e.Trust = id.Claimed
 		w.send(e)
 	}
-	if got, want := w.heldBy(), []string{"victim links claimed 41"}; !slices.Equal(got, want) {
+	if got, want := w.heldBy(), []string{"own links claimed 41"}; !slices.Equal(got, want) {
 		t.Errorf("held %v, want %v", got, want)
 	}
 	if p := w.person(user("victim")); len(p.Cluster.Members) != 2 || len(p.Cluster.Held) != 0 {
@@ -166,12 +166,12 @@ func TestClaimsHoldNobodyAtTheVerifiedView(t *testing.T) {
 		t.Errorf("all: %+v", p.Cluster)
 	}
 	for i := range 3 { // now verified links alone exceed it
-		w.send(msg(100+i, event.Identify, fmt.Sprint("g", i), "victim"))
+		w.send(msg(100+i, event.Identify, "own", fmt.Sprint("g", i)))
 	}
-	if got, want := w.heldBy(), []string{"victim links verified 44"}; !slices.Equal(got, want) {
+	if got, want := w.heldBy(), []string{"own links verified 44"}; !slices.Equal(got, want) {
 		t.Errorf("held %v, want %v", got, want)
 	}
-	if lifted, err := w.Release(user("victim"), ""); err != nil || len(lifted) != 2 {
+	if lifted, err := w.Release(device("own"), ""); err != nil || len(lifted) != 2 {
 		t.Errorf("released %x, %v", lifted, err)
 	}
 	if got := w.heldBy(); len(got) != 0 {
@@ -184,18 +184,18 @@ func TestCutLinksDoNotCount(t *testing.T) {
 	now := int64(1_800_000_000_000)
 	w := openTuned(t, vfs.NewMem(), 0, &now, limited(2, -1, nil))
 	defer func() { w.close() }()
-	w.send(msg(0, event.Identify, "a0", "u1"), msg(1, event.Identify, "a1", "u1"))
-	cut, err := w.State(cutOf(user("u1"), device("a0")))
+	w.send(msg(0, event.Identify, "a1", "u0"), msg(1, event.Identify, "a1", "u1"))
+	cut, err := w.State(cutOf(user("u0"), device("a1")))
 	w.must(err)
-	w.send(msg(2, event.Identify, "a2", "u1"))
+	w.send(msg(2, event.Identify, "a1", "u2"))
 	if got := w.heldBy(); len(got) != 0 {
 		t.Fatalf("held %v", got)
 	}
-	lift := cutOf(user("u1"), device("a0"))
+	lift := cutOf(user("u0"), device("a1"))
 	lift.Kind, lift.Lifts = graph.Lift, cut
 	_, err = w.State(lift)
 	w.must(err)
-	if got, want := w.heldBy(), []string{"u1 links verified 3"}; !slices.Equal(got, want) {
+	if got, want := w.heldBy(), []string{"a1 links verified 3"}; !slices.Equal(got, want) {
 		t.Errorf("held %v, want %v", got, want)
 	}
 }
@@ -244,7 +244,7 @@ func TestAHoldThatACrashTookIsMadeAgain(t *testing.T) {
 	now := int64(1_800_000_000_000)
 	w := openTuned(t, vfs.NewCrashableMem(), 0, &now, limited(-1, -1, nil))
 	for i := range 10 {
-		w.send(msg(i, event.Identify, fmt.Sprint("a", i), "u1"))
+		w.send(msg(i, event.Identify, "a1", fmt.Sprint("u", i)))
 		if i == 5 {
 			w.must(w.Checkpoint())
 		}
@@ -252,10 +252,29 @@ func TestAHoldThatACrashTookIsMadeAgain(t *testing.T) {
 	w.tune = limited(8, -1, nil)
 	w = w.crash(rand.New(rand.NewPCG(1, 1)))
 	defer func() { w.close() }()
-	if got, want := w.heldBy(), []string{"u1 links verified 10"}; !slices.Equal(got, want) {
+	if got, want := w.heldBy(), []string{"a1 links verified 10"}; !slices.Equal(got, want) {
 		t.Errorf("held %v, want %v", got, want)
 	}
 	w.rebuilt()
+}
+
+// A user_id may have any number of devices: max_per_person bounds what comes of
+// them, and nobody is to lose their e-mail address for browsers that forget.
+func TestDevicesHoldNoUser(t *testing.T) {
+	now := int64(1_800_000_000_000)
+	w := openTuned(t, vfs.NewMem(), 0, &now, limited(3, -1, nil))
+	defer func() { w.close() }()
+	for i := range 20 {
+		e := msg(i, event.Identify, fmt.Sprint("a", i), "u1")
+		e.Traits = event.Value(`{"email":"u1@x.fi"}`)
+		w.send(e)
+	}
+	if got := w.heldBy(); len(got) != 0 {
+		t.Errorf("held %v", got)
+	}
+	if n := len(w.person(user("u1")).Cluster.Members); n != 22 {
+		t.Errorf("%d members", n)
+	}
 }
 
 // Who is erased is held no more; who comes back by that name is somebody new.
@@ -263,16 +282,21 @@ func TestTheErasedAreNotHeld(t *testing.T) {
 	now := int64(1_800_000_000_000)
 	w := openTuned(t, vfs.NewMem(), 0, &now, limited(3, -1, nil))
 	defer func() { w.close() }()
-	for i := range 5 {
-		w.send(msg(i, event.Identify, fmt.Sprint("a", i), "u1"), msg(100+i, event.Identify, fmt.Sprint("b", i), "u2"))
+	email := func(n int, device string) event.Event {
+		e := msg(n, event.Identify, device, "")
+		e.Traits = event.Value(fmt.Sprintf(`{"email":"e%d@x.fi"}`, n))
+		return e
 	}
-	if got, want := w.heldBy(), []string{"u1 links verified 5", "u2 links verified 5"}; !slices.Equal(got, want) {
+	for i := range 5 {
+		w.send(email(i, "a1"), email(100+i, "a2"))
+	}
+	if got, want := w.heldBy(), []string{"a1 links verified 5", "a2 links verified 5"}; !slices.Equal(got, want) {
 		t.Fatalf("held %v, want %v", got, want)
 	}
-	_, err := w.Erase(user("u1"), people.EraseRequest{View: id.AllView, Requested: now})
+	_, err := w.Erase(device("a1"), people.EraseRequest{View: id.AllView, Requested: now})
 	w.must(err)
 	for range 2 {
-		if got, want := w.heldBy(), []string{"u2 links verified 5"}; !slices.Equal(got, want) {
+		if got, want := w.heldBy(), []string{"a2 links verified 5"}; !slices.Equal(got, want) {
 			t.Errorf("held %v, want %v", got, want)
 		}
 		w.close()
@@ -280,12 +304,12 @@ func TestTheErasedAreNotHeld(t *testing.T) {
 	}
 	now += 1000
 	for i := range 3 {
-		e := msg(200+i, event.Identify, fmt.Sprint("a", i), "u1")
+		e := email(200+i, "a1")
 		e.Timestamp, e.ReceivedAt = now, now
 		w.send(e)
 	}
-	if p := w.person(user("u1")); len(p.Cluster.Members) != 4 {
-		t.Errorf("u1 of today: %v", p.Cluster.Members)
+	if p := w.person(device("a1")); len(p.Cluster.Members) != 4 {
+		t.Errorf("a1 of today: %v", p.Cluster.Members)
 	}
 }
 

@@ -73,15 +73,17 @@ func (s *Store) count(a, b *node, before, after pairState) {
 		if before.linked[v] {
 			by = -1
 		}
-		for _, n := range [...]*node{a, b} {
-			if n.counted {
-				n.links[v] += by
-			}
+		if a.counted && graph.CountsAgainst(a.id, b.id) {
+			a.links[v] += by
+		}
+		if b.counted && graph.CountsAgainst(b.id, a.id) {
+			b.links[v] += by
 		}
 	}
 }
 
-// countLinks counts the others that n is linked to, once.
+// countLinks counts the others that n is linked to and that count against it,
+// once.
 func (n *node) countLinks() [2]int {
 	if n.counted {
 		return n.links
@@ -89,7 +91,7 @@ func (n *node) countLinks() [2]int {
 	n.links, n.counted = [2]int{}, true
 	for _, p := range n.pairs {
 		for v, linked := range stateOf(p).linked {
-			if linked {
+			if linked && graph.CountsAgainst(n.id, p.Other(n.id)) {
 				n.links[v]++
 			}
 		}

@@ -227,7 +227,7 @@ func (x *previewer) add(e *graph.Evidence) {
 		var links [2]int
 		for _, p := range pairs {
 			for v := range links {
-				if p.Holds(id.View(v)) {
+				if p.Holds(id.View(v)) && graph.CountsAgainst(y, p.Other(y)) {
 					links[v]++
 				}
 			}

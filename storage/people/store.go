@@ -49,9 +49,10 @@ type Options struct {
 	// ProfileBytes bounds the joined profiles that are kept in memory, roughly; 0
 	// means 64 MiB.
 	ProfileBytes int
-	// MaxLinks is to how many others an identifier may be linked before it is held;
-	// 0 means 200. MaxAddresses is from how many networks a device may be seen
-	// while it is in memory; 0 means 1,000. Negative: nothing is held for that.
+	// MaxLinks is to how many others an identifier may be linked before it is held,
+	// a user_id's devices not counted; 0 means 200. MaxAddresses is from how many
+	// networks a device may be seen while it is in memory; 0 means 1,000. Negative:
+	// nothing is held for that.
 	MaxLinks, MaxAddresses int
 	// Tail is how long entries stay in the log before they settle into histories;
 	// 0 means 72 hours. SettleEvery is how often that is looked after; 0 means six

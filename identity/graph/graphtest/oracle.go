@@ -94,13 +94,18 @@ func read(all []Fact, r Rules) *oracle {
 	return o
 }
 
-// Links counts, for each identifier, the others that a view links it to.
+// Links counts, for each identifier, the others that a view links it to: of a
+// user_id all but its devices.
 func Links(all []Fact, v id.View) map[string]int {
 	o := read(all, Rules{View: v})
 	n := map[string]int{}
 	for p := range o.links {
-		n[p[0]]++
-		n[p[1]]++
+		for i, x := range p {
+			user, device := strings.HasPrefix(x, "user_id:"), strings.HasPrefix(p[1-i], "anonymous_id:")
+			if !user || !device {
+				n[x]++
+			}
+		}
 	}
 	return n
 }
