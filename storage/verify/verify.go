@@ -37,8 +37,8 @@ type Options struct {
 	Now          time.Time // zero means time.Now()
 	// NoAudit leaves out whether the audit log's numbers have a gap, for callers who
 	// run audit's own check: it knows which entries a restore has cost.
-	NoAudit bool
-	MaxFaults    int       // how many faults, and warnings, are told; 0 means 100. All are counted
+	NoAudit   bool
+	MaxFaults int // how many faults, and warnings, are told; 0 means 100. All are counted
 	// MaxFacts is how much of what entries say is held in memory at a time, at
 	// about 200 bytes each; 0 means 1,000,000. A larger store is read several times.
 	MaxFacts int
