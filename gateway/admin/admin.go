@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"net/netip"
 	"slices"
 	"time"
@@ -236,6 +237,7 @@ func (s *Server) malformed(ctx *fasthttp.RequestCtx, err error) {
 	c := s.newCall(ctx)
 	defer c.count()
 	var small *fasthttp.ErrSmallBuffer
+	var network net.Error
 	switch {
 	case errors.As(err, &small):
 		c.fail(refuse(fasthttp.StatusRequestHeaderFieldsTooLarge, "headers_too_large",
@@ -243,6 +245,8 @@ func (s *Server) malformed(ctx *fasthttp.RequestCtx, err error) {
 	case errors.Is(err, fasthttp.ErrBodyTooLarge):
 		c.fail(refuse(fasthttp.StatusRequestEntityTooLarge, "body_too_large",
 			fmt.Sprintf("the body has more than %d bytes; no route of the desk needs as many", bodyRoom)))
+	case errors.As(err, &network) && network.Timeout():
+		c.fail(refuse(fasthttp.StatusRequestTimeout, "timeout", fmt.Sprintf("the request did not arrive within %v", readTimeout)))
 	default:
 		s.log.Debug("malformed request at the desk", "error", err)
 		c.fail(refuse(fasthttp.StatusBadRequest, "bad_request", "this is not an HTTP/1.1 request as RFC 9112 writes them"))

@@ -3,10 +3,14 @@ package admin_test
 import (
 	"errors"
 	"fmt"
+	"io"
 	"math"
+	"net"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/valyala/fasthttp"
 
 	"github.com/reuna/reuna/gateway/admin"
 	"github.com/reuna/reuna/identity/event"
@@ -166,5 +170,37 @@ func TestPagesThatEndEarly(t *testing.T) {
 	}
 	if len(seen) != want {
 		t.Errorf("%d different ones", len(seen))
+	}
+}
+
+// A request that stops half-way is told that it came too late, not that it is
+// malformed.
+func TestARequestThatDoesNotArrive(t *testing.T) {
+	s, err := admin.New(openStore(t).options())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var hs fasthttp.Server
+	s.Configure(&hs)
+	hs.ReadTimeout = 50 * time.Millisecond
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	served := make(chan error, 1)
+	go func() { served <- hs.Serve(l) }()
+	conn, err := net.Dial("tcp", l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := conn.Write([]byte("GET /healthz HTTP/1.1\r\nHost: de")); err != nil {
+		t.Fatal(err)
+	}
+	got, err := io.ReadAll(conn)
+	if err != nil || !strings.HasPrefix(string(got), "HTTP/1.1 408 ") || !strings.Contains(string(got), `"code":"timeout"`) {
+		t.Errorf("answered %q, %v", got, err)
+	}
+	if err := errors.Join(conn.Close(), hs.Shutdown(), <-served); err != nil {
+		t.Error(err)
 	}
 }
