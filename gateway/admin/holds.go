@@ -67,18 +67,25 @@ type holding struct {
 	Released []string `json:"released,omitempty"`
 }
 
-func (c *call) serveHold() *failure {
-	var b holdBody
-	if f := c.body(&b); f != nil {
-		return f
+// holdTarget reads the body of a hold or a release, with whom it is about.
+func (c *call) holdTarget() (b holdBody, x id.ID, person string, f *failure) {
+	if f = c.body(&b); f != nil {
+		return b, x, "", f
 	}
-	x, f := b.id(c)
-	if f != nil {
-		return f
+	if x, f = b.id(c); f != nil {
+		return b, x, "", f
 	}
 	person, err := c.s.o.People.PersonID(x)
 	if err != nil {
-		return c.internal(err)
+		return b, x, "", c.internal(err)
+	}
+	return b, x, person, nil
+}
+
+func (c *call) serveHold() *failure {
+	b, x, person, f := c.holdTarget()
+	if f != nil {
+		return f
 	}
 	done := holding{A: person}
 	f = c.change(actionHold, person, done, func() (any, error) {
@@ -99,17 +106,9 @@ func (c *call) serveHold() *failure {
 }
 
 func (c *call) serveRelease() *failure {
-	var b holdBody
-	if f := c.body(&b); f != nil {
-		return f
-	}
-	x, f := b.id(c)
+	b, x, person, f := c.holdTarget()
 	if f != nil {
 		return f
-	}
-	person, err := c.s.o.People.PersonID(x)
-	if err != nil {
-		return c.internal(err)
 	}
 	done := holding{A: person}
 	f = c.change(actionRelease, person, done, func() (any, error) {

@@ -216,6 +216,16 @@ func TestKillUnderLoad(t *testing.T) {
 // mends anything.
 func judge(t *testing.T, dir string) {
 	t.Helper()
+	db, v := openFolder(t, dir)
+	report, err := verify.Run(t.Context(), verify.Options{DB: db, Vault: v, Types: id.Default()})
+	if err := errors.Join(err, report.Err(), db.Close()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// openFolder opens a folder that no gateway has open, for reading.
+func openFolder(t *testing.T, dir string) (*engine.DB, *vault.Vault) {
+	t.Helper()
 	db, err := engine.Open(engine.Options{Dir: dir, ReadOnly: true, Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
@@ -228,10 +238,7 @@ func judge(t *testing.T, dir string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	report, err := verify.Run(t.Context(), verify.Options{DB: db, Vault: v, Types: id.Default()})
-	if err := errors.Join(err, report.Err(), db.Close()); err != nil {
-		t.Fatal(err)
-	}
+	return db, v
 }
 
 func check(t *testing.T, p *process, devices int, sent map[string]bool) {

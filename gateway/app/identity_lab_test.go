@@ -18,7 +18,6 @@ import (
 
 	"github.com/reuna/reuna/gateway/app"
 	"github.com/reuna/reuna/gateway/config"
-	"github.com/reuna/reuna/storage/engine"
 	"github.com/reuna/reuna/storage/vault"
 )
 
@@ -80,18 +79,7 @@ func openLabOn(t *testing.T, dir string, session time.Duration) *lab {
 // naming people after the folder is closed again.
 func openVault(t *testing.T, dir string) *vault.Vault {
 	t.Helper()
-	db, err := engine.Open(engine.Options{Dir: dir, ReadOnly: true, Logger: slog.New(slog.DiscardHandler)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	key, err := vault.LoadMasterKey(filepath.Join(dir+".keys", "master.key"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	v, err := vault.Open(db, key)
-	if err != nil {
-		t.Fatal(err)
-	}
+	db, v := openFolder(t, dir)
 	if err := db.Close(); err != nil {
 		t.Fatal(err)
 	}

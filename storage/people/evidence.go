@@ -14,15 +14,9 @@ func (s *Store) State(e graph.Evidence) (graph.EvidenceID, error) {
 	if e.ID == (graph.EvidenceID{}) {
 		e.ID = newEvidenceID()
 	}
-	if e.A == e.B || e.A.IsZero() || e.B.IsZero() {
-		return e.ID, errors.New("people: evidence wants two different identifiers")
-	}
-	if e.Kind == graph.Link && (e.A == graph.Everybody() || e.B == graph.Everybody()) {
-		return e.ID, errors.New("people: nobody can be linked to everybody")
-	}
 	now := s.o.Now().UnixMilli()
-	if e.Time == 0 || e.Time > now {
-		e.Time = now
+	if err := complete(&e, now); err != nil {
+		return e.ID, err
 	}
 	if err := s.o.Log.Admit(); err != nil {
 		return e.ID, err
@@ -40,6 +34,20 @@ func (s *Store) State(e graph.Evidence) (graph.EvidenceID, error) {
 	s.mu.Unlock()
 	s.report(made)
 	return e.ID, ticket.Wait()
+}
+
+// complete gives evidence the time that it is stated with, if it can be stated.
+func complete(e *graph.Evidence, now int64) error {
+	if e.A == e.B || e.A.IsZero() || e.B.IsZero() {
+		return errors.New("people: evidence wants two different identifiers")
+	}
+	if e.Kind == graph.Link && (e.A == graph.Everybody() || e.B == graph.Everybody()) {
+		return errors.New("people: nobody can be linked to everybody")
+	}
+	if e.Time == 0 || e.Time > now {
+		e.Time = now
+	}
+	return nil
 }
 
 func newEvidenceID() (x graph.EvidenceID) {

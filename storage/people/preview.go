@@ -2,7 +2,6 @@ package people
 
 import (
 	"cmp"
-	"errors"
 	"fmt"
 	"maps"
 	"reflect"
@@ -69,6 +68,9 @@ func (s *Store) Preview(evidence []graph.Evidence, v id.View) (p *Preview, err e
 	evidence = slices.Clone(evidence)
 	now := s.o.Now().UnixMilli()
 	for i := range evidence {
+		if evidence[i].ID == (graph.EvidenceID{}) {
+			evidence[i].ID = Unstated()
+		}
 		if err := complete(&evidence[i], now); err != nil {
 			return nil, err
 		}
@@ -107,23 +109,6 @@ func Unstated() (x graph.EvidenceID) {
 		x[i] = 0xff
 	}
 	return x
-}
-
-// complete gives evidence the time that State would give it, and an id.
-func complete(e *graph.Evidence, now int64) error {
-	if e.ID == (graph.EvidenceID{}) {
-		e.ID = Unstated()
-	}
-	if e.A == e.B || e.A.IsZero() || e.B.IsZero() {
-		return errors.New("people: evidence wants two different identifiers")
-	}
-	if e.Kind == graph.Link && (e.A == graph.Everybody() || e.B == graph.Everybody()) {
-		return errors.New("people: nobody can be linked to everybody")
-	}
-	if e.Time == 0 || e.Time > now {
-		e.Time = now
-	}
-	return nil
 }
 
 // previewer works a preview out; the lock is held. Where something must be
