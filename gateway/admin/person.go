@@ -236,6 +236,7 @@ func (c *call) appendPerson(o *event.Writer, p *people.Person) error {
 	o.Time("firstSeen", p.Profile.First)
 	o.Time("lastSeen", p.Profile.Last)
 	appendDevices(o, p.Profile.Devices)
+	appendOrders(o, p.Orders)
 	o.Raw("consent", "{}") // events carry no recorded consent yet
 	o.Close()
 	return nil
@@ -371,6 +372,21 @@ func appendDevices(o *event.Writer, devices []facet.DeviceSeen) {
 		o.Time("firstSeen", d.First)
 		o.Time("lastSeen", d.Last)
 		o.Int("sessions", d.Sessions)
+		o.Close()
+	}
+	o.CloseList()
+}
+
+// appendOrders writes the newest orders; counts.orders has how many there are.
+func appendOrders(o *event.Writer, orders []facet.Placed) {
+	o.Key("orders")
+	o.OpenList()
+	for _, x := range orders {
+		o.Open()
+		o.String("id", x.ID)
+		o.Time("time", x.At.Time)
+		o.Raw("revenue", amount(x.Micros))
+		o.Text("currency", x.Currency)
 		o.Close()
 	}
 	o.CloseList()

@@ -69,7 +69,7 @@ func TestPersonWhole(t *testing.T) {
 	 "facets":[{"anonymousId":"a1","trust":"verified"},{"anonymousId":"a1","userId":"u1","trust":"claimed"},{"anonymousId":"a1","userId":"u1","trust":"verified"}],
 	 "firstSeen":"2023-11-14T22:13:20.000Z","lastSeen":"2023-11-14T22:13:23.000Z",
 	 "devices":[{"anonymousId":"a1","type":"desktop","os":"Linux","browser":"Firefox","firstSeen":"2023-11-14T22:13:20.000Z","lastSeen":"2023-11-14T22:13:23.000Z","sessions":1}],
-	 "consent":{}}`, user, device, mail)
+	 "orders":[{"id":"o1","time":"2023-11-14T22:13:23.000Z","revenue":49.9,"currency":"EUR"}],"consent":{}}`, user, device, mail)
 	got := a.body
 	if pretty(t, got) != pretty(t, want) {
 		t.Errorf("got\n%s\nwant\n%s", pretty(t, got), pretty(t, want))
@@ -111,6 +111,9 @@ func TestRevenueOfSeveralCurrencies(t *testing.T) {
 	}
 	a := d.get(persons + "anonymous_id:a1")
 	if want := `"revenue":0.3,"currency":"EUR","revenueByCurrency":{"EUR":0.3,"XXX":0.000001,"USD":-1.25}`; !strings.Contains(a.body, want) {
+		t.Errorf("%s\nlacks %s", a.body, want)
+	}
+	if want := `"orders":[{"id":"m3","time":"2023-11-14T22:13:23.000Z","revenue":0.000001},{"id":"m2","time":"2023-11-14T22:13:22.000Z","revenue":-1.25,"currency":"USD"},`; !strings.Contains(a.body, want) {
 		t.Errorf("%s\nlacks %s", a.body, want)
 	}
 	if !strings.Contains(a.body, `"known":false`) || !strings.Contains(a.body, `"aliases":[]`) {

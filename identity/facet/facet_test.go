@@ -164,6 +164,25 @@ func TestOriginsAreCountedOnce(t *testing.T) {
 	}
 }
 
+// TestNewestOrders: an order that two devices reported is one, as it was first told.
+func TestNewestOrders(t *testing.T) {
+	order := func(device, order string, at int64, revenue int) *Facet {
+		return fold([]event.Event{{Type: event.Track, Name: "Order Completed", AnonymousID: device, Timestamp: at, MessageID: fmt.Sprint(device, at),
+			Properties: event.Value(fmt.Sprintf(`{"order_id":%q,"revenue":%d}`, order, revenue))}})
+	}
+	facets := []*Facet{order("a", "o1", 1000, 5), order("b", "o1", 3000, 7), order("b", "o2", 2000, 9), order("c", "o3", 500, 1), {}}
+	got := NewestOrders(facets, 2)
+	if len(got) != 2 || got[0].ID != "o2" || got[1].ID != "o1" || got[1].Micros != 5e6 || got[1].At.Time != 1000 {
+		t.Errorf("orders %+v", got)
+	}
+	if n := len(NewestOrders(facets, 20)); n != 3 {
+		t.Errorf("%d orders", n)
+	}
+	if p := Join(facets); p.Orders != 3 {
+		t.Errorf("the profile counts %d", p.Orders)
+	}
+}
+
 // TestRecordsOfVersion1: they had no origin, and were all of the first.
 func TestRecordsOfVersion1(t *testing.T) {
 	f := &Facet{Key: Key{"a", "u", id.Verified, 1}, Events: 7}

@@ -135,12 +135,39 @@ func join[T any](into, from *Last[T]) {
 // joinOrders gives a map of its own: neither of the two is written to.
 func joinOrders(some, more map[string]Order) map[string]Order {
 	all := maps.Clone(some)
+	addOrders(all, more)
+	return all
+}
+
+func addOrders(all, more map[string]Order) {
 	for k, o := range more {
 		if have, ok := all[k]; !ok || have.At.After(o.At) {
 			all[k] = o
 		}
 	}
-	return all
+}
+
+// Placed is an order with its id: the order_id that was sent, or the message's.
+type Placed struct {
+	ID string
+	Order
+}
+
+// NewestOrders gives up to most orders of the given facets, newest first, each
+// once as its earliest report has it.
+func NewestOrders(facets []*Facet, most int) []Placed {
+	all := map[string]Order{}
+	for _, f := range facets {
+		addOrders(all, f.Orders)
+	}
+	list := make([]Placed, 0, len(all))
+	for k, o := range all {
+		list = append(list, Placed{k, o})
+	}
+	slices.SortFunc(list, func(a, b Placed) int {
+		return cmp.Or(cmp.Compare(b.At.Time, a.At.Time), cmp.Compare(b.At.Tie, a.At.Tie), strings.Compare(a.ID, b.ID))
+	})
+	return list[:min(most, len(list))]
 }
 
 func (p *Profile) sum(orders map[string]Order) {

@@ -451,7 +451,7 @@ func (x *previewer) person(d *side, c *graph.Cluster) *Person {
 		}
 	}
 	if x.w.none() {
-		p.Profile = facet.Join(facets)
+		p.Profile, p.Orders = facet.Join(facets), facet.NewestOrders(facets, mostOrders)
 	}
 	return p
 }

@@ -67,8 +67,12 @@ type Person struct {
 	Aliases []string // ids under which other members were known, or would be
 	Cluster *graph.Cluster
 	Profile *facet.Profile
+	Orders  []facet.Placed // the newest, up to mostOrders
 	Facets  []facet.Key
 }
+
+// mostOrders is how many orders a Person lists; the profile counts all.
+const mostOrders = 20
 
 // Person gives the person that x belongs to in a view; ErrUnknown when nothing
 // is stored about x.
@@ -83,9 +87,11 @@ func (s *Store) Person(x id.ID, v id.View) (p *Person, err error) {
 			return nil
 		}
 		p = &Person{ID: s.publicID(s.nodes[c.Representative]), Cluster: c.Cluster, Profile: s.profileOf(w, c)}
-		for _, x := range list {
-			p.Facets = append(p.Facets, x.f.Key)
+		facets := make([]*facet.Facet, len(list))
+		for i, x := range list {
+			p.Facets, facets[i] = append(p.Facets, x.f.Key), x.f
 		}
+		p.Orders = facet.NewestOrders(facets, mostOrders)
 		for _, m := range c.Members {
 			if name := s.publicID(s.nodes[m]); name != p.ID {
 				p.Aliases = append(p.Aliases, name)
