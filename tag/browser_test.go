@@ -316,7 +316,7 @@ func TestRefusedForAWhileIsRepeatedWithTheSameIds(t *testing.T) {
 	c.reply(nil)
 	open(t, ctx, c.URL+"/next")
 	all := c.wait(t, "what the first page kept", func(all []batch) bool {
-		return named("Waits")(all) && strings.Count(kinds(all), "page /,") == 2 && strings.Contains(kinds(all), "page /next")
+		return named("Waits")(all) && strings.Count(kinds(all)+",", "page /,") == 2 && strings.Contains(kinds(all), "page /next")
 	})
 	repeated := 0
 	for _, b := range all[1:] {
