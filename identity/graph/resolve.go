@@ -106,6 +106,8 @@ type Surplus struct {
 
 // Stands says whether the answer is still right after the pair of a and b
 // changed by c. Pairs of identifiers that are not in Read never matter to it.
+// It is the rule in words of one answer; storage/people, which keeps many, follows
+// it with marks on the identifiers.
 func (m *Component) Stands(a, b id.ID, c Change) bool {
 	if c.Shape(m.View) {
 		in := func(list []id.ID) bool {
