@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -198,7 +199,14 @@ func TestTheCookieOfALogin(t *testing.T) {
 // sendRaw sends events with a cookie and gives the answer's headers.
 func sendRaw(t *testing.T, g *gateway, events, cookie string, headers ...string) (int, http.Header) {
 	t.Helper()
-	req, err := http.NewRequest("POST", g.SiteURL()+"/v1/interact", strings.NewReader(fmt.Sprintf(`{"writeKey":%q,"batch":[%s]}`, writeKey, events)))
+	resp, _ := postRaw(t, g, "/v1/interact", fmt.Sprintf(`{"writeKey":%q,"batch":[%s]}`, writeKey, events), cookie, headers...)
+	return resp.StatusCode, resp.Header
+}
+
+// postRaw posts a body with a cookie and gives the answer, its body read.
+func postRaw(t *testing.T, g *gateway, path, body, cookie string, headers ...string) (*http.Response, string) {
+	t.Helper()
+	req, err := http.NewRequest("POST", g.SiteURL()+path, strings.NewReader(body))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -210,8 +218,11 @@ func sendRaw(t *testing.T, g *gateway, events, cookie string, headers ...string)
 	if err != nil {
 		t.Fatal(err)
 	}
-	resp.Body.Close()
-	return resp.StatusCode, resp.Header
+	text, err := io.ReadAll(resp.Body)
+	if err := errors.Join(err, resp.Body.Close()); err != nil {
+		t.Fatal(err)
+	}
+	return resp, string(text)
 }
 
 // TestReplaysAfterAResetAreAnonymous: every cookie and token from before it.

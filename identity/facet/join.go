@@ -52,7 +52,6 @@ func Join(facets []*Facet) *Profile {
 	var device, seen Last[event.Device] // the person's, and of the device at hand
 	var geo Last[event.Geo]
 	var traffic, arrival Last[event.Traffic]
-	var orders map[string]Order
 	var visits Visits // of the device at hand
 	for i, f := range facets {
 		if f.First != 0 && (p.First == 0 || f.First < p.First) {
@@ -68,13 +67,6 @@ func Join(facets []*Facet) *Profile {
 					p.Traits = make(map[string]Trait, len(f.Traits))
 				}
 				p.Traits[name] = t
-			}
-		}
-		if len(f.Orders) > 0 {
-			if orders == nil {
-				orders = f.Orders // read only: whoever has all the orders is the usual case
-			} else {
-				orders = joinOrders(orders, f.Orders)
 			}
 		}
 		join(&device, &f.Device)
@@ -116,7 +108,7 @@ func Join(facets []*Facet) *Profile {
 		}
 	}
 	p.Device, p.Geo, p.Traffic, p.Arrival = device.Value, geo.Value, traffic.Value, arrival.Value
-	p.sum(orders)
+	p.sum(joinedOrders(facets))
 	if len(p.Devices) > 0 && p.Devices[0].AnonymousID == "" { // a server's events have no device
 		p.Devices = p.Devices[1:]
 	}
@@ -132,19 +124,27 @@ func join[T any](into, from *Last[T]) {
 	}
 }
 
-// joinOrders gives a map of its own: neither of the two is written to.
-func joinOrders(some, more map[string]Order) map[string]Order {
-	all := maps.Clone(some)
-	addOrders(all, more)
-	return all
-}
-
-func addOrders(all, more map[string]Order) {
-	for k, o := range more {
-		if have, ok := all[k]; !ok || have.At.After(o.At) {
-			all[k] = o
+// joinedOrders gives every order once, as its earliest report has it. The map is
+// read only: of the usual person, one facet has all the orders.
+func joinedOrders(facets []*Facet) (all map[string]Order) {
+	own := false
+	for _, f := range facets {
+		switch {
+		case len(f.Orders) == 0:
+			continue
+		case all == nil:
+			all = f.Orders
+			continue
+		case !own:
+			all, own = maps.Clone(all), true
+		}
+		for k, o := range f.Orders {
+			if have, ok := all[k]; !ok || have.At.After(o.At) {
+				all[k] = o
+			}
 		}
 	}
+	return all
 }
 
 // Placed is an order with its id: the order_id that was sent, or the message's.
@@ -156,18 +156,20 @@ type Placed struct {
 // NewestOrders gives up to most orders of the given facets, newest first, each
 // once as its earliest report has it.
 func NewestOrders(facets []*Facet, most int) []Placed {
-	all := map[string]Order{}
-	for _, f := range facets {
-		addOrders(all, f.Orders)
+	list := make([]Placed, 0, most+1)
+	for k, o := range joinedOrders(facets) { // somebody may have thousands: none but the newest are sorted
+		x := Placed{k, o}
+		at, _ := slices.BinarySearchFunc(list, x, newerFirst)
+		if at < most {
+			list = slices.Insert(list, at, x)
+			list = list[:min(most, len(list))]
+		}
 	}
-	list := make([]Placed, 0, len(all))
-	for k, o := range all {
-		list = append(list, Placed{k, o})
-	}
-	slices.SortFunc(list, func(a, b Placed) int {
-		return cmp.Or(cmp.Compare(b.At.Time, a.At.Time), cmp.Compare(b.At.Tie, a.At.Tie), strings.Compare(a.ID, b.ID))
-	})
-	return list[:min(most, len(list))]
+	return list
+}
+
+func newerFirst(a, b Placed) int {
+	return cmp.Or(cmp.Compare(b.At.Time, a.At.Time), cmp.Compare(b.At.Tie, a.At.Tie), strings.Compare(a.ID, b.ID))
 }
 
 func (p *Profile) sum(orders map[string]Order) {
