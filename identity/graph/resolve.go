@@ -90,17 +90,18 @@ type Component struct {
 	// Read lists the identifiers whose pairs were read, sorted; Closed those that
 	// were only found to be shared or held, sorted: more links change nothing there.
 	Read, Closed []id.ID
-	// Over are user_ids with more identifiers of a type than max_per_person.
+	// Over are user_ids for whom the order of their newest evidence may matter.
 	Over []Surplus
 	// Looked is how many pairs were looked at: with the identifiers, what the answer cost.
 	Looked int
 }
 
-// Surplus is a user_id with more identifiers of a type than max_per_person.
+// Surplus is a user_id with max_per_person identifiers of a type, or more, for
+// whom the order of their newest evidence may matter.
 type Surplus struct {
 	User id.ID
 	// Known are the identifiers that are kept, or were seen to be shared or held:
-	// newer evidence for one of them changes nothing.
+	// newer evidence for one of them changes nothing. None where it may.
 	Known []id.ID
 }
 
@@ -156,7 +157,11 @@ func (r *Resolver) Component(x id.ID, v id.View, g Reader) (c *Component, missin
 	w.union()
 	c = &Component{View: v, Looked: w.looked}
 	for _, u := range w.pruned {
-		c.Over = append(c.Over, Surplus{u.x, slices.Concat(u.kept, u.shared)})
+		o := Surplus{User: u.x}
+		if !u.ordered {
+			o.Known = slices.Concat(u.kept, u.shared)
+		}
+		c.Over = append(c.Over, o)
 	}
 	for i := range w.members {
 		if w.find(int32(i)) == int32(i) {

@@ -24,7 +24,7 @@ type walk struct {
 	start   *node
 	members []*node // the component, in the order of the walk
 	edges   []edge
-	pruned  []*node // user_ids with more than max_per_person
+	pruned  []*node // user_ids with max_per_person or more, where newer evidence may matter
 	looked  int     // pairs looked at
 
 	// Rule 4's union-find, by the members' indexes.
@@ -56,7 +56,10 @@ type node struct {
 
 	// Of a user_id: rule 3 was applied, and what it left linked.
 	pruned bool
-	kept   []id.ID
+	// ordered: one that is shared is newer than the last that is kept, and would
+	// not be named were it older.
+	ordered bool
+	kept    []id.ID
 }
 
 // closed says that none of the identifier's links is followed.
@@ -297,7 +300,7 @@ func (w *walk) keep(u *node) {
 		return -compareEvidence(a.state.newest, a.pair, b.state.newest, b.pair)
 	})
 	links := u.links[:0]
-	typ, left, over := "", 0, false
+	typ, left, over, closed := "", 0, false, false
 	for _, l := range u.links {
 		if l.other.Type == id.UserID {
 			links = append(links, l)
@@ -305,7 +308,7 @@ func (w *walk) keep(u *node) {
 		}
 		if l.other.Type != typ {
 			typ = l.other.Type
-			left = w.r.types.MaxPerPerson(typ)
+			left, closed = w.r.types.MaxPerPerson(typ), false
 		}
 		if left == 0 {
 			over = true
@@ -313,17 +316,19 @@ func (w *walk) keep(u *node) {
 		}
 		n := w.node(l.other)
 		if n != nil && w.isClosed(n, u) == isShared {
-			u.shared = append(u.shared, l.other)
+			u.shared, closed = append(u.shared, l.other), true
 			continue
 		}
 		links = append(links, l) // or not yet known: the walk goes on to see what else is missing
-		left--
+		if left--; left == 0 && closed {
+			u.ordered = true
+		}
 	}
 	u.links = links
 	for i := range links {
 		u.kept = append(u.kept, links[i].other)
 	}
-	if over {
+	if over || u.ordered {
 		w.pruned = append(w.pruned, u)
 	}
 }
