@@ -7,15 +7,10 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
-	"os"
-	"os/exec"
 	"strings"
 	"sync"
 	"testing"
 	"time"
-
-	cdppage "github.com/chromedp/cdproto/page"
-	"github.com/chromedp/chromedp"
 
 	"github.com/reuna/reuna/tag"
 )
@@ -268,116 +263,4 @@ func kinds(all []batch) string {
 		list = append(list, word)
 	}
 	return strings.Join(list, ", ")
-}
-
-var stopBrowser context.CancelFunc = func() {}
-
-func TestMain(m *testing.M) {
-	code := m.Run()
-	stopBrowser()
-	os.Exit(code)
-}
-
-// browser is shared by the package's tests; each test has its own storage and
-// cookies in it.
-var browser = sync.OnceValues(func() (context.Context, error) {
-	for _, name := range []string{"chromium", "chromium-browser", "google-chrome"} {
-		path, err := exec.LookPath(name)
-		if err != nil {
-			continue
-		}
-		options := append(chromedp.DefaultExecAllocatorOptions[:],
-			chromedp.ExecPath(path), chromedp.NoSandbox,
-			chromedp.Flag("disable-gpu", true), chromedp.Flag("disable-quic", true),
-			chromedp.Flag("disable-component-update", true),
-		)
-		allocator, stop := chromedp.NewExecAllocator(context.Background(), options...)
-		stopBrowser = stop // waits for the browser's end, and removes its profile
-		ctx, _ := chromedp.NewContext(allocator)
-		return ctx, chromedp.Do(ctx)
-	}
-	return nil, exec.ErrNotFound
-})
-
-// tab opens a tab of a fresh profile.
-func tab(t *testing.T) context.Context {
-	t.Helper()
-	parent, err := browser()
-	if err != nil {
-		t.Fatalf("the browser tests need Chromium (%v): run `go run ./tools/check`, which installs it", err)
-	}
-	ctx, cancel := chromedp.NewContext(parent, chromedp.WithNewBrowserContext())
-	t.Cleanup(cancel)
-	if err := chromedp.Do(ctx); err != nil {
-		t.Fatal(err)
-	}
-	limited, stop := context.WithTimeout(ctx, 2*patience)
-	t.Cleanup(stop)
-	return limited
-}
-
-func open(t *testing.T, ctx context.Context, url string) {
-	t.Helper()
-	if err := chromedp.Do(ctx, chromedp.Navigate(url)); err != nil {
-		t.Fatal(err)
-	}
-}
-
-// visit goes to a page without waiting for its load event, which an async
-// script holds up.
-func visit(t *testing.T, ctx context.Context, url string) {
-	t.Helper()
-	if _, err := chromedp.Call(ctx, cdppage.Navigate, cdppage.NavigateParams{URL: url}); err != nil {
-		t.Fatal(err)
-	}
-}
-
-func do(t *testing.T, ctx context.Context, script string) {
-	t.Helper()
-	if _, err := chromedp.Run(ctx, chromedp.Evaluate[chromedp.Void](script, chromedp.EvalAwaitPromise)); err != nil {
-		t.Fatalf("%s: %v", script, err)
-	}
-}
-
-func value[T any](t *testing.T, ctx context.Context, script string) T {
-	t.Helper()
-	v, err := chromedp.Run(ctx, chromedp.Evaluate[T](script, chromedp.EvalAwaitPromise))
-	if err != nil {
-		t.Fatalf("%s: %v", script, err)
-	}
-	return v
-}
-
-// shows opens a page until it shows what the answer makes of it. A machine that
-// is busy with other things may take more than the tag's 300 ms for an answer,
-// and then the tag rightly keeps the page as it is; each try starts afresh.
-func shows(t *testing.T, ctx context.Context, url, script string) {
-	t.Helper()
-	for try := 1; ; try++ {
-		open(t, ctx, url)
-		until(t, ctx, `reuna.profile && reuna.profile()?.id`)
-		switch {
-		case value[bool](t, ctx, "!!("+script+")"):
-			return
-		case try == 10:
-			t.Fatalf("after %d tries the page never came to: %s", try, script)
-		}
-		t.Logf("try %d: not in time", try)
-		do(t, ctx, "sessionStorage.clear()")
-	}
-}
-
-// until waits until the script's value is true, across navigations.
-func until(t *testing.T, ctx context.Context, script string) {
-	t.Helper()
-	for deadline := time.Now().Add(patience); ; {
-		_, err := chromedp.Run(ctx, chromedp.Poll[bool]("!!("+script+")", chromedp.WithPollingTimeout(patience)))
-		if err == nil {
-			return
-		}
-		// A poll ends with the document that it began in.
-		if gone := strings.Contains(err.Error(), "context with specified id") || strings.Contains(err.Error(), "context was destroyed") || strings.Contains(err.Error(), "navigated"); !gone || time.Now().After(deadline) {
-			t.Fatalf("waiting for %s: %v", script, err)
-		}
-	}
 }

@@ -1,0 +1,34 @@
+package tag_test
+
+import "testing"
+
+// TestFirefox runs the core of the list in Firefox: the tests themselves, which
+// run in Chromium under their own names, with a tab of the other browser.
+func TestFirefox(t *testing.T) {
+	for _, part := range []struct {
+		name string
+		test func(*testing.T)
+	}{
+		{"stub queue", TestStubQueueIsReplayedWithItsOwnTimes},
+		{"listeners of the stub", TestListenersOfTheStubHearTheFirstEvents},
+		{"profile in the same round trip", TestProfileComesInTheSameRoundTrip},
+		{"routes", TestRoutesOfASinglePageSite},
+		{"180 KB at unload", TestManySmallBatches},
+		{"click then navigate", TestClickThenNavigateAtOnce},
+		{"close in the batch window", TestCloseInsideTheBatchWindow},
+		{"left in flight", TestLeavingWithRequestsInFlight},
+		{"offline", TestOfflineThenOnline},
+		{"503", TestRefusedForAWhileIsRepeatedWithTheSameIds},
+		{"one at a time", TestFirstRequestsGoOneAtATime},
+		{"second user", TestResetThenASecondUser},
+		{"masking", TestNothingTypedIsSent},
+		{"storage", TestStorageBlockedOrFull},
+		{"consent", TestConsentPendingGrantedDenied},
+		{"slot", TestSlotShowsTheVariant},
+		{"slot, late and cached", TestSlotTimesOutAndIsCachedForTheNextPage},
+		{"policy", TestStrictPolicyIsNotViolated},
+		{"back/forward cache", TestReturnFromTheCache},
+	} {
+		t.Run(part.name, part.test)
+	}
+}
