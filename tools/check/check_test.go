@@ -87,7 +87,7 @@ func TestRunGoesOnAfterAFailure(t *testing.T) {
 
 func TestEveryStepPassesOnASoundTree(t *testing.T) {
 	b := newBench(t, map[string]string{"tag/package.json": "{}", "tag/package-lock.json": "{}", "a/a.go": "package a\n"},
-		"chromium", "npm")
+		"chromium", "firefox-esr", "npm")
 	b.verbose = true
 	steps := choose(allSteps(options{}), options{})
 	if n := run(context.Background(), &b.printed, b.machine, steps); n != 0 {
@@ -133,8 +133,8 @@ func TestSteps(t *testing.T) {
 	}
 }
 
-func TestInstallBrowser(t *testing.T) {
-	const update, get = ".$ apt-get update", ".$ apt-get install -y --no-install-recommends chromium fonts-liberation php-cli"
+func TestInstallBrowsers(t *testing.T) {
+	const update, get, fonts = ".$ apt-get update", ".$ apt-get install -y --no-install-recommends ", " fonts-liberation php-cli"
 	for _, c := range []struct {
 		name     string
 		programs []string
@@ -143,20 +143,21 @@ func TestInstallBrowser(t *testing.T) {
 		ran      []string
 		says     string
 	}{
-		{"there", []string{"chromium", "apt-get"}, true, "", nil, ""},
-		{"there under another name", []string{"google-chrome"}, false, "", nil, ""},
-		{"fetched", []string{"apt-get"}, true, "", []string{update, get}, ""},
-		{"not root", []string{"apt-get"}, false, "", nil, "as root"},
-		{"no apt-get", nil, true, "", nil, "no apt-get"},
+		{"there", []string{"chromium", "firefox-esr", "apt-get"}, true, "", nil, ""},
+		{"there under other names", []string{"google-chrome", "firefox"}, false, "", nil, ""},
+		{"fetched", []string{"apt-get"}, true, "", []string{update, get + "chromium firefox-esr" + fonts}, ""},
+		{"one is missing", []string{"chromium", "apt-get"}, true, "", []string{update, get + "firefox-esr" + fonts}, ""},
+		{"not root", []string{"firefox", "apt-get"}, false, "", nil, "no Chromium on PATH, and only root can install that; as root"},
+		{"no apt-get", nil, true, "", nil, "no Chromium and no Firefox on PATH and no apt-get"},
 		{"no network", []string{"apt-get"}, true, "apt-get update", []string{update}, "package lists"},
-		{"no such package", []string{"apt-get"}, true, "apt-get install", []string{update, get}, "apt-get install chromium"},
+		{"no such package", []string{"apt-get"}, true, "apt-get install", []string{update, get + "chromium firefox-esr" + fonts}, "apt-get install chromium firefox-esr"},
 	} {
 		b := newBench(t, nil, c.programs...)
 		b.isRoot = c.isRoot
 		if c.fail != "" {
 			b.fail[c.fail] = "E: no\n"
 		}
-		err := installBrowser(context.Background(), &b.machine)
+		err := installBrowsers(context.Background(), &b.machine)
 		if (err == nil) != (c.says == "") || err != nil && !strings.Contains(err.Error(), c.says) {
 			t.Errorf("%s: %v, want …%s…", c.name, err, c.says)
 		}

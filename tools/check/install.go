@@ -8,39 +8,61 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"strings"
 )
 
-// browsers are the names under which the browser tests find a Chromium.
-var browsers = []string{"chromium", "chromium-browser", "google-chrome", "google-chrome-stable"}
+// browsers are those that the browser tests drive: the names under which they
+// look for each, and Debian's package.
+var browsers = []struct {
+	says, packaged string
+	names          []string
+}{
+	{"Chromium", "chromium", []string{"chromium", "chromium-browser", "google-chrome", "google-chrome-stable"}},
+	{"Firefox", "firefox-esr", []string{"firefox-esr", "firefox"}},
+}
 
 // install fetches what the tests need and the machine lacks. What fails is
 // reported here once; the steps that needed it then say so too.
 func install(ctx context.Context, m *machine) error {
-	return errors.Join(installBrowser(ctx, m), installPackages(ctx, m))
+	return errors.Join(installBrowsers(ctx, m), installPackages(ctx, m))
 }
 
-func installBrowser(ctx context.Context, m *machine) error {
-	for _, name := range browsers {
-		if at, err := m.lookPath(name); err == nil {
-			fmt.Fprintf(m.out, "browser: %s\n", at)
-			return nil
+func installBrowsers(ctx context.Context, m *machine) error {
+	var missing, packages []string
+	for _, b := range browsers {
+		at := ""
+		for _, name := range b.names {
+			if found, err := m.lookPath(name); err == nil {
+				at = found
+				break
+			}
 		}
+		if at == "" {
+			missing, packages = append(missing, b.says), append(packages, b.packaged)
+			continue
+		}
+		fmt.Fprintf(m.out, "browser: %s\n", at)
 	}
-	const byHand = "install it with: apt-get update && apt-get install chromium"
+	if len(missing) == 0 {
+		return nil
+	}
+	none := "no " + strings.Join(missing, " and no ") + " on PATH"
+	byHand := "install with: apt-get update && apt-get install " + strings.Join(packages, " ")
 	if _, err := m.lookPath("apt-get"); err != nil {
-		return errors.New("no Chromium on PATH and no apt-get to install it with; install Chromium with this system's own package manager")
+		return errors.New(none + " and no apt-get to install with; use this system's own package manager")
 	}
 	if !m.isRoot {
-		return errors.New("no Chromium on PATH, and only root can install it; as root, " + byHand)
+		return errors.New(none + ", and only root can install that; as root, " + byHand)
 	}
-	fmt.Fprintln(m.out, "browser: none on PATH, installing Debian's chromium")
+	fmt.Fprintf(m.out, "browser: %s, installing Debian's %s\n", none, strings.Join(packages, " and "))
 	if err := m.quietly(ctx, m.root, "apt-get", "update"); err != nil {
 		return fmt.Errorf("the package lists could not be fetched: %w", err)
 	}
-	// Fonts are only recommended by chromium, but pages without any have no text to measure.
+	// Fonts are only recommended by the browsers, but pages without any have no text to measure.
 	// PHP, 3 MB, is for the README's helper that signs tokens; where it is not, that one is not run.
-	if err := m.quietly(ctx, m.root, "apt-get", "install", "-y", "--no-install-recommends", "chromium", "fonts-liberation", "php-cli"); err != nil {
-		return fmt.Errorf("installing chromium failed; %s: %w", byHand, err)
+	args := append([]string{"install", "-y", "--no-install-recommends"}, packages...)
+	if err := m.quietly(ctx, m.root, "apt-get", append(args, "fonts-liberation", "php-cli")...); err != nil {
+		return fmt.Errorf("installing %s failed; %s: %w", strings.Join(packages, " and "), byHand, err)
 	}
 	return nil
 }

@@ -7,7 +7,7 @@
 //	go run ./tools/check -fuzz 10s       everything, then each fuzz target for 10 s
 //
 // It needs Go, a C compiler (for the race detector), Node with npm, and, the
-// first time, apt-get as root for Chromium. A failing step does not stop the
+// first time, apt-get as root for Chromium and Firefox. A failing step does not stop the
 // ones after it. The last line is "N passed, N failed"; the exit code is 0 when
 // nothing failed, 1 when something did, 2 when the flags cannot be.
 package main

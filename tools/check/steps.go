@@ -21,7 +21,7 @@ const testTimeout = "20m"
 // checks, then the tests.
 func allSteps(o options) []step {
 	steps := []step{
-		{"install", "Chromium and the packages of the tests, when missing", install},
+		{"install", "Chromium, Firefox and the packages of the tests, when missing", install},
 		{"format", "every Go file is formatted as gofmt does", format},
 		{"vet", "go vet", command("go", "vet", "./...")},
 		{"staticcheck", "staticcheck", command("go", "tool", "staticcheck", "./...")},
