@@ -61,6 +61,14 @@ func Standard(writeKey string) Options {
 	return Options{WriteKey: writeKey, SPA: true, Autocapture: true, Slots: true, RespectGPC: true}
 }
 
+// Everything is the tag with all that can be on: the largest one, which the
+// budgets and the tests of what pages allow are held against.
+func Everything(writeKey string) Options {
+	o := Standard(writeKey)
+	o.HashRoutes, o.Debug, o.Consent, o.Downloads = true, true, ConsentPending, []string{"apk"}
+	return o
+}
+
 var (
 	writeKeyForm  = regexp.MustCompile(`^[A-Za-z0-9_.-]{1,128}$`)
 	globalForm    = regexp.MustCompile(`^[A-Za-z_$][A-Za-z0-9_$]{0,63}$`)
