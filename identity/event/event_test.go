@@ -43,6 +43,27 @@ func TestMessagesAreReadAsTheSegmentSpecShapesThem(t *testing.T) {
 	}
 }
 
+func TestMembersOfABody(t *testing.T) {
+	for body, want := range map[string]Batch{
+		`{"writeKey":"wk","token":"t","link":"l","cookieless":true,"forget":true,"placements":["hero"]}`: {
+			WriteKey: "wk", Token: "t", Link: "l", Cookieless: true, Forget: true, Placements: []string{"hero"},
+		},
+		// Only what says so plainly changes what becomes of a visitor.
+		`{"cookieless":"true","forget":1,"link":["l"]}`:           {},
+		`{"cookieless":false,"forget":null}`:                      {},
+		`{"batch":[{"type":"page","cookieless":true,"link":"x"}]}`: {},
+	} {
+		b := Batch{Link: "left over", Cookieless: true, Forget: true}
+		if err := Parse(&b, body, ParseOptions{}); err != nil {
+			t.Fatal(err)
+		}
+		got := Batch{WriteKey: b.WriteKey, Token: b.Token, Link: b.Link, Cookieless: b.Cookieless, Forget: b.Forget, Placements: want.Placements}
+		if len(b.Placements) != len(want.Placements) || !reflect.DeepEqual(got, want) {
+			t.Errorf("%s is read as %+v", body, b)
+		}
+	}
+}
+
 func TestRefusalsNameTheFieldAndTheRemedy(t *testing.T) {
 	deep := strings.Repeat(`{"a":`, 25) + "1" + strings.Repeat("}", 25)
 	for _, c := range []struct {

@@ -37,6 +37,9 @@ type ParseOptions struct {
 type Batch struct {
 	WriteKey   string
 	Token      string   // identity token (interact)
+	Link       string   // of the address that the page was reached by (interact)
+	Cookieless bool     // to be counted without any id (interact)
+	Forget     bool     // the browser is to keep no cookie (reset)
 	Placements []string // slots that want a decision (interact)
 	SentAt     int64
 	Events     []Event
@@ -119,6 +122,12 @@ func (p *parser) batch(root Value) error {
 			p.b.WriteKey = v.Text()
 		case "token":
 			p.b.Token = v.Text()
+		case "link":
+			p.b.Link = v.Text()
+		case "cookieless":
+			p.b.Cookieless = v == "true"
+		case "forget":
+			p.b.Forget = v == "true"
 		case "messageId":
 			p.messageID = v.Text()
 		case "sentAt":
@@ -177,10 +186,19 @@ func (p *parser) message(index int, m Value) {
 		p.date(e)
 		return
 	}
-	r.Index, r.Raw = index, m
+	r.Index, r.Raw, r.Run = index, m, p.run()
 	p.b.Rejected = append(p.b.Rejected, *r)
 	*e = Event{}
 	p.b.Events = p.b.Events[:len(p.b.Events)-1]
+}
+
+// run is what the batch says of the page load that made it; "" when that is
+// nothing, or nothing that an id may be.
+func (p *parser) run() string {
+	if s := p.context.Get("run").Text(); len(s) <= MaxIDBytes {
+		return s
+	}
+	return ""
 }
 
 func (p *parser) read(e *Event, m Value) *Rejection {

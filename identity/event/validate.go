@@ -29,7 +29,8 @@ type Rejection struct {
 	Code    Code
 	Field   string // path of the member at fault, "" when it is the message itself
 	Message string
-	Raw     Value // the refused message, for the quarantine
+	Raw     Value  // the refused message, for the quarantine,
+	Run     string // and what its batch said in context.run: the page load whose messages these are
 }
 
 func (r *Rejection) Error() string { return r.Message }
