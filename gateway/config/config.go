@@ -92,6 +92,9 @@ type Site struct {
 	// hosts of Origins always do.
 	InternalHosts []string `yaml:"internal_hosts"`
 	Cookie        Cookie   `yaml:"cookie"`
+	// LinkedDomains are the site's other domains, with all hosts below them: a
+	// visitor who follows a link from one to another stays the same visitor.
+	LinkedDomains []string `yaml:"linked_domains"`
 	Tag           Tag      `yaml:"tag"`
 }
 
@@ -106,21 +109,30 @@ type IdentityKey struct {
 	PublicKey Secret `yaml:"public_key"`
 }
 
-// Cookie is the visitor cookie. On https the gateway puts __Host- before Name.
+// Cookie is the visitor cookie. On https the gateway puts __Host- before Name,
+// or, for a whole Domain, __Secure-.
 type Cookie struct {
-	Name   string        `yaml:"name"`
+	Name string `yaml:"name"`
+	// Domain shares the visitor among all hosts at and below it: shop.example. Every
+	// server there is then sent the cookie. Empty: the host that set it alone.
+	Domain string        `yaml:"domain"`
 	MaxAge time.Duration `yaml:"max_age"` // at most 400 days, as browsers cap it (RFC 6265bis, 5.5)
 }
 
 // Tag is what the site's tag does.
 type Tag struct {
-	Autocapture bool   `yaml:"autocapture"` // page views and what the switches below allow, without any call
-	Clicks      bool   `yaml:"clicks"`      // clicks, outbound links, downloads
-	SPA         bool   `yaml:"spa"`         // page views when a script changes the URL
-	Consent     string `yaml:"consent"`     // none: send at once; pending: hold until told; required: send nothing until granted
-	RespectGPC  bool   `yaml:"respect_gpc"` // Global Privacy Control counts as denied
-	Slots       bool   `yaml:"slots"`       // fill data-reuna-slot elements
-	Global      string `yaml:"global"`      // name of the tag's global variable
+	Autocapture bool `yaml:"autocapture"` // page views and what the switches below allow, without any call
+	Clicks      bool `yaml:"clicks"`      // clicks, outbound links, downloads
+	SPA         bool `yaml:"spa"`         // page views when a script changes the URL
+	// Consent is none: send at once; pending: hold until told; required: send nothing
+	// until granted; cookieless: until granted, count without any id.
+	Consent string `yaml:"consent"`
+	// ConsentFrom are the standards that consent is read from: tcf (IAB TCF v2),
+	// gcm (Google Consent Mode v2).
+	ConsentFrom []string `yaml:"consent_from"`
+	RespectGPC  bool     `yaml:"respect_gpc"` // Global Privacy Control counts as denied
+	Slots       bool     `yaml:"slots"`       // fill data-reuna-slot elements
+	Global      string   `yaml:"global"`      // name of the tag's global variable
 }
 
 // Identifier is one type of identifier.

@@ -45,7 +45,8 @@ func (k *checker) sites() {
 			}
 		}
 		k.cookie(at+".cookie", s.Cookie)
-		k.choice(at+".tag.consent", s.Tag.Consent, "none", "pending", "required")
+		k.domains(at, s)
+		k.consent(at+".tag", &s.Tag)
 		k.name(at+".tag.global", s.Tag.Global, globalForm, "the name of a JavaScript variable, such as reuna")
 	}
 	// A secret that equals a public key of a page is no secret.
@@ -89,6 +90,8 @@ func (k *checker) identityKeys(site string, keys []IdentityKey) {
 func (k *checker) cookie(at string, c Cookie) {
 	if bare, ok := strings.CutPrefix(c.Name, "__Host-"); ok {
 		k.fault(at+".name", "saw %s, expected %s; the gateway adds __Host- itself on https", quoted(c.Name), quoted(bare))
+	} else if bare, ok := strings.CutPrefix(c.Name, "__Secure-"); ok {
+		k.fault(at+".name", "saw %s, expected %s; the gateway adds __Secure- itself on https, where there is a domain", quoted(c.Name), quoted(bare))
 	} else {
 		k.name(at+".name", c.Name, cookieForm, "1 to 64 letters, digits, _ and -, such as reuna")
 	}

@@ -49,8 +49,8 @@ func TestMembersOfABody(t *testing.T) {
 			WriteKey: "wk", Token: "t", Link: "l", Cookieless: true, Forget: true, Placements: []string{"hero"},
 		},
 		// Only what says so plainly changes what becomes of a visitor.
-		`{"cookieless":"true","forget":1,"link":["l"]}`:           {},
-		`{"cookieless":false,"forget":null}`:                      {},
+		`{"cookieless":"true","forget":1,"link":["l"]}`:            {},
+		`{"cookieless":false,"forget":null}`:                       {},
 		`{"batch":[{"type":"page","cookieless":true,"link":"x"}]}`: {},
 	} {
 		b := Batch{Link: "left over", Cookieless: true, Forget: true}
