@@ -277,7 +277,7 @@ func TestOfflineThenOnline(t *testing.T) {
 	until(t, ctx, "reuna.profile && reuna.profile()")
 	offline(t, ctx, true)
 	do(t, ctx, `reuna.on("event", m => (window.ids ??= []).push(m.messageId)); reuna.track("Read", {n: 1}); reuna.identify("u1"); reuna.flush()`)
-	until(t, ctx, `Object.keys(localStorage).some(k => k.includes(".o."))`) // it failed, and is kept
+	holds(t, ctx, "o.", true) // it failed, and is kept
 	offline(t, ctx, false)
 	all := c.wait(t, "the kept messages", named("Read"))
 	want := value[[]string](t, ctx, "window.ids")
@@ -286,7 +286,7 @@ func TestOfflineThenOnline(t *testing.T) {
 			t.Errorf("message %s %s has another id than it was made with: %v", m.MessageID, m.Event, want)
 		}
 	}
-	until(t, ctx, `!Object.keys(localStorage).some(k => k.includes(".o."))`) // acknowledged, and gone
+	holds(t, ctx, "o.", false) // acknowledged, and gone
 }
 
 func TestRefusedForAWhileIsRepeatedWithTheSameIds(t *testing.T) {
@@ -300,7 +300,7 @@ func TestRefusedForAWhileIsRepeatedWithTheSameIds(t *testing.T) {
 	ctx := tab(t)
 	open(t, ctx, c.URL+"/")
 	first := c.requests(t, 1)[0]
-	until(t, ctx, `Object.keys(localStorage).some(k => k.includes(".o."))`)
+	holds(t, ctx, "o.", true)
 	// Retry-After is honoured: more is not sent, but kept when the page closes.
 	do(t, ctx, `reuna.track("Waits"); reuna.flush()`)
 	c.reply(nil)
@@ -322,7 +322,7 @@ func TestRefusedForAWhileIsRepeatedWithTheSameIds(t *testing.T) {
 	if repeated != 1 {
 		t.Errorf("the first batch was repeated %d times", repeated)
 	}
-	until(t, ctx, `!Object.keys(localStorage).some(k => k.includes(".o."))`)
+	holds(t, ctx, "o.", false)
 }
 
 func TestCloseInsideTheBatchWindow(t *testing.T) {
@@ -411,7 +411,7 @@ func TestResetThatFailedComesBeforeTheNextPage(t *testing.T) {
 	until(t, ctx, "reuna.profile && reuna.profile()")
 	c.reply(func(_ batch, w http.ResponseWriter) { w.WriteHeader(http.StatusBadGateway) })
 	do(t, ctx, `reuna.identify("u1"); reuna.reset(); reuna.track("Nobody's"); reuna.flush()`)
-	until(t, ctx, `Object.keys(localStorage).some(k => k.includes(".o."))`)
+	holds(t, ctx, "o.", true)
 	failed := len(c.requests(t, 2))
 	open(t, ctx, "about:blank") // everything is kept, and fails once more where it is tried
 	c.reply(nil)

@@ -48,7 +48,7 @@ func TestReturnHonoursRetryAfter(t *testing.T) {
 	})
 	ctx := tab(t)
 	open(t, ctx, c.URL+"/")
-	until(t, ctx, `Object.keys(localStorage).some(k => k.includes(".o."))`)
+	holds(t, ctx, "o.", true)
 	do(t, ctx, `dispatchEvent(new PageTransitionEvent("pageshow", {persisted: true})); document.dispatchEvent(new Event("visibilitychange"))`)
 	if n := len(c.settled(t, ctx)); n != 1 {
 		t.Errorf("%d requests, want 1", n)
@@ -119,7 +119,7 @@ func TestReturnFromTheCache(t *testing.T) {
 	until(t, ctx, "reuna.profile && reuna.profile()")
 	c.reply(func(_ batch, w http.ResponseWriter) { w.WriteHeader(http.StatusBadGateway) })
 	do(t, ctx, `reuna.track("Failed"); reuna.flush()`)
-	until(t, ctx, `Object.keys(localStorage).some(k => k.includes(".o."))`)
+	holds(t, ctx, "o.", true)
 	c.reply(nil)
 	do(t, ctx, `setTimeout(() => location.href = "/next")`)
 	// Asked of the gateway, not of the page: a script that waits is put away with its page.

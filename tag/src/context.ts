@@ -2,27 +2,26 @@
 // Time zone by Date's offset alone: the first Intl call costs a slow phone 180 ms.
 
 import type { Properties } from "../types/reuna";
-import { uuidv7 } from "./uuid.ts";
+import { run } from "./notes.ts";
 import type { View } from "./types.ts";
+import { uuidv7 } from "./uuid.ts";
 
 /** The page as it stands now, as a view of its own. */
-export function look(referrer: string): View {
-	return { id: uuidv7(Date.now()), page: { url: location.href, path: location.pathname, search: location.search, title: document.title, referrer } };
-}
+export const look = (referrer: string): View => ({ id: uuidv7(Date.now()), page: { url: location.href, path: location.pathname, search: location.search, title: document.title, referrer } });
 
 /** The context that a batch's messages share. */
-export function context(view: View, consent: Properties | undefined): Properties {
-	const { language, userAgentData } = navigator as Navigator & { userAgentData?: Properties };
+export const context = (view: View, consent: Properties | undefined): Properties => {
 	const { width, height } = screen;
 	return {
 		library: { name: "reuna.js", version: SETTINGS.version },
 		page: view.page,
 		pageViewId: view.id,
-		locale: language,
+		run,
+		locale: navigator.language,
 		timezoneOffset: -new Date().getTimezoneOffset(),
 		screen: { width, height, density: devicePixelRatio, innerWidth, innerHeight },
 		// Its JSON form is the low-entropy hints: brands, mobile, platform.
-		userAgentData,
+		userAgentData: (navigator as Navigator & { userAgentData?: Properties }).userAgentData,
 		consent,
 	};
-}
+};

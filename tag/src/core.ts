@@ -40,24 +40,26 @@ let callTime = 0;
 let begun = false;
 
 /** Begins a new page view: later messages carry its id and page. */
-export function newView(): void {
+export const newView = (): void => {
+	if (lastUrl) emit("leave", true);
 	view = look(lastUrl);
 	lastUrl = location.href;
 	emit("view", undefined);
-}
+};
 
 /** When the call that is being handled was made, in milliseconds since 1970. */
-export function now(): number {
-	return callTime || Date.now();
-}
+export const now = (): number => callTime || Date.now();
 
-export function send(draft: Draft, urgent?: boolean, token?: string, time = now()): void {
-	made.push([{ userId: load("user") ?? undefined, ...draft, messageId: uuidv7(time), timestamp: new Date(time).toISOString(), context: {} }, view, urgent, token]);
+/** A draft with its id and time. */
+export const compose = (draft: Draft, time = now()): Message => ({ userId: load("user"), ...draft, messageId: uuidv7(time), timestamp: new Date(time).toISOString(), context: {} });
+
+export const send = (draft: Draft, urgent?: boolean, token?: string, time?: number): void => {
+	made.push([compose(draft, time), view, urgent, token]);
 	release();
-}
+};
 
 /** Sends what consent allows, keeps what may still be allowed, and drops the rest. */
-export function release(): void {
+export const release = (): void => {
 	const all = made;
 	made = [];
 	for (const m of all) {
@@ -66,55 +68,55 @@ export function release(): void {
 			emit("event", m[0]);
 		} else if (verdict() == "pending" && made.push(m) > Limit.KeptMessages) made.shift();
 	}
-}
+};
 
 /**
  * Makes a method of the public object; what it throws becomes an `error`
  * signal. Until the tag begins calls wait in `early`, but for those that
  * `atOnce` exempts.
  */
-export function expose(name: string, method: Method, atOnce?: boolean): void {
+export const expose = (name: string, method: Method, atOnce?: boolean): void => {
 	api[name] = (...args: unknown[]) => (begun || atOnce ? guard(() => method(...args)) : new Promise((done) => early.push([name, args, Date.now(), done])));
-}
+};
 
-function replay([method, args = [], time = 0, done]: StubCall): void {
+const replay = ([method, args = [], time = 0, done]: StubCall): void => {
 	const run = api[method] as Method | undefined;
-	if (!run) return fail(`this site's tag has no ${method}`);
+	if (!run) return fail("no " + method);
 	callTime = time;
 	const result = run(...args);
 	callTime = 0;
 	done?.(result);
-}
+};
 
 /** Takes a call in the stub's form, now or when the tag begins. */
-function take(call: StubCall): void {
-	if (begun || /^o[nf]/.test(call[0])) replay(call);
-	else early.push(call);
-}
+const take = (call: StubCall): unknown => (begun || /^o[nf]/.test(call[0]) ? replay(call) : early.push(call));
 
-function begin(): void {
+const begin = (): void => {
 	if (begun || doc.prerendering) return;
 	begun = true;
-	lastUrl = doc.referrer;
 	if (verdict() == "granted") allow();
 	newView();
+	view.page.referrer = doc.referrer;
 	restore();
 	starts.forEach(guard);
 	early.splice(0).forEach(replay);
-}
+};
 
-/** Waits for title and slots, but not for a slow document; a prerendered page begins when somebody looks at it. */
-function parsed(): void {
-	if (doc.readyState != "loading") return begin();
+/**
+ * Begins in a task of its own, so that neither it nor the script's evaluation
+ * is long. Waits for title and slots, but not for a slow document; a prerendered
+ * page begins when somebody looks at it.
+ */
+const parsed = (): void => {
 	doc.addEventListener("DOMContentLoaded", begin);
-	setTimeout(begin, Limit.ParseMs);
-}
+	setTimeout(begin, doc.readyState == "loading" ? Limit.ParseMs : 0);
+};
 
-/** Takes over from the stub, puts in the modules, and begins. */
-export function start(...modules: Module[]): void {
+/** Takes over from the stub, puts in the modules, and begins. Gives the public object. */
+export const start = (...modules: Module[]): unknown => {
 	const w = window as unknown as Record<string, unknown>;
 	const stub = w[SETTINGS.global] as (StubCall[] & { o: Partial<MutationObserver> }) | undefined;
-	if (stub && !Array.isArray(stub)) return; // the tag stands twice in the page
+	if (stub && !Array.isArray(stub)) return stub; // the tag stands twice in the page
 
 	// Capturing, so it runs before the transport's: a page that closes early is still counted.
 	addEventListener("pagehide", begin, true);
@@ -141,4 +143,5 @@ export function start(...modules: Module[]): void {
 	}
 	if (doc.prerendering) doc.addEventListener("prerenderingchange", parsed, { once: true });
 	else parsed();
-}
+	return api;
+};

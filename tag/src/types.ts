@@ -49,6 +49,10 @@ export interface Inner extends Signals {
 	identity: void;
 	/** A page view began. */
 	view: void;
+	/** The profile and the variants are gone: the page shows its own content again. */
+	forget: void;
+	/** The page is hidden or closed, or its view ends (true): the last moment to say something of it. */
+	leave: boolean;
 }
 
 /** Puts a feature into the page; run once, before the first page view. */

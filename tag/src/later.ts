@@ -1,0 +1,61 @@
+// One message of the page view that may still change, such as its summary.
+//
+// Where the browser has fetchLater it is handed over early and again with each
+// change, and the browser sends the last of them when the page goes away, or
+// crashes: one request a view. Elsewhere it is sent when the page is hidden.
+
+import type { Message } from "../types/reuna";
+import { verdict } from "./consent.ts";
+import { compose, send, view } from "./core.ts";
+import { number } from "./notes.ts";
+import { emit, on } from "./signals.ts";
+import { add, address, members } from "./transport.ts";
+import type { Draft, View } from "./types.ts";
+
+type FetchLater = (url: string, init: RequestInit) => { activated: boolean };
+
+let message: Message | undefined;
+let of: View;
+let last: { activated: boolean } | undefined;
+let cancel = new AbortController();
+
+/**
+ * Takes the message as it is now, in the place of the one before; `end`: the
+ * view ends. True says that the message has left: the next one is a new one and
+ * must tell only what has happened since.
+ */
+export const later = (draft: Draft, end?: boolean): boolean => {
+	if (last?.activated) {
+		message = last = undefined;
+		return true;
+	}
+	const { fetchLater } = window as { fetchLater?: FetchLater };
+	if (verdict() != "granted" || (!message && (end || !fetchLater))) {
+		send(draft, true);
+		return true;
+	}
+	cancel.abort();
+	if (message) Object.assign(message, draft);
+	else {
+		message = compose(draft);
+		of = view;
+		number(message);
+		emit("event", message);
+	}
+	if (!end)
+		try {
+			cancel = new AbortController();
+			// Without sentAt: it may leave much later, and then its own time counts.
+			last = fetchLater!(address("/interact"), { method: "POST", body: `{${members(of, [JSON.stringify(message)])}}`, credentials: "include", signal: cancel.signal });
+			return false;
+		} catch {} // the browser's quota for such requests is used up
+	add(message, of, true);
+	message = last = undefined;
+	return true;
+};
+
+on("consent", () => {
+	if (verdict() == "granted") return;
+	cancel.abort();
+	message = last = undefined;
+});
