@@ -5,12 +5,12 @@
 // is written at once, also while the page is being closed, but a killed browser
 // forgets its last seconds; IndexedDB survives that, but not the close.
 
-const NAME = "reuna." + SETTINGS.writeKey;
-
 const memory = new Map<string, string>();
 let disk: Storage | undefined;
 
-const named = (key: string) => NAME + "." + key;
+/** Everything of ours is under this name; a function, because tests import this file without settings. */
+const home = () => "reuna." + SETTINGS.writeKey;
+const named = (key: string) => home() + "." + key;
 
 /** Runs fn on the browser's storage, unless that is forbidden, blocked or full. */
 const attempt = <T>(fn: (s: Storage) => T): T | undefined => {
@@ -53,7 +53,7 @@ export const allow = (): void => {
 export const forbid = (): void => {
 	allow();
 	keys().forEach(remove);
-	if (SETTINGS.outbox) attempt(() => indexedDB.deleteDatabase(NAME));
+	if (SETTINGS.outbox) attempt(() => indexedDB.deleteDatabase(home()));
 	memory.clear();
 	disk = undefined;
 };
@@ -68,7 +68,7 @@ export const lasting = (): boolean => !!disk;
  */
 export const database = (work: (store: IDBObjectStore) => void): void => {
 	attempt((s) => {
-		const request = s && indexedDB.open(NAME);
+		const request = s && indexedDB.open(home());
 		request.onupgradeneeded = () => request.result.createObjectStore("o");
 		request.onsuccess = () => {
 			attempt(() => work(request.result.transaction("o", "readwrite").objectStore("o")));
