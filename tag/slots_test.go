@@ -197,3 +197,65 @@ func TestConsentPendingGrantedDenied(t *testing.T) {
 		t.Errorf("consent for analytics alone: %s", last.Raw)
 	}
 }
+
+// shownPage is slotPage as a gateway in front of the site rewrites it.
+const shownPage = `%s<main><div data-reuna-slot="hero" data-reuna-shown="thrillers"><h2>Thrillers</h2><template data-reuna-default><p>default</p><template data-reuna-variant="thrillers"><h2>Thrillers</h2></template><template data-reuna-variant="cooking"><h2>Cooking</h2></template></template></div></main>
+	<script>window.shown = document.querySelector("h2"); reuna.on("answer", () => window.answered = true)</script>`
+
+// What the gateway has put into the page stays as it is, the same elements,
+// while the page is read, even when the first answer names another variant;
+// that one is for the next view. The default comes back when it has to.
+func TestSlotShownByTheGateway(t *testing.T) {
+	c := newCollector(t, tag.Standard(""))
+	c.page("/", shownPage)
+	c.answers(`{"hero":{"variant":"cooking"}}`)
+	ctx := tab(t)
+	open(t, ctx, c.URL+"/")
+	until(t, ctx, `window.answered && sessionStorage["reuna.wk_test"]`)
+	if !value[bool](t, ctx, `shown.isConnected && !document.querySelector("template[data-reuna-default]")`) {
+		t.Error("the answer changed what the gateway had shown")
+	}
+	do(t, ctx, `history.pushState({}, "", "/?route")`)
+	until(t, ctx, `document.querySelector("[data-reuna-slot] h2")?.textContent == "Cooking" && document.querySelector("[data-reuna-slot]").dataset.reunaShown == "cooking"`)
+	do(t, ctx, `reuna.reset()`)
+	until(t, ctx, `document.querySelector("[data-reuna-slot] > p")?.textContent == "default" && document.querySelectorAll("[data-reuna-slot] > template").length == 2 && !("reunaShown" in document.querySelector("[data-reuna-slot]").dataset)`)
+}
+
+// A visitor who refused personalisation gets the default back, whatever the
+// gateway, which cannot know, has put into the page.
+func TestSlotShownByTheGatewayToSomebodyWhoRefused(t *testing.T) {
+	c := newCollector(t, tag.Standard(""))
+	c.page("/", shownPage)
+	ctx := tab(t)
+	open(t, ctx, c.URL+"/")
+	until(t, ctx, `window.answered`)
+	do(t, ctx, `reuna.consent("denied")`)
+	open(t, ctx, c.URL+"/")
+	until(t, ctx, `document.querySelector("[data-reuna-slot] > p")?.textContent == "default"`)
+}
+
+// The answer that comes with the page is the first one: nothing is asked for
+// before it is there, and the slot shows it whatever the next answer takes.
+func TestAnswerInThePage(t *testing.T) {
+	c := newCollector(t, tag.Standard(""))
+	c.page("/", strings.Replace(slotPage, "%s", `%s<script>reuna.a = {profile: {id: "v_9", traits: {firstName: "Ada"}, segments: ["s"]}, decisions: {hero: {variant: "thrillers"}}};
+		reuna.decide("hero", "plain").then(v => window.decided = v); reuna.once("answer", a => window.first = a.ms + a.profile.id + a.decisions.hero.variant)</script>`, 1))
+	c.hold("/v1/interact")
+	ctx := tab(t)
+	visit(t, ctx, c.URL+"/")
+	until(t, ctx, `window.decided == "thrillers" && window.first == "0v_9thrillers" && reuna.profile().id == "v_9"`)
+	until(t, ctx, `document.querySelector("[data-reuna-slot] h2")?.textContent == "Thrillers for Ada" && document.documentElement.dataset.reunaSegments == "s"`)
+}
+
+// A page may bring its own snippet although the gateway put one in, in any
+// order: one tag runs, and no call is lost.
+func TestTheSnippetStandsTwice(t *testing.T) {
+	c := newCollector(t, tag.Standard(""))
+	c.page("/", `%s<script>reuna.track("First")</script>%s<script>reuna.track("Second")</script><p>text`)
+	ctx := tab(t)
+	open(t, ctx, c.URL+"/")
+	all := c.wait(t, "both calls", func(b []batch) bool { return named("First")(b) && named("Second")(b) })
+	if got := kinds(all); strings.Count(got, "page /") != 1 || strings.Count(got, "First") != 1 || strings.Count(got, "Second") != 1 {
+		t.Errorf("messages: %s", got)
+	}
+}

@@ -7,6 +7,10 @@
 // No markup is ever made from text: a variant is a clone of the page's own
 // template, a text is a text node. Nothing is hidden; a decision that comes
 // later than WAIT_MS after the page view is kept for the next page instead.
+//
+// A gateway in front of the site has shown a variant already:
+//
+//     <div data-reuna-slot="hero" data-reuna-shown="thrillers"> variant… <template data-reuna-default> default and templates </template></div>
 
 import type { Profile } from "../types/reuna";
 import { personal } from "./consent.ts";
@@ -14,28 +18,36 @@ import { variants, WAIT_MS } from "./profile.ts";
 import { on } from "./signals.ts";
 import { slotSources } from "./transport.ts";
 
-/** The slot's own children, put away by the inline stub or here: it has them exactly while it shows a variant. */
-type Slot = HTMLElement & { reuna?: ChildNode[] };
+/** An element with what was its own: a slot's children exactly while it shows a variant, a text's text once it was looked at. */
+type Own<T> = HTMLElement & { reuna?: T };
+type Slot = Own<ChildNode[]>;
 
-const defaults = new WeakMap<Element, string>();
 let until = 0;
 
 const find = <E extends HTMLElement>(attribute: string) => [...document.querySelectorAll<E>(`[data-reuna-${attribute}]`)];
-const name = (slot: Slot) => slot.dataset.reunaSlot!;
 
 /** The text at a dotted path of the profile; "" when it is absent or no plain value. */
-export function textAt(profile: Profile | undefined, path: string): string {
-	let v: unknown = profile;
-	for (const key of path.split(".")) v = (v as Record<string, unknown> | null | undefined)?.[key];
+export const textAt = (profile: Profile | undefined, path: string): string => {
+	const v = path.split(".").reduce((v: any, key) => v?.[key], profile) as unknown;
 	return typeof v == "string" || typeof v == "number" ? "" + v : "";
-}
+};
 
-function show(slot: Slot, variant: string | undefined): void {
-	const { dataset } = slot;
+const show = (slot: Slot): void => {
+	const { dataset, lastElementChild: last } = slot;
+	const name = dataset.reunaSlot!;
+	if (last?.matches("[data-reuna-default]")) {
+		slot.reuna = [...(last as HTMLTemplateElement).content.childNodes];
+		last.remove();
+		// That decision is as new as the page: it stays while the page is being read.
+		if (personal()) variants[name] = dataset.reunaShown!;
+		until = 0;
+	} else if (slot.reuna) dataset.reunaShown ||= variants[name]; // by the inline stub, from the same cache
+
+	const variant = variants[name];
 	if (dataset.reunaShown == variant) return;
-	const own = slot.reuna ?? [...slot.childNodes];
-	const template = own.find((n): n is HTMLTemplateElement => (n as Partial<HTMLTemplateElement>).dataset?.reunaVariant == (variant ?? ""));
-	if (template?.content) {
+	const own = slot.reuna || [...slot.childNodes];
+	const template = variant && own.find((n): n is HTMLTemplateElement => (n as Partial<HTMLTemplateElement>).dataset?.reunaVariant == variant);
+	if (template) {
 		slot.reuna = own;
 		slot.replaceChildren(template.content.cloneNode(true));
 		dataset.reunaShown = variant;
@@ -44,41 +56,37 @@ function show(slot: Slot, variant: string | undefined): void {
 		delete slot.reuna;
 		delete dataset.reunaShown;
 	}
-}
+};
 
 /** Fills texts and segments from the profile; without one the page's own come back. */
-function fill(profile?: Profile): void {
-	const { dataset } = document.documentElement;
-	dataset.reunaSegments = profile?.segments?.join(" ") ?? "";
-	find("text").forEach((el) => {
-		if (!defaults.has(el)) defaults.set(el, el.textContent ?? "");
-		const text = textAt(profile, el.dataset.reunaText!) || defaults.get(el)!;
+const fill = (profile?: Profile): void => {
+	document.documentElement.dataset.reunaSegments = profile?.segments?.join(" ") ?? "";
+	find<Own<string | null>>("text").forEach((el) => {
+		if (!("reuna" in el)) el.reuna = el.textContent;
+		const text = textAt(profile, el.dataset.reunaText!) || el.reuna!;
 		if (el.textContent != text) el.textContent = text;
 	});
-}
+};
 
-const wait = () => (until = performance.now() + WAIT_MS);
+const wait = (): unknown => (until = performance.now() + WAIT_MS);
 
-export function slots(): void {
-	const showAll = () => find("slot").forEach((slot) => show(slot, variants[name(slot)]));
-	slotSources.push(() => (personal() ? find("slot").map(name) : []));
-	// What has its children put away by now was shown by the inline stub, from the same cache.
-	find<Slot>("slot").forEach((slot) => slot.reuna && (slot.dataset.reunaShown = variants[name(slot)]));
+export const slots = (): void => {
+	const showAll = () => find("slot").forEach(show);
+	slotSources.push(() => (personal() ? find("slot").map((slot) => slot.dataset.reunaSlot!) : []));
 	on("view", () => {
 		wait();
 		showAll();
 	});
 	on("identity", wait);
-	on("answer", ({ profile }) => {
+	on("answer", ({ ms, profile }) => {
 		if (performance.now() < until) showAll();
 		if (profile) fill(profile);
+		// What came with the page or the tag is new enough for this page.
+		if (!ms) until = 0;
 	});
-	// profile.ts has forgotten the variants by now.
-	const bare = () => {
+	on("forget", () => {
 		showAll();
 		fill();
 		wait();
-	};
-	on("reset", bare);
-	on("consent", () => personal() || bare());
-}
+	});
+};
