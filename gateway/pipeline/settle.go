@@ -68,6 +68,6 @@ func (p *Pipeline) identify(e *event.Event, j *job) (blocked int) {
 func refused(r *Request, x *event.Rejection) *people.Refused {
 	return &people.Refused{
 		Site: r.Site, Source: r.Source, ReceivedAt: r.ReceivedAt,
-		Code: x.Code, Field: x.Field, Message: x.Message, Raw: string(x.Raw),
+		Code: x.Code, Field: x.Field, Message: x.Message, Raw: string(x.Raw), Run: x.Run,
 	}
 }

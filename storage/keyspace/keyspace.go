@@ -4,6 +4,7 @@
 package keyspace
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
 	"time"
@@ -31,6 +32,7 @@ const (
 	Audit      Space = 0x0f // number 8
 	AuditHead  Space = 0x10 // number of the entry it signs 8
 	Again      Space = 0x11 // public hash 16 of an identifier that was erased and came back
+	Reader     Space = 0x12 // name of a log reader, 0, part of what it has made of the entries
 )
 
 // Names under Meta.
@@ -304,6 +306,29 @@ func AppendAgain(dst []byte, public Hash) []byte {
 
 // ParseAgain takes such a key apart.
 func ParseAgain(key []byte) (public Hash, err error) { return parseHash(key, Again) }
+
+// AppendReaderPrefix appends the prefix of all that a log reader has made of the
+// entries. No name has a zero byte.
+func AppendReaderPrefix(dst []byte, reader string) []byte {
+	return append(append(append(dst, byte(Reader)), reader...), 0)
+}
+
+// AppendReader appends the key of one part of that.
+func AppendReader(dst []byte, reader, part string) []byte {
+	return append(AppendReaderPrefix(dst, reader), part...)
+}
+
+// ParseReader takes such a key apart.
+func ParseReader(key []byte) (reader, part string, err error) {
+	if len(key) < 1 || key[0] != byte(Reader) {
+		return "", "", malformed(key, Reader)
+	}
+	name, rest, found := bytes.Cut(key[1:], []byte{0})
+	if !found || len(name) == 0 || len(rest) == 0 {
+		return "", "", malformed(key, Reader)
+	}
+	return string(name), string(rest), nil
+}
 
 func parseSeq(key []byte, s Space) (seq uint64, err error) {
 	rest, err := open(key, s, 8)

@@ -54,6 +54,7 @@ func TestLayoutIsPinned(t *testing.T) {
 		"audit":       {AppendAudit(nil, 7), "0f0000000000000007"},
 		"audit head":  {AppendAuditHead(nil, 8), "100000000000000008"},
 		"again":       {AppendAgain(nil, b), "11" + bs},
+		"reader":      {AppendReader(nil, "loss", "b"), "12" + hex.EncodeToString([]byte("loss\x00b"))},
 		"whole space": {AppendSpace(nil, Pair), "06"},
 	} {
 		if got := hex.EncodeToString(c.key); got != c.want {
@@ -122,6 +123,14 @@ func TestRoundTrip(t *testing.T) {
 	}
 	if name, err := ParseCursor(AppendCursor(nil, "a/b")); name != "a/b" || err != nil {
 		t.Fatal("cursor", name, err)
+	}
+	if name, part, err := ParseReader(AppendReader(nil, "loss", "h\x00\x01")); name != "loss" || part != "h\x00\x01" || err != nil {
+		t.Fatal("reader", name, part, err)
+	}
+	for _, key := range [][]byte{{}, {byte(Reader)}, AppendReaderPrefix(nil, "loss"), AppendReader(nil, "", "b"), AppendCursor(nil, "a\x00b")} {
+		if name, part, err := ParseReader(key); err == nil {
+			t.Errorf("%x is read as %q of %q", key, part, name)
+		}
 	}
 }
 
@@ -280,5 +289,7 @@ func FuzzParse(f *testing.F) {
 		same("audit head", AppendAuditHead(nil, seq), err)
 		name, err := ParseCursor(key)
 		same("cursor", AppendCursor(nil, name), err)
+		name, part, err := ParseReader(key)
+		same("reader", AppendReader(nil, name, part), err)
 	})
 }

@@ -43,13 +43,26 @@ type Refused struct {
 	Field      string
 	Message    string
 	Raw        string // the message's own text, as it was sent
+	Run        string // its batch's context.run, which the text does not have; "" when there was none
 }
 
+const (
+	refusedWithoutRun = 1
+	refusedWithRun    = 2
+)
+
 func (x *Refused) append(dst []byte) []byte {
-	dst = append(dst, entryRefused, 1, byte(x.Source))
+	version := byte(refusedWithoutRun)
+	if x.Run != "" {
+		version = refusedWithRun
+	}
+	dst = append(dst, entryRefused, version, byte(x.Source))
 	dst = wire.AppendInt(dst, x.ReceivedAt)
 	for _, s := range [...]string{x.Site, string(x.Code), x.Field, x.Message, x.Raw} {
 		dst = wire.AppendText(dst, s)
+	}
+	if x.Run != "" {
+		dst = wire.AppendText(dst, x.Run)
 	}
 	return dst
 }
@@ -59,7 +72,10 @@ func parseRefused(record string) (x Refused, err error) {
 	version := r.Byte()
 	x.Source, x.ReceivedAt, x.Site = event.Source(r.Byte()), r.Int(), r.Text()
 	x.Code, x.Field, x.Message, x.Raw = event.Code(r.Text()), r.Text(), r.Text(), r.Text()
-	if !r.Done() || version != 1 {
+	if version == refusedWithRun {
+		x.Run = r.Text()
+	}
+	if !r.Done() || version < refusedWithoutRun || version > refusedWithRun {
 		return x, fmt.Errorf("a refused message's record is corrupt")
 	}
 	return x, nil

@@ -62,10 +62,10 @@ func parseEntry(e *entry, b []byte) error {
 		}
 		return event.Decode(&e.event, string(r.Rest()))
 	case kindRefused:
-		r.Version("refused message", 1)
+		texts := 4 + int(r.Version("refused message", 2)) // since version 2 its batch's run, too
 		r.Byte()
 		r.Varint()
-		for range 5 {
+		for range texts {
 			r.Bytes()
 		}
 		return r.Done("refused message")

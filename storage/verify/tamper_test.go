@@ -75,6 +75,15 @@ var tamperings = []struct {
 		}
 	}},
 	{"a reader is beyond the end", keyspace.Cursor, "are missing", func(f *folder) { f.cursor("reports", 1<<40) }},
+	{"a reader's state is changed", keyspace.Reader, "does not open", func(f *folder) {
+		f.put(keyspace.AppendReader(nil, "people", "b"), append([]byte{1}, make([]byte, 40)...))
+	}},
+	{"a reader's state is of a newer program", keyspace.Reader, "version 9", func(f *folder) {
+		f.put(keyspace.AppendReader(nil, "people", "b"), []byte{9, 1, 2})
+	}},
+	{"a reader's cursor is gone", keyspace.Cursor, "up to which entry is not known", func(f *folder) {
+		f.put(keyspace.AppendReader(nil, "reports", "b"), []byte{1})
+	}},
 	{"people's cursor is gone", keyspace.Cursor, "what people was made from is not known", func(f *folder) {
 		f.drop(keyspace.AppendCursor(nil, "people"))
 	}},

@@ -176,7 +176,7 @@ func (c *checker) run() error {
 			return err
 		}
 	}
-	steps := []func() error{c.checkEdges, c.checkDedupe}
+	steps := []func() error{c.checkEdges, c.checkDedupe, c.checkReaders}
 	if !c.o.NoAudit {
 		steps = append(steps, c.checkAudit)
 	}

@@ -1,0 +1,36 @@
+package people
+
+import (
+	"fmt"
+
+	"github.com/reuna/reuna/identity/event"
+)
+
+// Said is what an entry of the log says to readers behind it.
+type Said uint8
+
+const (
+	SaidNothing Said = iota // erased, or about identities and sessions alone
+	SaidEvent
+	SaidRefused
+)
+
+// ReadEntry reads an entry as eventlog gives it into e or x, whichever it is
+// about. Both are windows into a copy of the entry.
+func ReadEntry(entry []byte, e *event.Event, x *Refused) (Said, error) {
+	if len(entry) == 0 {
+		return SaidNothing, errEmpty
+	}
+	switch entry[0] {
+	case entryEvent:
+		_, err := decodeEvent(e, string(entry[1:]))
+		return SaidEvent, err
+	case entryRefused:
+		var err error
+		*x, err = parseRefused(string(entry[1:]))
+		return SaidRefused, err
+	case entryErased, entrySession, entryEvidence, entryErasure:
+		return SaidNothing, nil
+	}
+	return SaidNothing, fmt.Errorf("has kind %d, which this program does not know: it was written by a newer one", entry[0])
+}

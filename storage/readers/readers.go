@@ -1,0 +1,131 @@
+// Package readers keeps what a reader behind the log has made of the entries:
+// sealed, in parts, each written in one batch with the reader's cursor. So
+// after any crash the two belong together, and every entry counts once.
+package readers
+
+import (
+	"crypto/aes"
+	"crypto/cipher"
+	"fmt"
+	"strings"
+
+	"github.com/reuna/reuna/storage/engine"
+	"github.com/reuna/reuna/storage/eventlog"
+	"github.com/reuna/reuna/storage/keyspace"
+	"github.com/reuna/reuna/storage/record"
+)
+
+// Keys is what a state needs of the vault.
+type Keys interface {
+	Subkey(name string) []byte // 32 bytes for one use
+}
+
+// State is one reader's. It belongs to one goroutine.
+//
+// A state must be a function of the entries up to its cursor, and hold nothing
+// that an erasure has to find: it is sealed under one key for all.
+type State struct {
+	db     *engine.DB
+	log    *eventlog.Log
+	name   string
+	aead   cipher.AEAD
+	packer *record.Packer
+}
+
+// stateVersion is a value's first byte; the rest is sealed, and packed inside.
+const stateVersion = 1
+
+// Open opens the state of the reader with that name, which has no zero byte.
+// Close frees what it holds.
+func Open(db *engine.DB, log *eventlog.Log, keys Keys, name string) (*State, error) {
+	if name == "" || strings.IndexByte(name, 0) >= 0 {
+		return nil, fmt.Errorf("readers: a reader has the name %q; expected a text without zero bytes", name)
+	}
+	block, err := aes.NewCipher(keys.Subkey("readers"))
+	if err != nil {
+		return nil, fmt.Errorf("readers: %w", err)
+	}
+	s := &State{db: db, log: log, name: name}
+	if s.aead, err = cipher.NewGCMWithRandomNonce(block); err != nil {
+		return nil, fmt.Errorf("readers: %w", err)
+	}
+	if s.packer, err = record.NewPacker(); err != nil {
+		return nil, fmt.Errorf("readers: %w", err)
+	}
+	return s, nil
+}
+
+// Close frees what the state holds.
+func (s *State) Close() { s.packer.Close() }
+
+func binding(key []byte) []byte { return append([]byte("reuna reader "), key...) }
+
+// Load gives fn every part that was saved, in the order of their names, and
+// the last entry that they know of; 0 when nothing was saved.
+func (s *State) Load(fn func(part string, value []byte) error) (upTo uint64, err error) {
+	c, err := s.log.Cursor(s.name)
+	if err != nil {
+		return 0, err
+	}
+	lower, upper := keyspace.Bounds(keyspace.AppendReaderPrefix(nil, s.name))
+	err = s.db.Iter(lower, upper, func(k, v []byte) (bool, error) {
+		_, part, err := keyspace.ParseReader(k)
+		if err != nil {
+			return false, err
+		}
+		r := record.NewReader(v)
+		r.Version("a reader's state", stateVersion)
+		if err := r.Err(); err != nil {
+			return false, err
+		}
+		packed, err := s.aead.Open(nil, nil, r.Rest(), binding(k))
+		if err != nil {
+			return false, fmt.Errorf("readers: part %q of %q does not open: %w", part, s.name, err)
+		}
+		plain, err := s.packer.Unpack(nil, packed)
+		if err != nil {
+			return false, fmt.Errorf("readers: part %q of %q: %w", part, s.name, err)
+		}
+		return true, fn(part, plain)
+	})
+	return c.Seq, err
+}
+
+// Write is one save that is being put together.
+type Write struct {
+	s *State
+	b *engine.Batch
+}
+
+// Begin begins one.
+func (s *State) Begin() *Write { return &Write{s, s.db.NewBatch()} }
+
+// Clear removes every part.
+func (w *Write) Clear() {
+	w.b.DeleteRange(keyspace.Bounds(keyspace.AppendReaderPrefix(nil, w.s.name)))
+}
+
+// Set writes a part; a nil value removes it.
+func (w *Write) Set(part string, value []byte) {
+	k := keyspace.AppendReader(nil, w.s.name, part)
+	if value == nil {
+		w.b.Delete(k)
+		return
+	}
+	w.b.Set(k, w.s.aead.Seal([]byte{stateVersion}, nil, w.s.packer.Pack(nil, value), binding(k)))
+}
+
+// Discard drops the save unless it was committed.
+func (w *Write) Discard() { w.b.Discard() }
+
+// Commit saves everything together with the place that it is for: the last
+// entry that the reader is done with, which must be durable. It is not synced: a
+// crash may take the newest saves, whole, and the entries behind them are read
+// again. The log gives entries up by age without waiting for this reader.
+func (w *Write) Commit(upTo uint64) error {
+	if err := w.s.log.SetCursor(w.b, eventlog.Cursor{Name: w.s.name, Seq: upTo}); err != nil {
+		w.b.Discard()
+		return err
+	}
+	return w.b.Commit(false)
+}
