@@ -257,26 +257,3 @@ func (f *foxTab) eval(ctx context.Context, script string, result any) error {
 	}
 	return json.Unmarshal([]byte(value), result)
 }
-
-// until waits until the script's value is true, across navigations.
-func (f *foxTab) until(t *testing.T, ctx context.Context, script string) {
-	t.Helper()
-	deadline := time.Now().Add(patience)
-	for {
-		// The page itself waits, and answers now and then, since a page may come that does.
-		var ok bool
-		err := f.eval(ctx, `(async () => {
-			const ok = () => { try { return !!(`+script+`) } catch { return false } };
-			for (const end = performance.now() + 500; performance.now() < end && !ok(); ) await new Promise(done => setTimeout(done, 10));
-			return ok();
-		})()`, &ok)
-		switch {
-		case ok:
-			return
-		case time.Now().After(deadline):
-			t.Fatalf("waited %v for %s: %v", patience, script, err)
-		case err != nil:
-			time.Sleep(20 * time.Millisecond) // between two documents; ask again
-		}
-	}
-}

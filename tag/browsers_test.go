@@ -202,21 +202,27 @@ func shows(t *testing.T, ctx context.Context, url, script string) {
 	}
 }
 
-// until waits until the script's value is true, across navigations.
+// until waits until the script's value is true, across navigations. It asks
+// again and again, because a page that waits by itself is put away with its wait.
 func until(t *testing.T, ctx context.Context, script string) {
 	t.Helper()
-	if f := foxOf(ctx); f != nil {
-		f.until(t, ctx, script)
-		return
-	}
-	for deadline := time.Now().Add(patience); ; {
-		_, err := chromedp.Run(ctx, chromedp.Poll[bool]("!!("+script+")", chromedp.WithPollingTimeout(patience)))
-		if err == nil {
-			return
+	again := time.NewTicker(20 * time.Millisecond)
+	defer again.Stop()
+	var last error
+	ask := func() (ok bool) {
+		// What is asked of a page that is just being put away may never be answered.
+		ctx, cancel := context.WithTimeout(ctx, patience/10)
+		defer cancel()
+		if f := foxOf(ctx); f != nil {
+			last = f.eval(ctx, "!!("+script+")", &ok)
+		} else {
+			ok, last = chromedp.Run(ctx, chromedp.Evaluate[bool]("!!("+script+")"))
 		}
-		// A poll ends with the document that it began in.
-		if gone := strings.Contains(err.Error(), "context with specified id") || strings.Contains(err.Error(), "context was destroyed") || strings.Contains(err.Error(), "navigated"); !gone || time.Now().After(deadline) {
-			t.Fatalf("waiting for %s: %v", script, err)
+		return ok
+	}
+	for deadline := time.Now().Add(patience); !ask(); <-again.C {
+		if time.Now().After(deadline) {
+			t.Fatalf("waited %v for %s; the page's last error: %v", patience, script, last)
 		}
 	}
 }

@@ -147,6 +147,9 @@ func (c *collector) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		for k, v := range p.header {
 			w.Header()[k] = v
 		}
+		if gate != nil {
+			<-gate
+		}
 		w.Header().Set("Content-Type", "text/html; charset=utf-8")
 		_, _ = io.WriteString(w, p.html)
 	}

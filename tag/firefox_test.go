@@ -28,6 +28,8 @@ func TestFirefox(t *testing.T) {
 		{"slot, late and cached", TestSlotTimesOutAndIsCachedForTheNextPage},
 		{"policy", TestStrictPolicyIsNotViolated},
 		{"back/forward cache", TestReturnFromTheCache},
+		{"return is one page view", TestReturnIsOnePageView},
+		{"return of a page that could not deliver", TestReturnOfAPageThatCouldNotDeliver},
 	} {
 		t.Run(part.name, part.test)
 	}

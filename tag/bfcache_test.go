@@ -1,0 +1,129 @@
+package tag_test
+
+import (
+	"context"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/reuna/reuna/tag"
+)
+
+// allOn is the tag with everything on, for pages that need not ask for consent.
+func allOn() tag.Options {
+	o := tag.Everything("")
+	o.Consent, o.Debug = tag.ConsentNone, false
+	return o
+}
+
+// A page with this tells whether it was restored: its own variable has come
+// with it, and the browser names no reason why it would not have been kept.
+const restorable = `<script>window.mark = Math.random(); window.shown = [];
+	addEventListener("pageshow", e => shown.push(e.persisted))</script>`
+
+// goneAndBack leaves the page for /next and comes back. Where the browser did
+// not restore the page, whatever the test saw would prove nothing, so it fails
+// and says why.
+func goneAndBack(t *testing.T, ctx context.Context, c *collector) {
+	t.Helper()
+	mark := value[float64](t, ctx, `mark`)
+	views := strings.Count(kinds(c.requests(t, 0)), "page /next")
+	do(t, ctx, `setTimeout(() => location.href = "/next")`)
+	// Asked of the gateway, not of the page: a script that waits is put away with its page.
+	c.wait(t, "the next page", func(all []batch) bool { return strings.Count(kinds(all), "page /next") > views })
+	until(t, ctx, `location.pathname == "/next" && document.readyState == "complete"`)
+	do(t, ctx, `setTimeout(() => history.back())`)
+	until(t, ctx, `location.pathname == "/" && shown.length > 0`)
+	why := value[string](t, ctx, `JSON.stringify(performance.getEntriesByType("navigation")[0].notRestoredReasons ?? null)`)
+	if value[float64](t, ctx, `mark`) != mark || !value[bool](t, ctx, `shown.at(-1)`) || why != "null" {
+		t.Fatalf("the page was loaded anew, so its return was not tested; the browser's reasons: %s", why)
+	}
+}
+
+// The tag, with everything that it can do, does not keep a page out of the
+// back/forward cache, and each return is one page view.
+func TestReturnIsOnePageView(t *testing.T) {
+	c := newCollector(t, allOn())
+	c.page("/", restorable+`%s<div data-reuna-slot="hero">default<template data-reuna-variant="thrillers">T</template></div>`)
+	c.page("/next", `%s`)
+	ctx := tab(t)
+	open(t, ctx, c.URL+"/")
+	c.requests(t, 1)
+	until(t, ctx, `reuna.profile && reuna.profile()`)
+	for n := 2; n <= 3; n++ {
+		goneAndBack(t, ctx, c)
+		c.wait(t, "the return's page view", func(all []batch) bool { return len(viewsOf(all, "/")) >= n })
+	}
+	do(t, ctx, `reuna.track("Last"); reuna.flush()`)
+	all := c.wait(t, "the last event", named("Last"))
+	views := viewsOf(all, "/")
+	if len(views) != 3 {
+		t.Fatalf("the page was seen 3 times; %d page views: %s", len(views), kinds(all))
+	}
+	ids := map[string]bool{}
+	for _, b := range views {
+		ids[b.Context.PageViewID] = true
+	}
+	if last := all[len(all)-1]; len(ids) != 3 || last.Context.PageViewID != views[2].Context.PageViewID {
+		t.Errorf("3 page views have %d ids; what comes after the last has its id: %v", len(ids), last.Context.PageViewID == views[2].Context.PageViewID)
+	}
+}
+
+// A page that had failed to deliver, with whatever it holds open for that, is
+// restored just so.
+func TestReturnOfAPageThatCouldNotDeliver(t *testing.T) {
+	c := newCollector(t, allOn())
+	c.page("/", restorable+`%s`)
+	c.page("/next", `%s`)
+	ctx := tab(t)
+	open(t, ctx, c.URL+"/")
+	c.requests(t, 1)
+	until(t, ctx, `reuna.profile && reuna.profile()`)
+	c.reply(func(_ batch, w http.ResponseWriter) { w.WriteHeader(http.StatusServiceUnavailable) })
+	do(t, ctx, `reuna.track("Failed"); reuna.flush()`)
+	c.wait(t, "the event that is refused", named("Failed"))
+	do(t, ctx, `reuna.track("Unsent")`)
+	c.reply(nil)
+	goneAndBack(t, ctx, c)
+	all := c.wait(t, "both events and the return's view", func(all []batch) bool {
+		return named("Unsent")(all) && strings.Count(kinds(all), "track Failed") > 1 && len(viewsOf(all, "/")) > 1
+	})
+	ids := map[string]string{}
+	for _, m := range messages(all) {
+		if m.Type == "track" && ids[m.Event] != "" && ids[m.Event] != m.MessageID {
+			t.Errorf("%s has two ids", m.Event)
+		}
+		ids[m.Event] = m.MessageID
+	}
+}
+
+// firsts leaves out what had come before: a page that is left before the answer
+// rightly sends again.
+func firsts(all []batch) (list []batch) {
+	seen := map[string]bool{}
+	for _, b := range all {
+		var fresh []message
+		for _, m := range b.Batch {
+			if !seen[m.MessageID] {
+				fresh = append(fresh, m)
+			}
+			seen[m.MessageID] = true
+		}
+		if b.Batch = fresh; len(fresh) > 0 {
+			list = append(list, b)
+		}
+	}
+	return list
+}
+
+// viewsOf are the batches that hold a page view of the path, repeats left out.
+func viewsOf(all []batch, path string) (views []batch) {
+	for _, b := range firsts(all) {
+		for _, m := range b.Batch {
+			if m.Type == "page" && m.Properties["path"] == path {
+				views = append(views, b)
+			}
+		}
+	}
+	return views
+}
