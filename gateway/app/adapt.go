@@ -33,6 +33,7 @@ func (x *intake) Profile(r *collect.Request, dst []byte) ([]byte, error) {
 	q := x.handOver(r)
 	defer x.requests.Put(q)
 	dst, err := x.p.Profile(q, dst)
+	r.Revoked = q.Revoked
 	return dst, x.translate(err)
 }
 
@@ -55,7 +56,7 @@ func (x *intake) handOver(r *collect.Request) *pipeline.Request {
 	}
 	*q = pipeline.Request{
 		Site: r.Site, Source: r.Source, Trust: r.Trust, ReceivedAt: r.ReceivedAt,
-		AnonymousID: r.AnonymousID, Login: r.Login, Fresh: r.Fresh,
+		AnonymousID: r.AnonymousID, Login: r.Login, Fresh: r.Fresh, Cookieless: r.Cookieless,
 		Client: r.Client, UserAgent: r.UserAgent, Referer: r.Referer, Origin: r.Origin, Host: r.Host,
 		Hints: pipeline.Hints(r.Hints), Batch: &r.Batch,
 	}

@@ -19,6 +19,7 @@ import (
 	"github.com/reuna/reuna/gateway/enrich"
 	"github.com/reuna/reuna/gateway/ops"
 	"github.com/reuna/reuna/identity/id"
+	"github.com/reuna/reuna/identity/token"
 	"github.com/reuna/reuna/storage/audit"
 	"github.com/reuna/reuna/storage/engine"
 	"github.com/reuna/reuna/storage/erasure"
@@ -57,6 +58,8 @@ type App struct {
 	ops      *ops.Desk
 	types    *id.Types
 	enricher *enrich.Enricher
+	salts    *salts
+	links    *token.Links
 	meters   *meters
 
 	defs     atomic.Pointer[definitions] // replaced by Reload,
@@ -106,6 +109,8 @@ func Start(o Options) (started *App, err error) {
 		{"people", a.openPeople},
 		{"erasures", a.openErasures},
 		{"enrichment", a.openEnricher},
+		{"salt", a.openSalts},
+		{"links", a.openLinks},
 		{"operations", a.openOperations},
 		{"sites", a.openFront},
 		{"listeners", a.listen},

@@ -82,7 +82,7 @@ func (a *App) newFront(cfg *config.Config, defs *definitions) (f *front, err err
 			PerAddress: collect.Rate{PerSecond: float64(cfg.Limits.RequestsPerSecondPerAddress), Burst: cfg.Limits.BurstPerAddress},
 			PerKey:     collect.Rate{PerSecond: float64(cfg.Limits.RequestsPerSecondPerKey), Burst: cfg.Limits.BurstPerKey},
 		},
-		Cookies: cookies, Intake: &intake{p: flow, log: a.log}, Ready: a.siteReady, Logger: a.log, Metrics: a.meters,
+		Cookies: cookies, Links: a.links, Intake: &intake{p: flow, log: a.log}, Ready: a.siteReady, Logger: a.log, Metrics: a.meters,
 		ClientAddr: enrich.ClientAddr, Extra: extra,
 	})
 	if err != nil {
@@ -106,10 +106,13 @@ func (a *App) newPipeline(f *front) (*pipeline.Pipeline, error) {
 			p.Tokens = v
 		}
 		sites[s.Name], internal[s.Name] = p, s.InternalHosts
+		for _, d := range s.LinkedDomains {
+			internal[s.Name] = append(slices.Clip(internal[s.Name]), d, "*."+d)
+		}
 	}
 	return pipeline.New(pipeline.Options{
 		People: a.people, Types: a.types, Enricher: enricher{a.enricher, internal}, Decider: f.defs,
-		Sites: sites, Stats: &a.meters.flow,
+		Sites: sites, Counter: a.salts, Stats: &a.meters.flow,
 	}), nil
 }
 
@@ -170,7 +173,8 @@ func (f *front) collectSites() (list []collect.Site) {
 		s := &f.sites[i]
 		c := collect.Site{
 			Name: s.Name, WriteKey: s.WriteKey, Origins: s.Origins,
-			Cookie: collect.Cookie{Name: s.Cookie.Name, MaxAge: s.Cookie.MaxAge},
+			Cookie:        collect.Cookie{Name: s.Cookie.Name, Domain: s.Cookie.Domain, MaxAge: s.Cookie.MaxAge},
+			LinkedDomains: s.LinkedDomains,
 		}
 		for _, k := range s.ServerKeys {
 			c.ServerKeys = append(c.ServerKeys, k.Reveal())

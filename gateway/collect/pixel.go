@@ -30,14 +30,15 @@ func (c *call) pixel() *failure {
 	// In another site's page the picture is not the visitor's own doing: it is
 	// counted, but not as the visitor's, and leaves no cookie.
 	foreign := string(c.head.secFetchSite) == "cross-site"
-	if !foreign {
+	c.req.Cookieless = string(q.Peek("cookieless")) == "1"
+	if !foreign && !c.req.Cookieless {
 		if c.visitor(); !c.req.HasVisitor {
 			c.mint()
 		}
 	}
 	// The message is written as JSON and read like any other, so that it meets
 	// the same checks.
-	text := string(c.pixelMessage(c.out[:0]))
+	text := string(stripLinks(c.pixelMessage(c.out[:0])))
 	l := &c.s.o.Limits
 	err := event.Parse(&c.req.Batch, text, event.ParseOptions{
 		Type:       c.pixelType(),

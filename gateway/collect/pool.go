@@ -26,6 +26,9 @@ type call struct {
 	direct bool       // nothing was forwarded
 	https  bool       // as the browser sees it
 
+	linked bool // the visitor came by a link from another domain
+	moved  bool // the visitor's cookie has a form of before
+
 	figures bool // the body is what analytics-next tells about itself, without a key
 
 	owned   []byte // what the request's strings point into; never reused
@@ -106,6 +109,7 @@ func (c *call) trusted() bool {
 // strings from here on and is only ever appended to within its capacity.
 func (c *call) own(body []byte) string {
 	h, r := &c.head, &c.req
+	h.referer = stripLinks(h.referer)
 	pairs := [...]struct {
 		to   *string
 		from []byte

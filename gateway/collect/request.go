@@ -48,7 +48,7 @@ func (c *call) readBody() *failure {
 	if f != nil {
 		return f
 	}
-	text := c.own(body)
+	text := c.own(stripLinks(body))
 	if text == "" {
 		if c.route.personal && c.route.kind != interact {
 			return nil // the cookie, and a key in a header, say it all
@@ -69,6 +69,7 @@ func (c *call) parse(text string) *failure {
 		Limits:     event.Limits{EventBytes: l.EventBytes, BatchEvents: l.BatchEvents, Depth: l.Depth},
 		ReceivedAt: c.req.ReceivedAt,
 		Retried:    isRetry(c.head.retryCount) || isRetry(c.head.retryAttempt),
+		Cookieless: c.route.kind == interact,
 	})
 	if err != nil {
 		return parseFailure(err)

@@ -35,11 +35,16 @@ type Site struct {
 	// that the gateway itself is reached under always counts.
 	Origins []string
 	Cookie  Cookie
+	// LinkedDomains, and the hosts below them, are the site's, too: visitors are
+	// handed over to them in links.
+	LinkedDomains []string
 }
 
-// Cookie is the visitor cookie of a site. On https its name gets "__Host-".
+// Cookie is the visitor cookie of a site. On https its name gets "__Host-", or
+// "__Secure-" for the hosts of a Domain, which share it.
 type Cookie struct {
 	Name   string        // default "reuna"
+	Domain string        // such as shop.example; "": each host has its own
 	MaxAge time.Duration // default and most: 400 days (RFC 6265bis, 5.5)
 }
 
@@ -67,6 +72,7 @@ type Options struct {
 	TrustedProxies []netip.Prefix
 	Limits         Limits
 	Cookies        *token.Cookies
+	Links          *token.Links // nil: linked domains are not linked
 	Intake         Intake
 	Ready          func() error     // nil: always ready
 	Now            func() time.Time // nil: time.Now
@@ -126,6 +132,7 @@ type Request struct {
 	HasVisitor  bool
 	Fresh       bool   // the visitor was made for this request
 	AnonymousID string // of the visitor; "" without one
+	Cookieless  bool   // nobody's: to be counted without any id
 
 	// What Interact finds out about the cookie, and sets.
 	Begun    token.Login // a session began: from now on the cookie carries this

@@ -30,12 +30,10 @@ type sites struct {
 // site is a Site ready for use.
 type site struct {
 	Site
-	plainName  string // of the cookie on http
-	secureName string // and on https
-	plainTail  string // the attributes after the cookie's value
-	secureTail string
-	exact      map[string]bool
-	wild       []wildcard
+	narrow [2]form // of the cookie of one host, on http and on https
+	wide   [2]form // and of the cookie of a whole domain
+	exact  map[string]bool
+	wild   []wildcard
 }
 
 // key is a write key or a server key.
@@ -88,13 +86,14 @@ func newSite(s Site) (*site, error) {
 	if !isToken(s.Cookie.Name) {
 		return nil, fmt.Errorf("the cookie's name is %q; expected letters, digits, - and _", s.Cookie.Name)
 	}
-	tail := fmt.Sprintf("; Max-Age=%d; Path=/; HttpOnly; SameSite=Lax", int64(s.Cookie.MaxAge/time.Second))
-	one := &site{
-		Site:      s,
-		plainName: s.Cookie.Name, plainTail: tail,
-		secureName: "__Host-" + s.Cookie.Name, secureTail: tail + "; Secure",
-		exact: make(map[string]bool),
+	for _, d := range append([]string{s.Cookie.Domain}, s.LinkedDomains...) {
+		for label := range strings.SplitSeq(d, ".") {
+			if d != "" && !isToken(label) {
+				return nil, fmt.Errorf("the domain is %q; expected a name such as shop.example", d)
+			}
+		}
 	}
+	one := &site{Site: s, narrow: newForms(s.Cookie.Name, ""), wide: newForms(s.Cookie.Name, s.Cookie.Domain), exact: make(map[string]bool)}
 	for _, o := range s.Origins {
 		if w, ok := newWildcard(o); ok {
 			one.wild = append(one.wild, w)

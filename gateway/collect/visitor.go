@@ -8,9 +8,11 @@ import (
 // interact collects and answers in the same round trip.
 func (c *call) interact() *failure {
 	c.req.Source = event.FromTag
-	c.visitor()
-	if !c.req.HasVisitor {
-		c.mint()
+	if c.req.Cookieless = c.req.Batch.Cookieless; !c.req.Cookieless {
+		c.visitor()
+		if c.land(); !c.req.HasVisitor {
+			c.mint()
+		}
 	}
 	b := append(c.out[:0], `{"success":true,`...)
 	b = append(appendRejected(b, c.req.Batch.Rejected), ',')
@@ -18,7 +20,9 @@ func (c *call) interact() *failure {
 	if err != nil {
 		return c.refusal(err)
 	}
-	c.renewCookie()
+	if c.req.HasVisitor {
+		c.renewCookie()
+	}
 	c.close(b)
 	return nil
 }
@@ -44,11 +48,12 @@ func (c *call) close(b []byte) {
 	if n := len(b) - 1; b[n] == ',' {
 		b = b[:n]
 	}
-	c.out = append(b, '}')
+	c.out = append(c.appendLinks(b), '}')
 	c.answer(c.out)
 }
 
-// reset ends the visitor's session and gives the browser another visitor.
+// reset ends the visitor's session and gives the browser another visitor, or,
+// when it is to forget, none.
 func (c *call) reset() *failure {
 	c.req.Source = event.FromTag
 	c.visitor()
@@ -56,7 +61,12 @@ func (c *call) reset() *failure {
 		if err := c.s.o.Intake.Reset(&c.req); err != nil {
 			return c.refusal(err)
 		}
-		c.sendCookie(token.Cookie{Visitor: c.s.o.Cookies.Mint()})
+		if !c.req.Batch.Forget {
+			c.sendCookie(token.Cookie{Visitor: c.s.o.Cookies.Mint()})
+		}
+	}
+	if c.req.Batch.Forget {
+		c.dropCookie()
 	}
 	c.answer([]byte(`{"success":true}`))
 	return nil

@@ -30,6 +30,8 @@ type Request struct {
 	AnonymousID string
 	Login       token.Login
 	Fresh       bool
+	// Cookieless: the events are nobody's and are counted without any id.
+	Cookieless bool
 
 	// Interact sets these, for the answer's cookie.
 	Begun    token.Login // the session that the request's token began; zero: none
@@ -93,7 +95,8 @@ type Options struct {
 	Enricher Enricher
 	Decider  Decider
 	Sites    map[string]Site
-	Stats    *Stats // counted into; nil: nobody reads them
+	Counter  Counter // nil: Cookieless is not asked for
+	Stats    *Stats  // counted into; nil: nobody reads them
 }
 
 // Pipeline takes events in. It is safe for concurrent use.
@@ -129,6 +132,7 @@ type job struct {
 	session people.Session
 	live    string          // the session's user, "" without one
 	grant   *people.Session // begun by this request's token
+	daily   string          // who a cookieless request's visitor is today
 	refusal error           // of the token
 	items   []people.Item
 }
@@ -175,6 +179,11 @@ func (p *Pipeline) Interact(r *Request, dst []byte) ([]byte, error) {
 func (p *Pipeline) Collect(r *Request) error {
 	j := p.get(r)
 	defer p.put(j)
+	if r.Cookieless {
+		if err := p.count(j); err != nil {
+			return err
+		}
+	}
 	for i := range r.Batch.Events {
 		p.o.Enricher.Enrich(&r.Batch.Events[i], r)
 	}
@@ -198,6 +207,7 @@ func (p *Pipeline) Profile(r *Request, dst []byte) ([]byte, error) {
 	if err != nil {
 		return dst, unavailable(err)
 	}
+	r.Revoked = j.session.Revoked
 	return p.answer(dst, j, &view), nil
 }
 

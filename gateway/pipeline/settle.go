@@ -22,11 +22,17 @@ func (p *Pipeline) settle(j *job) {
 		if e.Bot.Is {
 			p.stats.Bots.Add(1)
 		}
-		blocked := p.identify(e, j)
+		blocked, bare := 0, j.site.NoClaimedLinks
+		if j.r.Cookieless {
+			j.anonymise(e)
+			bare = true
+		} else {
+			blocked = p.identify(e, j)
+		}
 		if e.MessageID == "" { // nothing to tell a repetition by
 			e.MessageID = "g_" + strings.ToLower(rand.Text())
 		}
-		blocked += p.o.People.Prepare(&j.items[i], e, j.site.NoClaimedLinks)
+		blocked += p.o.People.Prepare(&j.items[i], e, bare)
 		if blocked > 0 {
 			p.stats.Blocked.Add(int64(blocked))
 		}

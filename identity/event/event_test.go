@@ -54,12 +54,33 @@ func TestMembersOfABody(t *testing.T) {
 		`{"batch":[{"type":"page","cookieless":true,"link":"x"}]}`: {},
 	} {
 		b := Batch{Link: "left over", Cookieless: true, Forget: true}
-		if err := Parse(&b, body, ParseOptions{}); err != nil {
+		if err := Parse(&b, body, ParseOptions{Cookieless: true}); err != nil {
 			t.Fatal(err)
 		}
 		got := Batch{WriteKey: b.WriteKey, Token: b.Token, Link: b.Link, Cookieless: b.Cookieless, Forget: b.Forget, Placements: want.Placements}
 		if len(b.Placements) != len(want.Placements) || !reflect.DeepEqual(got, want) {
 			t.Errorf("%s is read as %+v", body, b)
+		}
+	}
+}
+
+// A batch of nobody's has no room for who somebody is, whatever stands first.
+func TestCookielessBatch(t *testing.T) {
+	list := `"batch":[{"type":"page"},{"type":"identify","userId":"u"},{"type":"track","event":"A"},{"type":"group","groupId":"g"},{"type":"alias","previousId":"p","userId":"u"},{"type":"screen"}]`
+	for _, body := range []string{`{"cookieless":true,` + list + `}`, `{` + list + `,"cookieless":true}`} {
+		for may, refused := range map[bool]int{true: 3, false: 0} {
+			var b Batch
+			if err := Parse(&b, body, ParseOptions{Cookieless: may}); err != nil {
+				t.Fatal(err)
+			}
+			if b.Cookieless != may || len(b.Rejected) != refused || len(b.Events) != 6-refused {
+				t.Errorf("%s, may %v: %d events, %+v", body, may, len(b.Events), b.Rejected)
+			}
+			for i, r := range b.Rejected {
+				if r.Code != CodeCookieless || r.Index != []int{1, 3, 4}[i] || r.Field != "type" {
+					t.Errorf("%+v", r)
+				}
+			}
 		}
 	}
 }

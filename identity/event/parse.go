@@ -31,6 +31,9 @@ type ParseOptions struct {
 	// Retried says that the sender marked this body as a retry: its sentAt may
 	// be the first attempt's, so clocks are not corrected by it.
 	Retried bool
+	// Cookieless says that the body may ask to be counted without any id. Messages
+	// that are about nothing but who somebody is are then refused.
+	Cookieless bool
 }
 
 // Batch is a body that has been read.
@@ -125,7 +128,7 @@ func (p *parser) batch(root Value) error {
 		case "link":
 			p.b.Link = v.Text()
 		case "cookieless":
-			p.b.Cookieless = v == "true"
+			p.b.Cookieless = p.o.Cookieless && v == "true"
 		case "forget":
 			p.b.Forget = v == "true"
 		case "messageId":
@@ -296,6 +299,9 @@ func (p *parser) read(e *Event, m Value) *Rejection {
 			}
 			return refuse(CodeUnknownType, "type", "type is %s; expected track, page, screen, identify, group or alias", excerpt(Quote(kind)))
 		}
+	}
+	if p.b.Cookieless && e.Type > Screen {
+		return refuse(CodeCookieless, "type", "type is %s; a batch that is counted without any id takes track, page and screen", e.Type)
 	}
 	e.Context = merge(p.context, e.Context)
 	if e.Integrations == "" {

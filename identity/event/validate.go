@@ -20,6 +20,7 @@ const (
 	CodeLimitExceeded    Code = "limit_exceeded"
 	CodeForbiddenKey     Code = "forbidden_key"
 	CodeDuplicateKey     Code = "duplicate_key"
+	CodeCookieless       Code = "cookieless"
 )
 
 // Rejection says why one message was refused. Message is safe for the sender:
