@@ -104,8 +104,8 @@ type Activity interface {
 	Verify(ctx context.Context, o audit.VerifyOptions) (audit.Report, error)
 }
 
-// Options make a Server. Keys, People, Activity, Erasures, Jobs and State must
-// be given.
+// Options make a Server. Keys, People, Activity, Erasures, Jobs, State and Sites
+// must be given.
 type Options struct {
 	// Keys open everything; any one of them will do. They are kept as hashes.
 	Keys     []string
@@ -114,6 +114,7 @@ type Options struct {
 	Erasures Erasures
 	Jobs     Jobs
 	State    State
+	Sites    Sites
 	// Types brings the identifiers that are asked for into the form they are
 	// stored in; nil means the built-in types.
 	Types *id.Types
@@ -172,7 +173,7 @@ func New(o Options) (*Server, error) {
 	s := &Server{o: o, log: o.Logger, routes: routes(), hosts: map[string]bool{}, throttle: newThrottle(), denials: &pace{}}
 	s.o.Keys = nil // only their hashes stay
 	var faults []error
-	for name, missing := range map[string]bool{"People": o.People == nil, "Activity": o.Activity == nil, "Erasures": o.Erasures == nil, "Jobs": o.Jobs == nil, "State": o.State == nil} {
+	for name, missing := range map[string]bool{"People": o.People == nil, "Activity": o.Activity == nil, "Erasures": o.Erasures == nil, "Jobs": o.Jobs == nil, "State": o.State == nil, "Sites": o.Sites == nil} {
 		if missing {
 			faults = append(faults, fmt.Errorf("admin: %s is nil; the desk has nothing to answer from", name))
 		}

@@ -105,7 +105,7 @@ func openStore(t *testing.T) *world {
 
 // options are those of a desk before this world.
 func (w *world) options() admin.Options {
-	return admin.Options{Keys: []string{"another-admin-key-9876543210", key}, People: w.Store, Activity: w.audit, Erasures: w.erasures, Jobs: &works{}, State: &works{}}
+	return admin.Options{Keys: []string{"another-admin-key-9876543210", key}, People: w.Store, Activity: w.audit, Erasures: w.erasures, Jobs: &works{}, State: &works{}, Sites: &works{}}
 }
 
 // newDesk opens a desk; change may change its options.

@@ -49,6 +49,8 @@ func routes() []route {
 		{get, "/admin/v1/subjects/erase-{number}", false, none, "how far an erasure is, and its receipt", (*call).serveErasure},
 		{get, "/admin/v1/subjects/erase-{number}/receipt", false, none, "an erasure's signed receipt, as a file", (*call).serveReceipt},
 		{get, "/admin/v1/quarantine", false, []string{"limit", "before"}, "messages that were refused, and why", (*call).serveQuarantine},
+		{get, "/admin/v1/sites", false, none, "the sites, and how much of what their pages made arrived", (*call).serveSites},
+		{get, "/admin/v1/sites/{name}", false, none, "a site: its tag, the headers advised, what was lost by browser and page", (*call).serveSite},
 		{get, "/admin/v1/audit", false, []string{"actor", "action", "object", "before", "limit"}, "who read or changed what", (*call).serveAudit},
 		{get, "/admin/v1/audit/verify", false, none, "whether the activity log is whole", (*call).serveAuditVerify},
 		{post, "/admin/v1/audit/verify", false, none, "the same, against heads that were kept elsewhere", (*call).serveAuditVerify},

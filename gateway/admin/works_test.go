@@ -56,3 +56,21 @@ func (w *works) Log() (admin.Log, error) {
 	return admin.Log{Head: 3, Last: 9, Durable: 8, Oldest: time.UnixMilli(day), Tail: 72 * time.Hour, Settled: 2, Free: 1 << 30, FreeKnown: true,
 		Cursors: []eventlog.Cursor{{Name: "people", Seq: 7, Moved: day, Hold: eventlog.Forever}, {Name: "mail", Seq: 9, Hold: time.Hour}}}, nil
 }
+
+func (w *works) Sites() []admin.Site {
+	return []admin.Site{
+		{Name: "shop", WriteKey: "wk_shop", Origins: []string{"https://shop.example"},
+			Tag:     admin.SiteTag{Path: "/tag/wk_shop.js", Immutable: "/tag/wk_shop.0123.js", Integrity: "sha384-abc", Snippet: "<script></script>"},
+			Headers: []admin.Header{{Name: "Accept-CH", Value: "Sec-CH-UA-Model", Why: "for models"}}},
+		{Name: "blog & more", WriteKey: "wk_blog", Tag: admin.SiteTag{Integrity: "sha384-def"}},
+	}
+}
+
+func (w *works) Delivered(hours int) []admin.Delivered {
+	return []admin.Delivered{
+		{Site: "shop", Browser: "Chrome", Page: "/", Made: 100, Received: 97}, {Site: "shop", Browser: "Safari", Page: "/", Made: 10, Received: 10},
+		{Site: "shop", Browser: "Chrome", Page: "/order/*", Made: 20 * uint64(hours) / 24, Received: 15}, {Site: "gone", Browser: "Chrome", Page: "/", Made: 1},
+	}
+}
+
+func (w *works) Counted() admin.Counted { return admin.Counted{UpTo: 7, Durable: 9, NotJudged: 3} }

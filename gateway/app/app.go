@@ -17,6 +17,7 @@ import (
 
 	"github.com/reuna/reuna/gateway/config"
 	"github.com/reuna/reuna/gateway/enrich"
+	"github.com/reuna/reuna/gateway/insight/loss"
 	"github.com/reuna/reuna/gateway/ops"
 	"github.com/reuna/reuna/identity/id"
 	"github.com/reuna/reuna/identity/token"
@@ -56,6 +57,7 @@ type App struct {
 	people   *people.Store
 	erasures *erasure.Worker
 	ops      *ops.Desk
+	loss     *loss.Reader
 	types    *id.Types
 	enricher *enrich.Enricher
 	salts    *salts
@@ -108,6 +110,7 @@ func Start(o Options) (started *App, err error) {
 		{"definitions", a.openDefinitions},
 		{"people", a.openPeople},
 		{"erasures", a.openErasures},
+		{"loss figures", a.openLoss},
 		{"enrichment", a.openEnricher},
 		{"salt", a.openSalts},
 		{"links", a.openLinks},

@@ -68,6 +68,7 @@ func newMeters(a *App) *meters {
 	gauge("reuna_people_last_checkpoint_seconds", func() float64 { return a.people.Stats().LastCheckpoint.Seconds() })
 	gauge("reuna_ready", func() float64 { return truth(a.Ready() == nil) })
 	m.storage(a, gauge, counter)
+	m.set.RegisterMetricsWriter(a.writeLoss)
 	return m
 }
 
