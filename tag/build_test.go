@@ -81,8 +81,9 @@ func TestEverythingIsOn(t *testing.T) {
 // a word that only it holds.
 func TestOnlyEnabledModulesAreBuilt(t *testing.T) {
 	marks := map[string]string{
-		"spa": "currententrychange", "clicks": "auxclick", "forms": "Form Submitted", "slots": "reunaSlot",
+		"spa": "currententrychange", "clicks": "Element Clicked", "forms": "Form Submitted", "slots": "reunaSlot",
 		"consent": "personalisation", "profile": "onProfile", "identity": "identify", "outbox": "navigator.locks|ifAvailable",
+		"tcf": "__tcfapi", "gcm": "dataLayer", "cookieless": "\"cookieless\":true", "link": "_reuna=",
 		"debug": "console.debug", "gpc": "globalPrivacyControl", "pages": "persisted",
 	}
 	least := Options{WriteKey: "wk", Consent: ConsentOff, CollectOnly: true, NoOutbox: true}
@@ -105,6 +106,10 @@ func TestOnlyEnabledModulesAreBuilt(t *testing.T) {
 		{"outbox", with(func(o *Options) { o.NoOutbox = false }), "pages outbox"},
 		{"consent", with(func(o *Options) { o.Consent = ConsentPending }), "pages consent"},
 		{"consent and gpc", with(func(o *Options) { o.Consent, o.RespectGPC = ConsentNone, true }), "pages consent gpc"},
+		{"cookieless", with(func(o *Options) { o.Consent = ConsentCookieless }), "pages consent cookieless"},
+		{"consent read from elsewhere", with(func(o *Options) { o.Consent, o.TCF, o.ConsentMode = ConsentPending, true, true }), "pages consent tcf gcm"},
+		{"links need answers", with(func(o *Options) { o.Link = true }), "pages"},
+		{"links", with(func(o *Options) { o.CollectOnly, o.Link = false, true }), "pages identity profile link"},
 		{"answers", with(func(o *Options) { o.CollectOnly = false }), "pages identity profile"},
 		{"slots need answers", with(func(o *Options) { o.Slots = true }), "pages"},
 		{"slots", with(func(o *Options) { o.CollectOnly, o.Slots = false, true }), "pages identity profile slots"},
@@ -143,15 +148,17 @@ func TestOptionsAreChecked(t *testing.T) {
 		o    Options
 		want string
 	}{
-		"no write key":   {Options{}, "write key"},
-		"odd write key":  {Options{WriteKey: `"</script>`}, "write key"},
-		"odd global":     {Options{WriteKey: "wk", Global: "1st"}, "global"},
-		"dotted global":  {Options{WriteKey: "wk", Global: "a.b"}, "global"},
-		"relative base":  {Options{WriteKey: "wk", APIBase: "v1"}, "API base"},
-		"odd scheme":     {Options{WriteKey: "wk", APIBase: "javascript:x"}, "API base"},
-		"base and query": {Options{WriteKey: "wk", APIBase: "/v1?x=1"}, "API base"},
-		"consent":        {Options{WriteKey: "wk", Consent: "maybe"}, "consent"},
-		"downloads":      {Options{WriteKey: "wk", Downloads: []string{".apk"}}, "extension"},
+		"no write key":    {Options{}, "write key"},
+		"odd write key":   {Options{WriteKey: `"</script>`}, "write key"},
+		"odd global":      {Options{WriteKey: "wk", Global: "1st"}, "global"},
+		"dotted global":   {Options{WriteKey: "wk", Global: "a.b"}, "global"},
+		"relative base":   {Options{WriteKey: "wk", APIBase: "v1"}, "API base"},
+		"odd scheme":      {Options{WriteKey: "wk", APIBase: "javascript:x"}, "API base"},
+		"base and query":  {Options{WriteKey: "wk", APIBase: "/v1?x=1"}, "API base"},
+		"consent":         {Options{WriteKey: "wk", Consent: "maybe"}, "consent"},
+		"consent of whom": {Options{WriteKey: "wk", TCF: true}, "consent"},
+		"mode of whom":    {Options{WriteKey: "wk", Consent: ConsentOff, ConsentMode: true}, "consent"},
+		"downloads":       {Options{WriteKey: "wk", Downloads: []string{".apk"}}, "extension"},
 	} {
 		if _, err := Build(c.o); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: error %v; want one about the %s", name, err, c.want)

@@ -39,7 +39,12 @@ type Options struct {
 	Slots bool // data-reuna-slot, data-reuna-text and data-reuna-segments
 
 	// Consent says how things stand before the visitor has chosen.
-	Consent Consent
+	Consent     Consent
+	TCF         bool // consent is read from the page's consent manager, by IAB TCF v2
+	ConsentMode bool // and from its commands for Google's tags, Consent Mode v2
+	// Link lets links to the domains that the gateway's answers name carry the
+	// visitor along; it needs answers.
+	Link bool
 	// RespectGPC takes Global Privacy Control as a refusal of advertising.
 	RespectGPC bool
 
@@ -53,7 +58,10 @@ const (
 	ConsentNone     Consent = "none"     // not asked for; consent() can still withdraw it. The empty value means the same
 	ConsentPending  Consent = "pending"  // kept in memory until the visitor chooses
 	ConsentRequired Consent = "required" // nothing is kept until the visitor grants it
-	ConsentOff      Consent = "off"      // the tag has no consent(), and is smaller by it
+	// Until it is granted, and when it is refused, page views and events are counted
+	// without a cookie, storage and id.
+	ConsentCookieless Consent = "cookieless"
+	ConsentOff        Consent = "off" // the tag has no consent(), and is smaller by it
 )
 
 // Standard is the tag that most sites want.
@@ -65,7 +73,8 @@ func Standard(writeKey string) Options {
 // budgets and the tests of what pages allow are held against.
 func Everything(writeKey string) Options {
 	o := Standard(writeKey)
-	o.HashRoutes, o.Debug, o.Consent, o.Downloads = true, true, ConsentPending, []string{"apk"}
+	o.HashRoutes, o.Debug, o.Downloads = true, true, []string{"apk"}
+	o.Consent, o.TCF, o.ConsentMode, o.Link = ConsentCookieless, true, true, true
 	return o
 }
 
@@ -100,9 +109,12 @@ func (o Options) complete() (Options, error) {
 	switch o.Consent {
 	case "":
 		o.Consent = ConsentNone
-	case ConsentNone, ConsentPending, ConsentRequired, ConsentOff:
+	case ConsentNone, ConsentPending, ConsentRequired, ConsentCookieless, ConsentOff:
 	default:
-		return o, fmt.Errorf("tag: consent %q of %s: expected none, pending, required or off", o.Consent, o.WriteKey)
+		return o, fmt.Errorf("tag: consent %q of %s: expected none, pending, required, cookieless or off", o.Consent, o.WriteKey)
+	}
+	if (o.TCF || o.ConsentMode) && (o.Consent == ConsentNone || o.Consent == ConsentOff) {
+		return o, fmt.Errorf("tag: consent %q of %s: expected pending, required or cookieless, since consent is read from the page's consent manager", o.Consent, o.WriteKey)
 	}
 	for _, d := range o.Downloads {
 		if !extensionForm.MatchString(d) {
@@ -122,6 +134,9 @@ func (o Options) modules() []string {
 	}{
 		{o.Debug, "debug"},
 		{o.Consent != ConsentOff, "consent"},
+		{o.TCF, "tcf"},
+		{o.ConsentMode, "consentmode"},
+		{o.Link && !o.CollectOnly, "linker"},
 		{!o.CollectOnly, "identity"},
 		{!o.CollectOnly, "profile"},
 		{o.Slots && !o.CollectOnly, "slots"},
@@ -144,7 +159,7 @@ func (o Options) modules() []string {
 func (o Options) constants() map[string]string {
 	initial := "granted"
 	switch o.Consent {
-	case ConsentPending:
+	case ConsentPending, ConsentCookieless:
 		initial = "pending"
 	case ConsentRequired:
 		initial = "denied"
@@ -154,18 +169,20 @@ func (o Options) constants() map[string]string {
 		downloads = "-" // an extension that no file has
 	}
 	return map[string]string{
-		"SETTINGS.writeKey":  quote(o.WriteKey),
-		"SETTINGS.apiBase":   quote(o.APIBase),
-		"SETTINGS.global":    quote(o.Global),
-		"SETTINGS.version":   quote(Version),
-		"SETTINGS.manual":    strconv.FormatBool(o.ManualPages),
-		"SETTINGS.hash":      strconv.FormatBool(o.HashRoutes),
-		"SETTINGS.answers":   strconv.FormatBool(!o.CollectOnly),
-		"SETTINGS.outbox":    strconv.FormatBool(!o.NoOutbox),
-		"SETTINGS.consent":   strconv.FormatBool(o.Consent != ConsentOff),
-		"SETTINGS.initial":   quote(initial),
-		"SETTINGS.gpc":       strconv.FormatBool(o.RespectGPC),
-		"SETTINGS.downloads": quote(downloads),
+		"SETTINGS.writeKey":   quote(o.WriteKey),
+		"SETTINGS.apiBase":    quote(o.APIBase),
+		"SETTINGS.global":     quote(o.Global),
+		"SETTINGS.version":    quote(Version),
+		"SETTINGS.manual":     strconv.FormatBool(o.ManualPages),
+		"SETTINGS.hash":       strconv.FormatBool(o.HashRoutes),
+		"SETTINGS.answers":    strconv.FormatBool(!o.CollectOnly),
+		"SETTINGS.outbox":     strconv.FormatBool(!o.NoOutbox),
+		"SETTINGS.consent":    strconv.FormatBool(o.Consent != ConsentOff),
+		"SETTINGS.cookieless": strconv.FormatBool(o.Consent == ConsentCookieless),
+		"SETTINGS.link":       strconv.FormatBool(o.Link && !o.CollectOnly),
+		"SETTINGS.initial":    quote(initial),
+		"SETTINGS.gpc":        strconv.FormatBool(o.RespectGPC),
+		"SETTINGS.downloads":  quote(downloads),
 	}
 }
 

@@ -163,6 +163,7 @@ func (f *front) tagSites() (list []tagserve.Site) {
 			WriteKey: s.WriteKey, APIBase: f.cfg.APIPrefix, Global: s.Tag.Global,
 			ManualPages: !s.Tag.Autocapture, SPA: s.Tag.SPA, Clicks: s.Tag.Autocapture && s.Tag.Clicks, Forms: s.Tag.Autocapture,
 			Slots: s.Tag.Slots, Consent: tag.Consent(s.Tag.Consent), RespectGPC: s.Tag.RespectGPC,
+			TCF: slices.Contains(s.Tag.ConsentFrom, "tcf"), ConsentMode: slices.Contains(s.Tag.ConsentFrom, "gcm"), Link: len(s.LinkedDomains) > 0,
 		}})
 	}
 	return list

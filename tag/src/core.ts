@@ -5,7 +5,7 @@
 // waits at the consent gate, and goes to the transport.
 
 import type { Message, Properties, StubCall } from "../types/reuna";
-import { verdict } from "./consent.ts";
+import { anonymised, verdict } from "./consent.ts";
 import { look } from "./context.ts";
 import { emit, fail, guard, off, on, once } from "./signals.ts";
 import { allow, load } from "./store.ts";
@@ -63,7 +63,7 @@ export const release = (): void => {
 	const all = made;
 	made = [];
 	for (const m of all) {
-		if (verdict() == "granted") {
+		if (verdict() == "granted" || (SETTINGS.cookieless && anonymised(m[0]))) {
 			add(...m);
 			emit("event", m[0]);
 		} else if (verdict() == "pending" && made.push(m) > Limit.KeptMessages) made.shift();
@@ -80,16 +80,14 @@ export const expose = (name: string, method: Method, atOnce?: boolean): void => 
 };
 
 const replay = ([method, args = [], time = 0, done]: StubCall): void => {
-	const run = api[method] as Method | undefined;
-	if (!run) return fail("no " + method);
 	callTime = time;
-	const result = run(...args);
+	const result = api[method] ? (api[method] as Method)(...args) : fail("no " + method);
 	callTime = 0;
 	done?.(result);
 };
 
 /** Takes a call in the stub's form, now or when the tag begins. */
-const take = (call: StubCall): unknown => (begun || /^o[nf]/.test(call[0]) ? replay(call) : early.push(call));
+export const take = (call: StubCall): unknown => (begun || /^o[nf]/.test(call[0]) ? replay(call) : early.push(call));
 
 const begin = (): void => {
 	if (begun || doc.prerendering) return;
@@ -100,16 +98,6 @@ const begin = (): void => {
 	restore();
 	starts.forEach(guard);
 	early.splice(0).forEach(replay);
-};
-
-/**
- * Begins in a task of its own, so that neither it nor the script's evaluation
- * is long. Waits for title and slots, but not for a slow document; a prerendered
- * page begins when somebody looks at it.
- */
-const parsed = (): void => {
-	doc.addEventListener("DOMContentLoaded", begin);
-	setTimeout(begin, doc.readyState == "loading" ? Limit.ParseMs : 0);
 };
 
 /** Takes over from the stub, puts in the modules, and begins. Gives the public object. */
@@ -139,9 +127,11 @@ export const start = (...modules: Module[]): unknown => {
 	if (stub) {
 		stub.splice(0).forEach(take);
 		stub.push = (...calls) => (calls.forEach(api.push as Method), 0); // whoever kept the stub still reaches the tag
-		stub.o.disconnect?.(); // where storage is blocked `o` is a method of the stub's making
+		starts.push(() => stub.o.disconnect?.()); // not earlier, or a slot parsed until then showed its default; where storage is blocked `o` is a method of the stub's making
 	}
-	if (doc.prerendering) doc.addEventListener("prerenderingchange", parsed, { once: true });
-	else parsed();
+	// In a task of its own, so that neither it nor the script's evaluation is long. Waits for title and
+	// slots, but not for a slow document; a prerendered page begins when somebody looks at it.
+	for (const event of ["DOMContentLoaded", "prerenderingchange"]) doc.addEventListener(event, begin);
+	setTimeout(begin, doc.readyState == "loading" ? Limit.ParseMs : 0);
 	return api;
 };

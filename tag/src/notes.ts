@@ -9,9 +9,9 @@
 // (`context.runs`) and removes them when the report has arrived.
 
 import type { Message } from "../types/reuna";
-import { itemId, RUN } from "./outbox.ts";
+import { erase, itemId, RUN } from "./outbox.ts";
 import type { Item } from "./outbox.ts";
-import { database, lasting, load, remove, save } from "./store.ts";
+import { database, load, remove, save } from "./store.ts";
 
 const enum Limit {
 	/** A message that is acknowledged sooner costs the database nothing. */
@@ -21,25 +21,24 @@ const enum Limit {
 export let run: string;
 let made = 0;
 let arrived = 0;
-let path = "";
+let path: string;
 let timer = 0;
 let inDatabase = false;
 
 export const newRun = (): void => {
 	run = itemId(Date.now());
+	path = location.pathname;
 	made = arrived = 0;
 };
 
 const note = () => {
-	if (!lasting()) return;
 	const key = RUN + run;
-	path ||= location.pathname;
-	const text = made + " " + path;
-	if (arrived < made) save(key, text);
+	if (arrived < made) save(key, made + " " + path);
 	else remove(key);
 	timer ||= setTimeout(() => {
+		const text = load(key);
 		timer = 0;
-		if (arrived < made || inDatabase) database((s) => ((inDatabase = arrived < made) ? s.put(made + " " + path, key) : s.delete(key)));
+		if (text || inDatabase) database((s) => ((inDatabase = !!text) ? s.put(text, key) : s.delete(key)));
 	}, Limit.NoteMs);
 };
 
@@ -50,17 +49,12 @@ export const number = ({ context }: Message): void => {
 };
 
 /** A request has arrived, and with it what it reports. */
-export const settle = (item: Item): void => {
-	arrived += item.count;
+export const settle = ({ texts, notes }: Item): void => {
+	arrived += texts.length;
 	note();
-	if (!item.notes[0]) return;
-	const each = (unchanged: (key: string, text: string) => void) => item.notes.forEach(([run, made, path]) => unchanged(RUN + run, made + " " + path));
-	// One that has changed since is of a page that lives.
-	each((key, text) => load(key) == text && remove(key));
-	database((s) =>
-		each((key, text) => {
-			const now = s.get(key);
-			now.onsuccess = () => now.result == text && s.delete(key);
-		}),
-	);
+	for (const [run, made, path] of notes) {
+		const key = RUN + run;
+		// One that has changed since is of a page that lives. It writes localStorage first.
+		if ([undefined, made + " " + path].includes(load(key))) erase(key);
+	}
 };

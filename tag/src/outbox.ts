@@ -5,49 +5,51 @@
 // latter, because the next page must know of it before it says anything.
 //
 // Invariants: one key a request, the same in both places, so that writing one
-// never rewrites another; at most KEEP of them are read, none older than
-// MAX_AGE; keys sort by time. An identity token is never written down.
+// never rewrites another; none is read that is older than MAX_AGE; keys sort by
+// time. An identity token is never written down.
 
-import { database, keys, lasting, load, remove, save } from "./store.ts";
+import { database, kept, remove, save } from "./store.ts";
+import type { Kept } from "./store.ts";
+import type { View } from "./types.ts";
 
-/** A request that is on its way, or waits for it. */
+/** What another page made (notes.ts): its run, the highest sequence number, and its path. */
+export type Note = [run: string, made: number, path: string];
+
+/** A request that is being filled, waits, or is on its way. */
 export interface Item {
 	/** Sorts by time: base 36 milliseconds, then chance. */
 	id: string;
 	path: string;
 	/** The body's members after sentAt and token, without the opening brace. */
 	rest: string;
-	token?: string | undefined;
+	/** How often it failed, here or on an earlier page. */
+	tries: number;
+	/** This page's messages, as JSON. */
+	texts: string[];
 	/** The slots that it asks a decision for. */
 	placements: string[];
-	tries: number;
-	/** Changes at each reset; an answer from another one says nothing about this visitor. An earlier page's is negative. */
-	epoch: number;
-	/** How many of this page's messages it holds. */
-	count: number;
 	/** The notes that it reports. */
 	notes: Note[];
-	/** Bytes that it holds of the keepalive allowance. */
+	/** Bytes: of the texts while it is being filled, then of the keepalive allowance. */
 	size: number;
+	view?: View;
+	token?: string | undefined;
 }
-
-/** What another page made (notes.ts): its run, the highest sequence number, and its path. */
-export type Note = [run: string, made: number, path: string];
-
-/** A name and what is kept under it. */
-export type Kept = [key: string, text: string];
 
 export const KEEP = 50;
 export const MAX_AGE = 7 * 86_400_000;
-export const REQUEST = "o.";
+const REQUEST = "o.";
 export const RUN = "r.";
 
 /** An id for a request or a page made now, in milliseconds since 1970 (nine base 36 digits until the year 5188). */
 export const itemId = (now: number): string => now.toString(36).padStart(9, "0") + Math.random().toString(36).slice(2, 8);
 
+/** A request; rest is what it had in it when it was kept. */
+export const newItem = (path: string, id: string, rest = "", tries = 0): Item => ({ id, path, rest, tries, texts: [], placements: [], notes: [], size: 0 });
+
 /** Writes a request down for the next page. */
 export const keep = ({ id, path, rest }: Item): void => {
-	if (lasting() && path != "/profile") save(REQUEST + id, path + rest);
+	if (path != "/profile") save(REQUEST + id, path + rest);
 };
 
 /** Writes down a request that failed. */
@@ -56,7 +58,8 @@ export const keepFailed = (item: Item): void => {
 	else database((s) => s.put(item.path + item.rest, REQUEST + item.id));
 };
 
-const erase = (key: string) => {
+/** Removes what is kept under key from both places. */
+export const erase = (key: string): void => {
 	remove(key);
 	database((s) => s.delete(key));
 };
@@ -64,30 +67,29 @@ const erase = (key: string) => {
 /** Forgets a request; the database knows only those that were tried before. */
 export const discard = ({ id, tries }: Item): void => (tries ? erase : remove)(REQUEST + id);
 
-/** Gives all that is kept: what localStorage holds now, what the database holds when it answers. */
-export const recall = (give: (all: Kept[]) => void): void => {
-	give(keys().map((key) => [key, load(key) ?? ""]));
+/** Whether an earlier page's reset waits, which comes before anything new is said. */
+export const resetWaits = (): boolean => kept().some(([, text]) => text.startsWith("/reset"));
+
+/** Gives what pages before `run` left, eldest first: what localStorage holds now, what the database holds when it answers. */
+export const recall = (run: string, give: (items: Item[], notes: Note[]) => void): void => {
+	const sort = (all: Kept[]) => {
+		const items: Item[] = [];
+		const notes: Note[] = [];
+		for (const [key, text] of all) {
+			const id = key.slice(2);
+			const [made, path = ""] = text.split(" ");
+			const at = text.indexOf('"');
+			if (!/^[or]\./.test(key) || id >= run) continue;
+			if (Date.now() - parseInt(id.slice(0, 9), 36) > MAX_AGE) erase(key);
+			else if (key < RUN) items.push(newItem(text.slice(0, at), id, text.slice(at), 1));
+			else notes.push([id, +made!, path]);
+		}
+		give(items, notes);
+	};
+	sort(kept());
 	database((s) => {
 		const names = s.getAllKeys();
 		const texts = s.getAll();
-		texts.onsuccess = () => give(names.result.map((key, i) => [key as string, texts.result[i] as string]));
+		texts.onsuccess = () => sort(names.result.map((key, i) => [key as string, texts.result[i] as string]));
 	});
 };
-
-/** The part of it that begins with prefix, eldest first; what is too old, or too much, is removed. */
-const worth = (all: Kept[], prefix: string, now: number): Kept[] =>
-	all
-		.filter(([key]) => key.startsWith(prefix))
-		.filter(([key], i, { length }) => (i >= length - KEEP && now - parseInt(key.slice(2, 11), 36) < MAX_AGE) || erase(key));
-
-export const requests = (all: Kept[], now: number): Item[] =>
-	worth(all, REQUEST, now).flatMap(([key, text]) => {
-		const [, path, rest] = /^(\/\w+)(".*)/s.exec(text) ?? [];
-		return path ? { id: key.slice(2), path, rest: rest!, placements: [], tries: 1, epoch: -1, count: 0, notes: [], size: 0 } : [];
-	});
-
-export const notes = (all: Kept[], now: number): Note[] =>
-	worth(all, RUN, now).map(([key, text]) => {
-		const [made, path = ""] = text.split(" ");
-		return [key.slice(2), +made!, path];
-	});

@@ -5,12 +5,14 @@
 // is written at once, also while the page is being closed, but a killed browser
 // forgets its last seconds; IndexedDB survives that, but not the close.
 
-const memory = new Map<string, string>();
+/** A name and what is kept under it. */
+export type Kept = [key: string, text: string];
+
+let memory: Record<string, string> = {};
 let disk: Storage | undefined;
 
-/** Everything of ours is under this name; a function, because tests import this file without settings. */
-const home = () => "reuna." + SETTINGS.writeKey;
-const named = (key: string) => home() + "." + key;
+/** All of ours is under this name. */
+const named = (key = "") => "reuna." + SETTINGS.writeKey + key;
 
 /** Runs fn on the browser's storage, unless that is forbidden, blocked or full. */
 const attempt = <T>(fn: (s: Storage) => T): T | undefined => {
@@ -21,45 +23,47 @@ const attempt = <T>(fn: (s: Storage) => T): T | undefined => {
 	}
 };
 
-export const load = (key: string): string | undefined => attempt((s) => s[named(key)] as string | undefined) ?? memory.get(key);
+export const load = (key: string): string | undefined => attempt((s) => s[named("." + key)] as string | undefined) ?? memory[key];
+
+export const remove = (key: string): void => {
+	delete memory[key];
+	attempt((s) => delete s[named("." + key)]);
+};
 
 export const save = (key: string, value: string): void => {
-	memory.set(key, value);
+	remove(key); // a value that no longer fits must not leave its elder behind to be read
+	memory[key] = value;
 	attempt((s) => {
-		// Removed first: a value that no longer fits must not leave its elder behind to be read.
-		delete s[named(key)];
-		s[named(key)] = value;
-		memory.delete(key);
+		s[named("." + key)] = value;
+		delete memory[key];
 	});
 };
 
-export const remove = (key: string): void => {
-	memory.delete(key);
-	attempt((s) => delete s[named(key)]);
-};
-
-/** Names of the values in the browser's storage that begin with prefix, sorted. */
-export const keys = (prefix = ""): string[] => (attempt((s) => Object.keys(s).filter((k) => k.startsWith(named(prefix)))) ?? []).map((k) => k.slice(named("").length)).sort();
+/** All that is in localStorage, sorted by name. */
+export const kept = (): Kept[] =>
+	attempt((s) =>
+		Object.keys(s)
+			.sort()
+			.flatMap((k) => {
+				const key = k.split(named("."))[1];
+				return key ? [[key, s[k] as string] as Kept] : [];
+			}),
+	) ?? [];
 
 /** Allows the browser's storage and moves there what waited in memory. */
 export const allow = (): void => {
-	try {
-		disk = localStorage; // naming it throws where cookies are blocked: memory it is
-	} catch {}
-	memory.forEach((value, key) => save(key, value));
+	attempt(() => (disk = localStorage)); // naming it throws where cookies are blocked: memory it is
+	for (const key in memory) save(key, memory[key]!);
 };
 
 /** Forgets everything and keeps nothing from here on but in memory. */
 export const forbid = (): void => {
 	allow();
-	keys().forEach(remove);
-	if (SETTINGS.outbox) attempt(() => indexedDB.deleteDatabase(home()));
-	memory.clear();
+	kept().forEach(([key]) => remove(key));
+	if (SETTINGS.outbox) attempt(() => indexedDB.deleteDatabase(named()));
+	memory = {};
 	disk = undefined;
 };
-
-/** Whether values outlive this page. */
-export const lasting = (): boolean => !!disk;
 
 /**
  * Runs work on the database's only store, in a transaction of its own, unless
@@ -68,7 +72,7 @@ export const lasting = (): boolean => !!disk;
  */
 export const database = (work: (store: IDBObjectStore) => void): void => {
 	attempt((s) => {
-		const request = s && indexedDB.open(home());
+		const request = s && indexedDB.open(named());
 		request.onupgradeneeded = () => request.result.createObjectStore("o");
 		request.onsuccess = () => {
 			attempt(() => work(request.result.transaction("o", "readwrite").objectStore("o")));

@@ -11,14 +11,15 @@
 //   - Bodies in flight with keepalive stay under the browsers' 64 KiB.
 
 import type { Answer, Message } from "../types/reuna";
-import { consented, personal } from "./consent.ts";
+import { consented, personal, verdict } from "./consent.ts";
 import { context } from "./context.ts";
-import { newRun, number, settle } from "./notes.ts";
-import { discard, itemId, keep, KEEP, keepFailed, notes, recall, REQUEST, requests } from "./outbox.ts";
-import type { Item, Kept, Note } from "./outbox.ts";
+import { arrival } from "./linker.ts";
+import { newRun, number, run, settle } from "./notes.ts";
+import { discard, itemId, keep, KEEP, keepFailed, newItem, recall, resetWaits } from "./outbox.ts";
+import type { Item, Note } from "./outbox.ts";
 import { emit, fail, guard } from "./signals.ts";
-import { keys, load, save } from "./store.ts";
-import type { View } from "./types.ts";
+import { load, save } from "./store.ts";
+import type { Inner, View } from "./types.ts";
 
 /** Sizes and times; an enum, because esbuild writes its members in place. */
 const enum Limit {
@@ -30,6 +31,7 @@ const enum Limit {
 	FirstRetryMs = 1_000,
 	LastRetryMs = 60_000,
 	RetryAfterMs = 3_600_000,
+	ReportedRuns = 50,
 }
 
 /** Names the slots that want a decision; slots.ts and profile.ts add to it. */
@@ -37,25 +39,20 @@ export const slotSources: (() => string[])[] = [];
 
 let base = "";
 
-let open: string[] = [];
-let openBytes = 0;
-let openView: View;
-let openToken: string | undefined;
-let openNotes: Note[] = [];
+let open: Item | undefined;
 let batchTimer = 0;
-let scheduled = false;
+let scheduled: unknown;
 
 let waiting: Item[] = [];
 let flying: Item[] = [];
-/** Notes that no request reports yet. */
-let found: Note[] = [];
+/** Notes that no request reports yet, by run. */
+let found: Record<string, Note> = {};
 /** When the last request was made, in milliseconds since 1970: no two at once, because what is kept sorts by it. */
 let made = 0;
 /** Not 0 while a failure is waited off; -1 where the page, being left, gets no timers: `wake` ends that. */
 let retryTimer = 0;
-let launched = 0;
-let lastAnswer = 0;
-let epoch = 0;
+/** The last request that was answered, or the last reset: answers to elder ones say nothing new. */
+let latest: string;
 /** This browser holds the gateway's cookie. */
 let known = false;
 /** An earlier page's reset is being looked for. */
@@ -70,42 +67,52 @@ export const backoff = (tries: number, chance = Math.random()): number => Math.m
 export const retryAfter = (header: string | null): number => Math.min(+header! * 1000, Limit.RetryAfterMs) || 0;
 
 const undelivered = () => [...waiting, ...flying];
+const isReset = (item: Item) => (SETTINGS.answers || SETTINGS.consent) && item.path == "/reset";
+/** Begins a body that is nobody's: it goes without a cookie and is answered without one. */
+const BARE = '"cookieless":true,';
+const isBare = (item: Item) => SETTINGS.cookieless && item.rest.startsWith(BARE);
 
 /** The address of one of the API's paths. */
 export const address = (path: string): string => base + path;
 
-/** A request's body after its time. */
-export const members = (view: View, messages: string[]): string => `"writeKey":"${SETTINGS.writeKey}","context":${JSON.stringify(context(view, consented()))},"batch":[${messages}]`;
+/** The members of a request's body that say something of a view. */
+export const members = (view: View, texts: string[]): string => `${SETTINGS.cookieless && verdict() != "granted" ? BARE : ""}"context":${JSON.stringify(context(view, consented()))},"batch":[${texts}],`;
 
-/** Makes a request of what its body begins with. */
-const enqueue = (path: string, rest: string, placements: string[], token?: string, count = 0, notes: Note[] = []): void => {
-	if (SETTINGS.answers && placements[0]) rest += `,"placements":${JSON.stringify(placements)}`;
-	waiting.push({ id: itemId((made = Math.max(Date.now(), made + 1))), path, rest: rest + "}", token, placements, tries: 0, epoch, count, notes, size: 0 });
-	if (waiting.length > KEEP) {
-		const lost = waiting.splice(SETTINGS.answers ? waiting.findIndex((i) => i.path != "/reset") : 0, 1);
+const request = (path: string): Item => newItem(path, itemId((made = Math.max(Date.now(), made + 1))));
+
+/** Keeps no more than it may; a reset is not given up. */
+const trim = (): void => {
+	while (waiting[KEEP]) {
+		const lost = waiting.splice(waiting.findIndex((i) => !isReset(i)), 1);
 		if (SETTINGS.outbox) lost.forEach(discard);
-		fail("outbox full, batch dropped");
+		fail("outbox full");
 	}
 };
 
-const empty = () => {
-	clearTimeout(batchTimer);
-	batchTimer = openBytes = 0;
-	open = [];
-	openNotes = [];
-	openToken = undefined;
+/** Lets a request go as soon as it may. */
+const enqueue = (item: Item): void => {
+	if (SETTINGS.answers && item.placements[0]) item.rest += `"placements":${JSON.stringify(item.placements)},`;
+	item.rest += `"writeKey":"${SETTINGS.writeKey}"}`;
+	waiting.push(item);
+	trim();
 };
 
 /** Closes the open batch. */
 const pack = (): void => {
-	if (open[0]) enqueue("/interact", members(openView, open), [...new Set(slotSources.flatMap((s) => s()))], openToken, open.length, openNotes);
-	empty();
+	clearTimeout(batchTimer);
+	batchTimer = 0;
+	if (!open) return;
+	open.rest = members(open.view!, open.texts);
+	if (SETTINGS.link && !isBare(open)) open.rest += arrival();
+	open.placements = [...new Set(slotSources.flatMap((s) => s()))];
+	enqueue(open);
+	open = undefined;
 };
 
 const failed = (item: Item, wait?: number): void => {
 	if (item.path == "/profile") return;
 	// A reset stays in front; a batch goes behind the others, which may fare better.
-	if (SETTINGS.answers && item.path == "/reset") waiting.unshift(item);
+	if (isReset(item)) waiting.unshift(item);
 	else waiting.push(item);
 	item.tries++;
 	if (SETTINGS.outbox) keepFailed(item);
@@ -120,41 +127,42 @@ const again = (): void => {
 	pump();
 };
 
-const accept = (item: Item, sent: number, order: number, text: string): void => {
-	known = true;
-	save("known", "1");
+const accept = (item: Item, answer: Partial<Answer & Inner>, ms: number): void => {
+	if (!SETTINGS.consent || (item.path == "/interact" && !isBare(item))) {
+		known = true;
+		save("known", "1");
+	}
 	if (SETTINGS.outbox) settle(item);
 	if (!SETTINGS.answers) return;
-	const answer = (guard(() => JSON.parse(text)) ?? {}) as Partial<Answer>;
 	const { rejected = [] } = answer;
 	// Who refused personalisation gets a page that knows nothing.
 	const { profile, decisions = {} } = personal() ? answer : ({} as Partial<Answer>);
 	rejected.forEach((r) => fail(`event ${r.index} refused: ${r.code} ${r.message}`));
-	// Answers may overtake each other: an elder one says nothing new, nor does one from before a reset.
-	if (item.path == "/reset" || order < lastAnswer || item.epoch != epoch) return;
-	lastAnswer = order;
+	if (SETTINGS.link && answer.link) emit("link", answer.link);
+	// Answers may overtake each other, and earlier pages' requests ask nothing for this one.
+	if (isReset(item) || item.id < latest) return;
+	latest = item.id;
 	if (profile) emit("profile", profile);
-	emit("answer", { ms: performance.now() - sent, profile, decisions, placements: item.placements, rejected });
+	emit("answer", { ms, profile, decisions, placements: item.placements, rejected });
 };
 
 const launch = async (item: Item, body: string): Promise<void> => {
-	const order = ++launched;
 	const sent = performance.now();
 	const land = () => (flying = flying.filter((i) => i != item));
 	flying.push(item);
 	try {
 		// A gateway that never answers must not stop the rest; old browsers wait as long as they like.
-		const r = await fetch(address(item.path), { method: "POST", body, credentials: "include", keepalive: !!item.size, signal: AbortSignal.timeout?.(Limit.TimeoutMs) ?? null });
-		const text = await r.text();
+		const r = await fetch(address(item.path), { method: "POST", body, credentials: SETTINGS.cookieless && isBare(item) ? "omit" : "include", keepalive: !!item.size, signal: AbortSignal.timeout?.(Limit.TimeoutMs) ?? null });
+		const answer = { ...((await r.json().catch(() => 0)) as Partial<Answer>) };
 		const { status } = r;
 		land();
 		if (status == 408 || status == 429 || status >= 500) failed(item, retryAfter(r.headers.get("Retry-After")));
 		else {
-			if (r.ok) accept(item, sent, order, text);
-			else fail(`${item.path} ${status}: ${text}`);
+			if (r.ok) accept(item, answer, performance.now() - sent);
+			else fail(item.path + " refused: " + status);
 			if (SETTINGS.outbox) {
 				discard(item);
-				if (undelivered().every((i) => i.epoch >= 0)) unlock();
+				if (undelivered().every((i) => i.id > run)) unlock();
 			}
 		}
 	} catch {
@@ -170,12 +178,12 @@ const pump = (leaving?: boolean): void => {
 	waiting = [];
 	let barred = held || !!retryTimer;
 	for (const item of all) {
-		if (SETTINGS.answers) barred ||= item.path == "/reset" ? !!flying[0] : flying.some((i) => i.path == "/reset");
+		if (SETTINGS.answers || SETTINGS.consent) barred ||= isReset(item) ? !!flying[0] : flying.some(isReset);
 		const body = `{"sentAt":"${new Date().toISOString()}",${SETTINGS.answers && item.token ? `"token":${JSON.stringify(item.token)},` : ""}${item.rest}`;
 		const { size } = new Blob([body]);
-		const kept = flying.reduce((sum, i) => sum + i.size, size) <= Limit.KeepaliveBytes;
-		item.size = kept ? size : 0;
-		if (barred || (!known && flying[0]) || (leaving && !kept)) waiting.push(item);
+		const fits = flying.reduce((sum, i) => sum + i.size, size) <= Limit.KeepaliveBytes;
+		item.size = fits ? size : 0;
+		if (barred || (!known && flying[0]) || (leaving && !fits)) waiting.push(item);
 		// Without keepalive a beacon is the only way out; its answer cannot be heard, so the item is kept for the next page.
 		else if (SETTINGS.outbox && leaving && !("keepalive" in Request.prototype) && navigator.sendBeacon(address(item.path), body)) waiting.push(item);
 		else launch(item, body);
@@ -200,10 +208,8 @@ export const flush = (): void => {
 
 /** Flushes once the calls of this turn are all in. */
 const soon = (): void => {
-	if (scheduled) return;
-	scheduled = true;
-	Promise.resolve().then(() => {
-		scheduled = false;
+	scheduled ||= Promise.resolve().then(() => {
+		scheduled = 0;
 		guard(flush);
 	});
 };
@@ -211,58 +217,74 @@ const soon = (): void => {
 /** Takes a message. `now`: it must not wait for the batch. */
 export const add = (message: Message, view: View, now?: boolean, token?: string): void => {
 	number(message);
-	const report = found.splice(0);
+	const report = Object.values(found).slice(-Limit.ReportedRuns).reverse();
+	found = {};
 	if (report[0]) message.context.runs = report;
 	const text = JSON.stringify(message);
-	if (view != openView || openBytes + text.length > Limit.BatchBytes) pack();
-	openView = view;
-	openBytes += text.length;
-	openToken = token ?? openToken;
-	openNotes.push(...report);
-	if (open.push(text) >= Limit.BatchEvents || now || waiting[0]) soon();
+	if (view != open?.view || open.size + text.length > Limit.BatchBytes) pack();
+	open ||= request("/interact");
+	open.view = view;
+	open.size += text.length;
+	open.token = token ?? open.token;
+	open.notes.push(...report);
+	if (open.texts.push(text) >= Limit.BatchEvents || now || waiting[0]) soon();
 	else batchTimer ||= setTimeout(flush, Limit.BatchMs);
 };
 
-/** Ends the session on the gateway, after all that was said before. */
-export const endSession = (): void => {
+/** Ends the session on the gateway, after all that was said before; `rest`: members of the request. */
+export const endSession = (rest = ""): void => {
 	pack();
-	epoch++;
-	enqueue("/reset", `"writeKey":"${SETTINGS.writeKey}"`, []);
+	const item = request("/reset");
+	item.rest = rest;
+	latest = item.id;
+	enqueue(item);
 	soon();
 };
 
 /** Asks for the profile and for decisions without sending an event. */
 export const ask = (names: string[]): void => {
-	if (scheduled && open[0]) return; // the batch that is about to leave asks for them
-	enqueue("/profile", `"writeKey":"${SETTINGS.writeKey}"`, names);
+	if (scheduled && open) return; // the batch that is about to leave asks for them
+	const item = request("/profile");
+	item.placements = names;
+	enqueue(item);
 	soon();
 };
 
-/** Forgets all that has not been delivered. */
+/** Forgets all that has not been delivered, and begins a new run. */
 export const drop = (): void => {
-	empty();
+	open = undefined;
 	waiting = [];
-	flying.forEach((i) => (i.count = 0));
-	epoch++;
+	flying.forEach((i) => {
+		i.texts = [];
+		if (SETTINGS.consent) i.path = "/profile"; // which is not tried again
+	});
 	newRun();
+	latest = run;
+};
+
+/** Forgets all, and has the gateway take its cookie back. */
+export const withdraw = (): void => {
+	drop();
+	known = false;
+	endSession('"forget":true,');
 };
 
 /** Puts earlier pages' requests before and behind this page's, unless another tab does it. */
 const resume = (): void => {
-	// A reset that was not delivered comes before anything new is said.
-	held = SETTINGS.answers && keys(REQUEST).some((key) => load(key)!.startsWith("/reset"));
-	const give = (all: Kept[]) => {
-		const old = requests(all, Date.now()).filter((i) => undelivered().every((own) => own.id != i.id));
-		waiting = [...old.splice(0, old.map((i) => i.path).lastIndexOf("/reset") + 1), ...waiting, ...old];
-		found = [...found, ...notes(all, Date.now())];
-		soon();
-	};
+	held = SETTINGS.answers && resetWaits();
 	const take = (lock?: unknown) =>
 		new Promise<void>((resolve) => {
 			held = false;
-			if (lock === null) return resolve(soon()); // another tab is at it
+			soon();
+			if (lock === null) return resolve(); // another tab is at it
 			unlock = resolve;
-			recall(give);
+			recall(run, (items, notes) => {
+				const old = items.filter((i) => undelivered().every((own) => own.id != i.id));
+				waiting = [...old.filter(isReset), ...waiting, ...old.filter((i) => !isReset(i))];
+				notes.forEach((note) => (found[note[0]] = note));
+				trim();
+				soon();
+			});
 		});
 	const { locks } = navigator as { locks?: LockManager };
 	if (locks) locks.request("reuna." + SETTINGS.writeKey, { ifAvailable: true }, take).catch(() => take());
@@ -283,7 +305,7 @@ const wake = (): void => {
 /** Begins: `api` is the API's absolute base. */
 export const connect = (api: string): void => {
 	base = api;
-	newRun();
+	drop();
 	addEventListener("online", again);
 	addEventListener("pagehide", leave);
 	addEventListener("pageshow", wake);

@@ -24,6 +24,10 @@ export interface Settings {
 	consent: boolean;
 	/** How consent stands before the visitor has chosen. */
 	initial: "granted" | "pending" | "denied";
+	/** Until consent is granted, what may be counted goes without a cookie and without an id. */
+	cookieless: boolean;
+	/** Links to the site's other domains carry the visitor along. */
+	link: boolean;
 	/** Global Privacy Control refuses advertising. */
 	gpc: boolean;
 	/** Alternatives of a regular expression: file extensions that count as downloads beside the usual ones. */
@@ -47,6 +51,8 @@ export type Draft = Omit<Message, "messageId" | "timestamp" | "context">;
 export interface Inner extends Signals {
 	/** The site said who the visitor is. */
 	identity: void;
+	/** Tokens for links, by the domain that they lead to. */
+	link: Record<string, string>;
 	/** A page view began. */
 	view: void;
 	/** The profile and the variants are gone: the page shows its own content again. */

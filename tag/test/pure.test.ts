@@ -5,12 +5,15 @@ import assert from "node:assert/strict";
 import test from "node:test";
 
 import { choose } from "../src/consent.ts";
+import { entry } from "../src/consentmode.ts";
 import { scrub } from "../src/elements.ts";
+import { strip } from "../src/linker.ts";
 import { describeLink } from "../src/links.ts";
 import { itemId } from "../src/outbox.ts";
 import { pageArguments } from "../src/pageviews.ts";
 import { textAt } from "../src/slots.ts";
 import { pageKey } from "../src/spa.ts";
+import { chosen } from "../src/tcf.ts";
 import { backoff, retryAfter } from "../src/transport.ts";
 import { uuidv7 } from "../src/uuid.ts";
 import type { Profile } from "../types/reuna";
@@ -96,10 +99,54 @@ test("Retry-After is seconds, at most an hour", () => {
 });
 
 test("a purpose that nobody was asked about is refused", () => {
-	assert.equal(choose(undefined, "pending"), undefined);
+	assert.equal(choose(undefined, "pending"), null);
+	assert.equal(choose(choose(undefined, "granted"), "pending"), null);
+	assert.deepEqual(choose(null, { advertising: true }), { analytics: false, personalisation: false, advertising: true });
 	assert.deepEqual(choose(undefined, "granted"), { analytics: true, personalisation: true, advertising: true });
 	assert.deepEqual(choose(undefined, { analytics: true }), { analytics: true, personalisation: false, advertising: false });
 	assert.deepEqual(choose(choose(undefined, "granted"), { advertising: false }), { analytics: true, personalisation: true, advertising: false });
+});
+
+test("a token is taken out of an address, and nothing else", () => {
+	for (const [address, rest, token] of [
+		["https://pay.example/?_reuna=a-B_9", "https://pay.example/", "a-B_9"],
+		["https://pay.example/?_reuna=a#top", "https://pay.example/#top", "a"],
+		["https://pay.example/?_reuna=a&b=%20+&c", "https://pay.example/?b=%20+&c", "a"],
+		["https://pay.example/?b=1&_reuna=a", "https://pay.example/?b=1", "a"],
+		["https://pay.example/?b=1&_reuna=a&c=2#x?y", "https://pay.example/?b=1&c=2#x?y", "a"],
+		["https://pay.example/?_reuna=planted&b&_reuna=own", "https://pay.example/?b", "own"],
+		["https://pay.example/?x_reuna=a&reuna=b#_reuna", "https://pay.example/?x_reuna=a&reuna=b#_reuna", ""],
+		["https://pay.example/?_reuna=", "https://pay.example/", ""],
+	]) assert.deepEqual(strip(address!), [rest, token]);
+});
+
+test("what the consent framework tells", () => {
+	const told = (...granted: number[]) => ({ purpose: { consents: Object.fromEntries(granted.map((n) => [n, true])) } });
+	const none = { analytics: false, personalisation: false, advertising: false };
+	assert.equal(chosen({ ...told(), gdprApplies: false }), "granted");
+	assert.equal(chosen({ ...told(1, 8), gdprApplies: true, eventStatus: "cmpuishown" }), undefined);
+	assert.deepEqual(chosen({ ...told(), gdprApplies: true, eventStatus: "useractioncomplete" }), none);
+	assert.deepEqual(chosen({ ...told(3, 4, 5, 6, 8), eventStatus: "tcloaded" }), none); // nothing may be stored
+	assert.deepEqual(chosen({ ...told(1, 8), eventStatus: "tcloaded" }), { ...none, analytics: true });
+	assert.deepEqual(chosen({ ...told(1, 3, 5, 8), eventStatus: "tcloaded" }), { ...none, analytics: true });
+	assert.deepEqual(chosen({ ...told(1, 3, 4, 5, 6, 8), eventStatus: "tcloaded" }), { analytics: true, personalisation: true, advertising: true });
+});
+
+test("what Consent Mode tells", () => {
+	const denied = { analytics: false, personalisation: false, advertising: false };
+	// The state goes on from entry to entry, as it does in a page.
+	for (const [e, want] of [
+		[undefined, undefined],
+		[{ event: "gtm.js" }, undefined],
+		[["config", "G-1"], undefined],
+		[["consent", "update", { ad_storage: "granted" }], undefined], // nobody was asked about analytics yet
+		[["consent", "default", { ad_storage: "denied", analytics_storage: "denied", region: ["ES"], wait_for_update: 500 }], undefined],
+		[["consent", "default", { analytics_storage: "granted" }], undefined], // elsewhere than in Spain, perhaps
+		[["consent", "update", { analytics_storage: "granted" }], { ...denied, analytics: true }],
+		[["consent", "update", { ad_storage: "granted", ad_user_data: "granted" }], { ...denied, analytics: true }],
+		[["consent", "update", { ad_personalization: "granted", personalization_storage: "granted" }], { analytics: true, personalisation: true, advertising: true }],
+		[["consent", "update", { analytics_storage: "denied" }], { analytics: false, personalisation: true, advertising: true }],
+	]) assert.deepEqual(entry(e), want);
 });
 
 test("a text of the profile is a plain value at a path", () => {

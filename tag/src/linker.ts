@@ -1,0 +1,70 @@
+// Links to the site's other domains carry the visitor along: browsers keep a
+// cookie for each domain.
+//
+// The gateway's answers bring a token for each linked domain. It stands in a link,
+// or the address of a form that posts, only while that is followed, so that
+// nobody copies it along with the link; the page behind takes it out of its
+// address at once and shows it with its first batch. What it is good for, and for
+// whom: gateway/collect/link.go.
+
+import { verdict } from "./consent.ts";
+import { guard, on } from "./signals.ts";
+import { ask } from "./transport.ts";
+
+const enum Limit {
+	/** A token of this age is replaced when its link is approached; it is good for 120 s. */
+	StaleMs = 90_000,
+}
+
+let tokens: Record<string, string> = {};
+let since = 0;
+let landed = "";
+
+/** An address without its token, and the token; without one the address is as it was. */
+export const strip = (address: string): [rest: string, token: string] => {
+	let token = "";
+	return [address.replace(/([?&])_reuna=([\w-]*)(&?)/g, (_, before, found, after) => ((token = found), after && before)), token];
+};
+
+/** What a batch shows of how the page was reached, once. */
+export const arrival = (): string => {
+	const text = landed && `"link":"${landed}",`;
+	landed = "";
+	return text;
+};
+
+const decorate = (e: Event) => {
+	const { type } = e;
+	const el = (e.composedPath()[0] as Element).closest?.<HTMLAnchorElement & HTMLFormElement>("a[href],form[action]");
+	if (!el || verdict() != "granted") return;
+	const form = el.matches("form");
+	const name = form ? "action" : "href";
+	const own = el.getAttribute(name)!;
+	const a = new URL(el[name]);
+	for (const domain in tokens)
+		// Not where the address would go in clear.
+		if (("." + a.hostname).endsWith("." + domain) && a.protocol >= location.protocol) {
+			if (Date.now() - since > Limit.StaleMs) {
+				since = Date.now();
+				ask([]);
+			}
+			if (form ? type == "submit" : /click/.test(type)) {
+				since = 0; // it is used up
+				a.search += (a.search && "&") + "_reuna=" + tokens[domain];
+				el.setAttribute(name, a.href);
+				setTimeout(() => el.setAttribute(name, own));
+			}
+		}
+};
+
+export const linker = (): void => {
+	guard(() => {
+		const [rest, token] = strip(location.href);
+		if ((landed = token)) history.replaceState(history.state, "", rest);
+	});
+	on("link", (given) => {
+		tokens = given;
+		since = Date.now();
+	});
+	for (const type of ["pointerover", "focusin", "click", "auxclick", "submit"]) document.addEventListener(type, (e) => guard(() => decorate(e)), true);
+};
