@@ -22,6 +22,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/reuna/reuna/benchmarks/page"
 )
 
 func main() {
@@ -45,6 +47,7 @@ func main() {
 type flags struct {
 	settings
 	out string // folder of the results; "" writes none
+	tag bool   // measure the tag instead
 }
 
 func parse(args []string, stderr io.Writer) (*flags, error) {
@@ -58,6 +61,7 @@ func parse(args []string, stderr io.Writer) (*flags, error) {
 	f.Uint64Var(&o.seed, "seed", 1, "of the visitors and what they do")
 	f.StringVar(&o.pprof, "pprof", "", "write a CPU profile of the gateway under load to this `file`")
 	f.StringVar(&o.out, "out", "benchmarks/results", "`folder` for the JSON and the chart; a relative one is taken from the module's root")
+	f.BoolVar(&o.tag, "tag", false, "measure what the tag costs the page, in Chromium, instead of the gateway; fails above a budget")
 	quick := f.Bool("quick", false, "2 rounds of 1 s: shows that all works; results are written only with -out")
 	if err := f.Parse(args); err != nil {
 		return nil, err
@@ -92,6 +96,9 @@ func command(ctx context.Context, args []string, stdout, stderr io.Writer) (err 
 	o, err := parse(args, stderr)
 	if err != nil {
 		return err
+	}
+	if o.tag {
+		return measureTag(ctx, o, stdout, stderr)
 	}
 	if runtime.GOOS != "linux" {
 		return fmt.Errorf("processor time is read from /proc, which %s does not have: run on Linux", runtime.GOOS)
@@ -134,6 +141,34 @@ func command(ctx context.Context, args []string, stdout, stderr io.Writer) (err 
 		return nil
 	}
 	return report.save(o.out)
+}
+
+// measureTag measures the tag, and fails where it costs more than it may.
+func measureTag(ctx context.Context, o *flags, stdout, stderr io.Writer) error {
+	out := o.out
+	if out != "" && !filepath.IsAbs(out) {
+		root, err := moduleRoot()
+		if err != nil {
+			return err
+		}
+		out = filepath.Join(root, out)
+	}
+	r, err := page.Run(ctx, o.rounds, stderr)
+	if err != nil {
+		return err
+	}
+	if err := r.Table(stdout); err != nil {
+		return err
+	}
+	if out != "" {
+		if err := r.Save(out); err != nil {
+			return err
+		}
+	}
+	if over := r.Over(); over != nil {
+		return fmt.Errorf("the tag costs more than it may:\n%w", over)
+	}
+	return nil
 }
 
 // moduleRoot is the folder of the go.mod that the working folder belongs to.
