@@ -18,8 +18,8 @@ import (
 //   - in a browser without a visitor: who has one keeps it, so nobody is moved
 //     over to another's profile by a link;
 //   - on a page of this site that was reached from the very host that the token
-//     was given to, and that host is the site's, too: not from a mail, not from
-//     another's page, and not from the same domain, whose cookie would have come;
+//     was given to, and that host is the site's, too: not from a mail, and not from
+//     another's page;
 //   - from the network and with the user agent that it was given to, for two
 //     minutes and one batch (identity/token);
 //   - for the visitor alone: the login stays where it was made.
@@ -39,13 +39,13 @@ func (c *call) land() {
 	}
 	scheme, host := splitOrigin(view(c.head.origin))
 	e := &b.Events[0]
-	from, source, ok := c.reachedFrom(e.Context.Get("page", "referrer").Text(), scheme)
+	from, ok := c.reachedFrom(e.Context.Get("page", "referrer").Text(), scheme)
 	if host == "" || !ok {
 		return
 	}
-	at := token.Landing{From: source, Client: c.req.Client, UserAgent: c.req.UserAgent}
+	at := token.Landing{From: from, Client: c.req.Client, UserAgent: c.req.UserAgent}
 	for at.To = hostName(host); strings.Contains(at.To, "."); _, at.To, _ = strings.Cut(at.To, ".") {
-		if strings.Count(at.To, ".") >= maxLabels || isBelow(from, at.To) {
+		if strings.Count(at.To, ".") >= maxLabels {
 			continue
 		}
 		if v, ok := c.s.o.Links.Open(b.Link, at, e.MessageID, c.now); ok {
@@ -58,26 +58,25 @@ func (c *call) land() {
 	}
 }
 
-// reachedFrom reads the referrer of a page with that scheme: its host's name, and
-// the host with its port. ok says that it is one of the site's.
-func (c *call) reachedFrom(referrer, scheme string) (name, host string, ok bool) {
-	s, rest, _ := strings.Cut(strings.ToLower(referrer), "://")
-	if i := strings.IndexAny(rest, `/\?#`); i >= 0 {
-		rest = rest[:i]
+// reachedFrom reads the host of the referrer of a page with that scheme, with its
+// port. ok says that it is one of the site's.
+func (c *call) reachedFrom(referrer, scheme string) (host string, ok bool) {
+	s, host, _ := strings.Cut(strings.ToLower(referrer), "://")
+	if i := strings.IndexAny(host, `/\?#`); i >= 0 {
+		host = host[:i]
 	}
-	if s != "https" && (s != "http" || scheme == "https") || !isHost([]byte(rest)) {
-		return "", "", false
+	if s != "https" && (s != "http" || scheme == "https") || !isHost([]byte(host)) {
+		return "", false
 	}
-	name = hostName(rest)
-	if c.site.allows(s + "://" + rest) {
-		return name, rest, true
+	if c.site.allows(s + "://" + host) {
+		return host, true
 	}
 	for _, d := range c.site.LinkedDomains {
-		if isBelow(name, d) {
-			return name, rest, true
+		if isBelow(hostName(host), d) {
+			return host, true
 		}
 	}
-	return "", "", false
+	return "", false
 }
 
 // appendLinks appends a comma and `"link":{domain: token, …}` for a page of a site
