@@ -9,9 +9,9 @@
 // (`context.runs`) and removes them when the report has arrived.
 
 import type { Message } from "../types/reuna";
-import { erase, itemId, RUN } from "./outbox.ts";
+import { copy, erase, itemId, RUN } from "./outbox.ts";
 import type { Item } from "./outbox.ts";
-import { database, load, remove, save } from "./store.ts";
+import { load, remove, save } from "./store.ts";
 
 const enum Limit {
 	/** A message that is acknowledged sooner costs the database nothing. */
@@ -33,12 +33,12 @@ export const newRun = (): void => {
 
 const note = () => {
 	const key = RUN + run;
-	if (arrived < made) save(key, made + " " + path);
+	if (arrived < made) save(key, JSON.stringify([run, made, path]));
 	else remove(key);
 	timer ||= setTimeout(() => {
-		const text = load(key);
 		timer = 0;
-		if (text || inDatabase) database((s) => ((inDatabase = !!text) ? s.put(text, key) : s.delete(key)));
+		if (arrived < made || inDatabase) copy(key);
+		inDatabase = arrived < made;
 	}, Limit.NoteMs);
 };
 
@@ -52,9 +52,9 @@ export const number = ({ context }: Message): void => {
 export const settle = ({ texts, notes }: Item): void => {
 	arrived += texts.length;
 	note();
-	for (const [run, made, path] of notes) {
-		const key = RUN + run;
+	for (const note of notes) {
+		const key = RUN + note[0];
 		// One that has changed since is of a page that lives. It writes localStorage first.
-		if ([undefined, made + " " + path].includes(load(key))) erase(key);
+		if ([undefined, JSON.stringify(note)].includes(load(key))) erase(key);
 	}
 };

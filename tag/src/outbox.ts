@@ -1,14 +1,12 @@
-// Requests that were not acknowledged, kept for the next page.
+// Requests that were not acknowledged, kept for the next page: those that
+// failed, at once and in both places, those under way when the page is hidden or
+// closed in localStorage (store.ts says why).
 //
-// A batch that failed goes to the database, what is under way when the page is
-// hidden or closed to localStorage (store.ts says why); a /reset always to the
-// latter, because the next page must know of it before it says anything.
-//
-// Invariants: one key a request, the same in both places, so that writing one
-// never rewrites another; none is read that is older than MAX_AGE; keys sort by
-// time. An identity token is never written down.
+// Invariants: one key a request, so that writing one never rewrites another;
+// none is read that is older than MAX_AGE; keys sort by time. An identity token
+// is never written down.
 
-import { database, kept, remove, save } from "./store.ts";
+import { database, kept, load, remove, save } from "./store.ts";
 import type { Kept } from "./store.ts";
 import type { View } from "./types.ts";
 
@@ -41,11 +39,21 @@ export const MAX_AGE = 7 * 86_400_000;
 const REQUEST = "o.";
 export const RUN = "r.";
 
+/** When the last request was made: no two at once, because what is kept sorts by it. */
+let made = 0;
+
 /** An id for a request or a page made now, in milliseconds since 1970 (nine base 36 digits until the year 5188). */
 export const itemId = (now: number): string => now.toString(36).padStart(9, "0") + Math.random().toString(36).slice(2, 8);
 
-/** A request; rest is what it had in it when it was kept. */
-export const newItem = (path: string, id: string, rest = "", tries = 0): Item => ({ id, path, rest, tries, texts: [], placements: [], notes: [], size: 0 });
+/** A new request, or one that was kept. */
+export const newItem = (path: string, id = itemId((made = Math.max(Date.now(), made + 1))), rest = "", tries = 0): Item => ({ id, path, rest, tries, texts: [], placements: [], notes: [], size: 0 });
+
+/** Lets the database say of key what localStorage says. */
+export const copy = (key: string): void =>
+	database((s) => {
+		const text = load(key);
+		text ? s.put(text, key) : s.delete(key);
+	});
 
 /** Writes a request down for the next page. */
 export const keep = ({ id, path, rest }: Item): void => {
@@ -54,42 +62,40 @@ export const keep = ({ id, path, rest }: Item): void => {
 
 /** Writes down a request that failed. */
 export const keepFailed = (item: Item): void => {
-	if (item.path == "/reset") keep(item);
-	else database((s) => s.put(item.path + item.rest, REQUEST + item.id));
+	keep(item);
+	copy(REQUEST + item.id);
 };
 
-/** Removes what is kept under key from both places. */
 export const erase = (key: string): void => {
 	remove(key);
-	database((s) => s.delete(key));
+	copy(key);
 };
 
-/** Forgets a request; the database knows only those that were tried before. */
+/** Forgets a request; the database knows only those that failed. */
 export const discard = ({ id, tries }: Item): void => (tries ? erase : remove)(REQUEST + id);
 
 /** Whether an earlier page's reset waits, which comes before anything new is said. */
 export const resetWaits = (): boolean => kept().some(([, text]) => text.startsWith("/reset"));
 
-/** Gives what pages before `run` left, eldest first: what localStorage holds now, what the database holds when it answers. */
+/** Gives what pages before `run` left, eldest first: what localStorage holds now, what only the database holds when that answers. */
 export const recall = (run: string, give: (items: Item[], notes: Note[]) => void): void => {
 	const sort = (all: Kept[]) => {
 		const items: Item[] = [];
 		const notes: Note[] = [];
 		for (const [key, text] of all) {
 			const id = key.slice(2);
-			const [made, path = ""] = text.split(" ");
 			const at = text.indexOf('"');
 			if (!/^[or]\./.test(key) || id >= run) continue;
 			if (Date.now() - parseInt(id.slice(0, 9), 36) > MAX_AGE) erase(key);
 			else if (key < RUN) items.push(newItem(text.slice(0, at), id, text.slice(at), 1));
-			else notes.push([id, +made!, path]);
+			else notes.push(JSON.parse(text));
 		}
 		give(items, notes);
 	};
-	sort(kept());
 	database((s) => {
 		const names = s.getAllKeys();
 		const texts = s.getAll();
-		texts.onsuccess = () => sort(names.result.map((key, i) => [key as string, texts.result[i] as string]));
+		texts.onsuccess = () => sort(names.result.flatMap((key, i) => (load(key as string) ? [] : [[key as string, texts.result[i]]])));
 	});
+	sort(kept());
 };

@@ -36,11 +36,10 @@ export const emit = <S extends keyof Inner>(signal: S, value: Inner[S]): void =>
 export const fail = (text: string): void => emit("error", Error("reuna: " + text));
 
 /** Runs fn and turns what it throws into an `error` signal. */
-export const guard = <T>(fn: () => T): T | undefined => {
+export const guard = <T>(fn: () => T) => {
 	try {
 		return fn();
 	} catch (e) {
 		emit("error", e as Error);
-		return undefined;
 	}
 };

@@ -15,12 +15,10 @@ let disk: Storage | undefined;
 const named = (key = "") => "reuna." + SETTINGS.writeKey + key;
 
 /** Runs fn on the browser's storage, unless that is forbidden, blocked or full. */
-const attempt = <T>(fn: (s: Storage) => T): T | undefined => {
+const attempt = <T>(fn: (s: Storage) => T) => {
 	try {
 		return fn(disk!);
-	} catch {
-		return undefined;
-	}
+	} catch {}
 };
 
 export const load = (key: string): string | undefined => attempt((s) => s[named("." + key)] as string | undefined) ?? memory[key];

@@ -15,7 +15,7 @@ import { consented, personal, verdict } from "./consent.ts";
 import { context } from "./context.ts";
 import { arrival } from "./linker.ts";
 import { newRun, number, run, settle } from "./notes.ts";
-import { discard, itemId, keep, KEEP, keepFailed, newItem, recall, resetWaits } from "./outbox.ts";
+import { discard, keep, KEEP, keepFailed, newItem, recall, resetWaits } from "./outbox.ts";
 import type { Item, Note } from "./outbox.ts";
 import { emit, fail, guard } from "./signals.ts";
 import { load, save } from "./store.ts";
@@ -40,15 +40,12 @@ export const slotSources: (() => string[])[] = [];
 let base = "";
 
 let open: Item | undefined;
-let batchTimer = 0;
 let scheduled: unknown;
 
 let waiting: Item[] = [];
 let flying: Item[] = [];
-/** Notes that no request reports yet, by run. */
-let found: Record<string, Note> = {};
-/** When the last request was made, in milliseconds since 1970: no two at once, because what is kept sorts by it. */
-let made = 0;
+/** Notes that no request reports yet. */
+let found: Note[] = [];
 /** Not 0 while a failure is waited off; -1 where the page, being left, gets no timers: `wake` ends that. */
 let retryTimer = 0;
 /** The last request that was answered, or the last reset: answers to elder ones say nothing new. */
@@ -64,7 +61,7 @@ let unlock = () => {};
 export const backoff = (tries: number, chance = Math.random()): number => Math.min(Limit.LastRetryMs, Limit.FirstRetryMs * 2 ** (tries - 1)) * (0.5 + chance / 2);
 
 /** A Retry-After header of seconds, as the gateway sends it, in milliseconds, at most an hour; 0 for none and for a date. */
-export const retryAfter = (header: string | null): number => Math.min(+header! * 1000, Limit.RetryAfterMs) || 0;
+export const retryAfter = (header?: string | null): number => Math.min(+header! * 1000, Limit.RetryAfterMs) || 0;
 
 const undelivered = () => [...waiting, ...flying];
 const isReset = (item: Item) => (SETTINGS.answers || SETTINGS.consent) && item.path == "/reset";
@@ -78,12 +75,10 @@ export const address = (path: string): string => base + path;
 /** The members of a request's body that say something of a view. */
 export const members = (view: View, texts: string[]): string => `${SETTINGS.cookieless && verdict() != "granted" ? BARE : ""}"context":${JSON.stringify(context(view, consented()))},"batch":[${texts}],`;
 
-const request = (path: string): Item => newItem(path, itemId((made = Math.max(Date.now(), made + 1))));
-
 /** Keeps no more than it may; a reset is not given up. */
 const trim = (): void => {
 	while (waiting[KEEP]) {
-		const lost = waiting.splice(waiting.findIndex((i) => !isReset(i)), 1);
+		const lost = waiting.splice(+isReset(waiting[0]!), 1);
 		if (SETTINGS.outbox) lost.forEach(discard);
 		fail("outbox full");
 	}
@@ -99,8 +94,6 @@ const enqueue = (item: Item): void => {
 
 /** Closes the open batch. */
 const pack = (): void => {
-	clearTimeout(batchTimer);
-	batchTimer = 0;
 	if (!open) return;
 	open.rest = members(open.view!, open.texts);
 	if (SETTINGS.link && !isBare(open)) open.rest += arrival();
@@ -137,10 +130,10 @@ const accept = (item: Item, answer: Partial<Answer & Inner>, ms: number): void =
 	const { rejected = [] } = answer;
 	// Who refused personalisation gets a page that knows nothing.
 	const { profile, decisions = {} } = personal() ? answer : ({} as Partial<Answer>);
-	rejected.forEach((r) => fail(`event ${r.index} refused: ${r.code} ${r.message}`));
+	if (rejected[0]) fail("refused: " + JSON.stringify(rejected));
 	if (SETTINGS.link && answer.link) emit("link", answer.link);
 	// Answers may overtake each other, and earlier pages' requests ask nothing for this one.
-	if (isReset(item) || item.id < latest) return;
+	if (item.id < latest) return;
 	latest = item.id;
 	if (profile) emit("profile", profile);
 	emit("answer", { ms, profile, decisions, placements: item.placements, rejected });
@@ -148,46 +141,45 @@ const accept = (item: Item, answer: Partial<Answer & Inner>, ms: number): void =
 
 const launch = async (item: Item, body: string): Promise<void> => {
 	const sent = performance.now();
-	const land = () => (flying = flying.filter((i) => i != item));
+	let r: Response | undefined;
+	let answer: Partial<Answer> | undefined;
 	flying.push(item);
 	try {
 		// A gateway that never answers must not stop the rest; old browsers wait as long as they like.
-		const r = await fetch(address(item.path), { method: "POST", body, credentials: SETTINGS.cookieless && isBare(item) ? "omit" : "include", keepalive: !!item.size, signal: AbortSignal.timeout?.(Limit.TimeoutMs) ?? null });
-		const answer = { ...((await r.json().catch(() => 0)) as Partial<Answer>) };
-		const { status } = r;
-		land();
-		if (status == 408 || status == 429 || status >= 500) failed(item, retryAfter(r.headers.get("Retry-After")));
-		else {
-			if (r.ok) accept(item, answer, performance.now() - sent);
-			else fail(item.path + " refused: " + status);
-			if (SETTINGS.outbox) {
-				discard(item);
-				if (undelivered().every((i) => i.id > run)) unlock();
-			}
+		r = await fetch(address(item.path), { method: "POST", body, credentials: SETTINGS.cookieless && isBare(item) ? "omit" : "include", keepalive: !!item.size, signal: AbortSignal.timeout?.(Limit.TimeoutMs) ?? null });
+		answer = await r.json();
+	} catch {} // no connection, or an answer that is none
+	flying = flying.filter((i) => i != item);
+	if (!r || /408|429|5../.test("" + r.status)) failed(item, retryAfter(r?.headers.get("Retry-After")));
+	else {
+		if (r.ok) accept(item, { ...answer }, performance.now() - sent);
+		else fail(item.path + " refused: " + r.status);
+		if (SETTINGS.outbox) {
+			discard(item);
+			if (undelivered().every((i) => i.id > run)) unlock();
 		}
-	} catch {
-		land();
-		failed(item);
 	}
 	pump();
 };
 
 /** Sends all that may be sent. `leaving`: the page may be gone after this. */
 const pump = (leaving?: boolean): void => {
-	const all = waiting;
-	waiting = [];
 	let barred = held || !!retryTimer;
-	for (const item of all) {
+	waiting = waiting.filter((item) => {
 		if (SETTINGS.answers || SETTINGS.consent) barred ||= isReset(item) ? !!flying[0] : flying.some(isReset);
 		const body = `{"sentAt":"${new Date().toISOString()}",${SETTINGS.answers && item.token ? `"token":${JSON.stringify(item.token)},` : ""}${item.rest}`;
 		const { size } = new Blob([body]);
 		const fits = flying.reduce((sum, i) => sum + i.size, size) <= Limit.KeepaliveBytes;
 		item.size = fits ? size : 0;
-		if (barred || (!known && flying[0]) || (leaving && !fits)) waiting.push(item);
-		// Without keepalive a beacon is the only way out; its answer cannot be heard, so the item is kept for the next page.
-		else if (SETTINGS.outbox && leaving && !("keepalive" in Request.prototype) && navigator.sendBeacon(address(item.path), body)) waiting.push(item);
-		else launch(item, body);
-	}
+		return (
+			barred ||
+			(!known && flying[0]) ||
+			(leaving && !fits) ||
+			// Without keepalive a beacon is the only way out; its answer cannot be heard, so the item is kept for the next page.
+			(SETTINGS.outbox && leaving && !("keepalive" in Request.prototype) && navigator.sendBeacon(address(item.path), body)) ||
+			void launch(item, body)
+		);
+	});
 };
 
 const leave = (): void => {
@@ -217,26 +209,26 @@ const soon = (): void => {
 /** Takes a message. `now`: it must not wait for the batch. */
 export const add = (message: Message, view: View, now?: boolean, token?: string): void => {
 	number(message);
-	const report = Object.values(found).slice(-Limit.ReportedRuns).reverse();
-	found = {};
+	const report = found.slice(-Limit.ReportedRuns);
+	found = [];
 	if (report[0]) message.context.runs = report;
 	const text = JSON.stringify(message);
 	if (view != open?.view || open.size + text.length > Limit.BatchBytes) pack();
-	open ||= request("/interact");
+	if (!open) setTimeout(flush, Limit.BatchMs);
+	open ||= newItem("/interact");
 	open.view = view;
 	open.size += text.length;
 	open.token = token ?? open.token;
 	open.notes.push(...report);
 	if (open.texts.push(text) >= Limit.BatchEvents || now || waiting[0]) soon();
-	else batchTimer ||= setTimeout(flush, Limit.BatchMs);
 };
 
 /** Ends the session on the gateway, after all that was said before; `rest`: members of the request. */
 export const endSession = (rest = ""): void => {
 	pack();
-	const item = request("/reset");
+	const item = newItem("/reset");
 	item.rest = rest;
-	latest = item.id;
+	latest = item.id + "~"; // its own answer says nothing, either
 	enqueue(item);
 	soon();
 };
@@ -244,7 +236,7 @@ export const endSession = (rest = ""): void => {
 /** Asks for the profile and for decisions without sending an event. */
 export const ask = (names: string[]): void => {
 	if (scheduled && open) return; // the batch that is about to leave asks for them
-	const item = request("/profile");
+	const item = newItem("/profile");
 	item.placements = names;
 	enqueue(item);
 	soon();
@@ -269,25 +261,23 @@ export const withdraw = (): void => {
 	endSession('"forget":true,');
 };
 
-/** Puts earlier pages' requests before and behind this page's, unless another tab does it. */
+/** Puts earlier pages' requests before this page's, unless another tab does it. */
 const resume = (): void => {
-	held = SETTINGS.answers && resetWaits();
-	const take = (lock?: unknown) =>
-		new Promise<void>((resolve) => {
-			held = false;
+	held = (SETTINGS.answers || SETTINGS.consent) && resetWaits();
+	const take = (lock?: unknown) => {
+		held = false;
+		soon();
+		if (lock === null) return; // another tab is at it
+		recall(run, (items, notes) => {
+			waiting.unshift(...items);
+			found.push(...notes);
+			trim();
 			soon();
-			if (lock === null) return resolve(); // another tab is at it
-			unlock = resolve;
-			recall(run, (items, notes) => {
-				const old = items.filter((i) => undelivered().every((own) => own.id != i.id));
-				waiting = [...old.filter(isReset), ...waiting, ...old.filter((i) => !isReset(i))];
-				notes.forEach((note) => (found[note[0]] = note));
-				trim();
-				soon();
-			});
 		});
+		return new Promise<void>((resolve) => (unlock = resolve));
+	};
 	const { locks } = navigator as { locks?: LockManager };
-	if (locks) locks.request("reuna." + SETTINGS.writeKey, { ifAvailable: true }, take).catch(() => take());
+	if (locks) locks.request("reuna." + SETTINGS.writeKey, { ifAvailable: true }, take).catch(take);
 	else take();
 };
 
