@@ -26,9 +26,20 @@ const Version = "0.1.0"
 //go:embed src/*.ts
 var sources embed.FS
 
+//go:embed types/reuna.d.ts
+var types string
+
+// Types is the TypeScript declaration of what the tag puts into the page and of
+// what the module (Bundle.ESM) exports, generic in the site's events.
+func Types() string { return types }
+
 // Bundle is a built tag.
 type Bundle struct {
-	JS   []byte // the script: an IIFE for ES2020, minified, UTF-8
+	JS []byte // the script: an IIFE for ES2020, minified, UTF-8
+	// ESM is the same as a module, for bundlers and for import(): it exports
+	// reuna, also as its default. Where there is no window, such as on a server
+	// that renders pages, every call on it does nothing.
+	ESM  []byte
 	Hash string // the first 16 hexadecimal digits of the script's SHA-256
 	SRI  string // "sha384-…", for the integrity attribute
 	Stub string // the inline script, without its <script> element
@@ -40,7 +51,11 @@ func Build(o Options) (Bundle, error) {
 	if err != nil {
 		return Bundle{}, err
 	}
-	js, err := bundle(o)
+	js, err := bundle(o, api.FormatIIFE)
+	if err != nil {
+		return Bundle{}, err
+	}
+	esm, err := bundle(o, api.FormatESModule)
 	if err != nil {
 		return Bundle{}, err
 	}
@@ -51,6 +66,7 @@ func Build(o Options) (Bundle, error) {
 	short, long := sha256.Sum256(js), sha512.Sum384(js)
 	return Bundle{
 		JS:   js,
+		ESM:  esm,
 		Hash: hex.EncodeToString(short[:8]),
 		SRI:  "sha384-" + base64.StdEncoding.EncodeToString(long[:]),
 		Stub: stub,
@@ -66,22 +82,34 @@ func (b Bundle) Snippet(src string) string {
 
 // entry is the bundle's first module. It imports the enabled modules by name:
 // a module that is looked up through an object would not be shaken out.
-func entry(o Options) string {
+//
+// The first argument of start is where the script came from. A bundler may put
+// anything into import.meta.url; what is no address of the web is the page's own.
+func entry(o Options, format api.Format) string {
 	names := o.modules()
 	var b strings.Builder
 	b.WriteString("import { start } from \"./core.ts\";\n")
 	for _, name := range names {
 		fmt.Fprintf(&b, "import { %s } from \"./%s.ts\";\n", name, name)
 	}
-	fmt.Fprintf(&b, "start(%s);\n", strings.Join(names, ", "))
+	modules := strings.Join(names, ", ")
+	if format == api.FormatIIFE {
+		fmt.Fprintf(&b, "start(document.currentScript?.src || location.href, %s);\n", modules)
+		return b.String()
+	}
+	fmt.Fprintf(&b, `export const reuna = typeof window == "undefined"
+	? new Proxy({}, { get: (_, name) => (name == "then" ? undefined : () => {}) })
+	: start(/^http/.test(import.meta.url) ? import.meta.url : location.href, %s);
+export default reuna;
+`, modules)
 	return b.String()
 }
 
-func bundle(o Options) ([]byte, error) {
+func bundle(o Options, format api.Format) ([]byte, error) {
 	result := api.Build(api.BuildOptions{
-		Stdin:             &api.StdinOptions{Contents: entry(o), Sourcefile: "entry.ts", Loader: api.LoaderTS},
+		Stdin:             &api.StdinOptions{Contents: entry(o, format), Sourcefile: "entry.ts", Loader: api.LoaderTS},
 		Bundle:            true,
-		Format:            api.FormatIIFE,
+		Format:            format,
 		Platform:          api.PlatformBrowser,
 		Target:            api.ES2020,
 		Charset:           api.CharsetUTF8,

@@ -100,8 +100,8 @@ const begin = (): void => {
 	early.splice(0).forEach(replay);
 };
 
-/** Takes over from the stub, puts in the modules, and begins. Gives the public object. */
-export const start = (...modules: Module[]): unknown => {
+/** Takes over from the stub, puts in the modules, and begins. `home` is the script's own address. Gives the public object. */
+export const start = (home: string, ...modules: Module[]): unknown => {
 	const w = window as unknown as Record<string, unknown>;
 	const stub = w[SETTINGS.global] as (StubCall[] & { o: Partial<MutationObserver> }) | undefined;
 	if (stub && !Array.isArray(stub)) return stub; // the tag stands twice in the page
@@ -109,7 +109,7 @@ export const start = (...modules: Module[]): unknown => {
 	// Capturing, so it runs before the transport's: a page that closes early is still counted.
 	addEventListener("pagehide", begin, true);
 	// A path belongs to the origin that the script came from.
-	connect(new URL(SETTINGS.apiBase, (doc.currentScript as HTMLScriptElement | null)?.src || location.href).href);
+	connect(new URL(SETTINGS.apiBase, home).href);
 
 	api.version = SETTINGS.version;
 	expose("track", (event: string, properties: Properties = {}) => send({ type: "track", event, properties }));

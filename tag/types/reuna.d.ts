@@ -130,5 +130,9 @@ export interface Reuna<E extends EventMap = EventMap> {
 	push(call: StubCall): void;
 }
 
+/** The module's exports, for sites that bundle the tag (`/tag/{writeKey}.mjs`). On a server, where there is no window, every call does nothing. */
+export declare const reuna: Reuna;
+export default reuna;
+
 /** Method, arguments, when it was called (milliseconds since 1970), and who waits for its result. */
 export type StubCall = [method: string, args?: unknown[], time?: number, done?: (result: unknown) => void];
