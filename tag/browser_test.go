@@ -133,7 +133,9 @@ func TestRoutesOfASinglePageSite(t *testing.T) {
 		"history, patched": `<script>Object.defineProperty(window, "navigation", {value: undefined})</script>`,
 	} {
 		t.Run(name, func(t *testing.T) {
-			c := newCollector(t, tag.Standard(""))
+			o := tag.Standard("")
+			o.Engagement = false // whose summaries are requests of their own
+			c := newCollector(t, o)
 			c.page("/", before+`%s<a id="top">x</a>`)
 			ctx := tab(t)
 			open(t, ctx, c.URL+"/")

@@ -31,6 +31,17 @@ type Options struct {
 	Forms       bool     // submitted forms: the names of their fields, never a value
 	Downloads   []string // file extensions that count as downloads beside the usual ones, such as "apk"
 
+	Engagement  bool // how long each page was read, and how far: one event as it is hidden or ends
+	Frustration bool // clicks in anger, and clicks that do nothing
+	Vitals      bool // web vitals: LCP, CLS, INP, TTFB; in Engagement's event when that is on
+	Errors      bool // script errors, at most five a page view
+	Search      bool // what was looked for on the site itself
+	// SearchParameters are the parameters that may hold the search term; the first
+	// that does counts. Empty means q, s, search, query and keyword, as in GA4.
+	SearchParameters []string
+	Campaign         bool // campaign tags and click ids of the address visited, where the page cleans it before the tag arrives
+	Hints            bool // high-entropy client hints: the real versions of browser and system, and the model
+
 	// CollectOnly leaves out whatever looks back: identify, group, alias, reset,
 	// user, profile, decide and slots.
 	CollectOnly bool
@@ -66,7 +77,7 @@ const (
 
 // Standard is the tag that most sites want.
 func Standard(writeKey string) Options {
-	return Options{WriteKey: writeKey, SPA: true, Autocapture: true, Slots: true, RespectGPC: true}
+	return Options{WriteKey: writeKey, SPA: true, Autocapture: true, Engagement: true, Slots: true, RespectGPC: true}
 }
 
 // Everything is the tag with all that can be on: the largest one, which the
@@ -75,12 +86,14 @@ func Everything(writeKey string) Options {
 	o := Standard(writeKey)
 	o.HashRoutes, o.Debug, o.Downloads = true, true, []string{"apk"}
 	o.Consent, o.TCF, o.ConsentMode, o.Link = ConsentCookieless, true, true, true
+	o.Frustration, o.Vitals, o.Errors, o.Search, o.Campaign, o.Hints = true, true, true, true, true, true
 	return o
 }
 
 var (
 	writeKeyForm  = regexp.MustCompile(`^[A-Za-z0-9_.-]{1,128}$`)
 	globalForm    = regexp.MustCompile(`^[A-Za-z_$][A-Za-z0-9_$]{0,63}$`)
+	parameterForm = regexp.MustCompile(`^[A-Za-z0-9_.\[\]-]{1,40}$`)
 	extensionForm = regexp.MustCompile(`^[a-z0-9]{1,8}$`)
 )
 
@@ -121,6 +134,14 @@ func (o Options) complete() (Options, error) {
 			return o, fmt.Errorf("tag: download extension %q of %s: expected 1 to 8 small letters and digits, no dot", d, o.WriteKey)
 		}
 	}
+	if len(o.SearchParameters) == 0 {
+		o.SearchParameters = []string{"q", "s", "search", "query", "keyword"}
+	}
+	for _, p := range o.SearchParameters {
+		if !parameterForm.MatchString(p) {
+			return o, fmt.Errorf("tag: search parameter %q of %s: expected 1 to 40 letters, digits, '_', '-', '.', '[' and ']'", p, o.WriteKey)
+		}
+	}
 	return o, nil
 }
 
@@ -140,10 +161,17 @@ func (o Options) modules() []string {
 		{!o.CollectOnly, "identity"},
 		{!o.CollectOnly, "profile"},
 		{o.Slots && !o.CollectOnly, "slots"},
+		{o.Campaign, "campaign"},
+		{o.Search, "search"},
 		{true, "pageviews"},
 		{o.SPA, "spa"},
 		{clicks, "clicks"},
 		{o.Forms || o.Autocapture, "forms"},
+		{o.Engagement, "engagement"},
+		{o.Frustration, "frustration"},
+		{o.Vitals, "vitals"},
+		{o.Errors, "errors"},
+		{o.Hints, "hints"},
 	}
 	var names []string
 	for _, m := range list {
@@ -153,6 +181,10 @@ func (o Options) modules() []string {
 	}
 	return names
 }
+
+// files are the extensions that count as downloads, as alternatives of a
+// regular expression.
+const files = "7z|csv|dmg|(doc|ppt|xls)x?|epub|exe|gz|iso|mov|mp[34]|pdf|pkg|rar|txt|zip"
 
 // constants are what stands for SETTINGS.x (interface Settings in src/types.ts):
 // literals, so that esbuild drops what they switch off.
@@ -164,10 +196,7 @@ func (o Options) constants() map[string]string {
 	case ConsentRequired:
 		initial = "denied"
 	}
-	downloads := strings.Join(o.Downloads, "|")
-	if downloads == "" {
-		downloads = "-" // an extension that no file has
-	}
+	downloads := strings.Join(append([]string{files}, o.Downloads...), "|")
 	return map[string]string{
 		"SETTINGS.writeKey":   quote(o.WriteKey),
 		"SETTINGS.apiBase":    quote(o.APIBase),
@@ -183,6 +212,10 @@ func (o Options) constants() map[string]string {
 		"SETTINGS.initial":    quote(initial),
 		"SETTINGS.gpc":        strconv.FormatBool(o.RespectGPC),
 		"SETTINGS.downloads":  quote(downloads),
+		"SETTINGS.engagement": strconv.FormatBool(o.Engagement),
+		"SETTINGS.hints":      strconv.FormatBool(o.Hints),
+		"SETTINGS.campaign":   strconv.FormatBool(o.Campaign),
+		"SETTINGS.search":     quote(strings.Join(o.SearchParameters, "|")),
 	}
 }
 

@@ -154,6 +154,7 @@ func TestSlotWhoseDecisionIsGoneTooLate(t *testing.T) {
 
 func TestConsentPendingGrantedDenied(t *testing.T) {
 	o := tag.Standard("")
+	o.Engagement = false
 	o.Consent = tag.ConsentPending
 	c := newCollector(t, o)
 	c.page("/", slotPage)

@@ -1,74 +1,81 @@
-// How a page element is described: enough to find it again, nothing that a
-// visitor typed.
+// What a page element tells: enough to find it again, nothing that a visitor
+// typed. An element comes as its path, itself and its ancestors out through open
+// shadow trees: `Element.closest` would not see the marks on their hosts.
+
+import type { Properties } from "../types/reuna";
+import { now, send } from "./core.ts";
+import { scrub } from "./scrub.ts";
+import { guard, on } from "./signals.ts";
 
 export const IGNORED = "[data-reuna-ignore],.ph-no-capture";
+export const FIELDS = "input,textarea,select";
 /** Elements whose text belongs to the visitor, or to nobody. */
-const SILENT = "input,textarea,select,script,style,[contenteditable],[data-reuna-mask],[data-hj-suppress]," + IGNORED;
-
-const STABLE = ["type", "role", "name", "data-testid"];
+const SILENT = FIELDS + ",script,style,[contenteditable],[data-reuna-mask],[data-hj-suppress]," + IGNORED;
+/** A label is not listed: the click that it passes on to its field is. */
+const CLICKABLE = FIELDS + ",a,area,button,summary,[role=button],[role=link],[role=tab],[role=menuitem],[onclick],[data-reuna-track]";
 
 const enum Most {
-	/** Characters of an element's text. */
-	Text = 255,
+	/** Characters of an element's text that are looked at: twice those that are told. */
+	Text = 510,
+	/** Characters read of one text node, so that a huge one costs nothing. */
+	Read = 999,
+	/** Nodes whose text is read. */
+	Nodes = 255,
 	/** Characters of its description. */
 	Word = 120,
-	/** Ancestors, itself included. */
+	/** Ancestors, itself included, body and html not. */
 	Levels = 6,
 }
 
-/** Luhn's check (ISO/IEC 7812-1) over digits. */
-function luhn(digits: string): boolean {
-	let sum = 0;
-	[...digits].reverse().forEach((d, i) => (sum += +(i % 2 ? "0246813579"[+d]! : d)));
-	return sum % 10 == 0;
-}
+export const passed = (e: Event) => e.composedPath().filter((n): n is Element => n instanceof Element);
 
-/** Takes e-mail addresses and card-like numbers out of a text. */
-export function scrub(text: string): string {
-	return text
-		.replace(/[^\s@<>()"',;:]+@[^\s@]+\.[a-z]{2,}/gi, "[email]")
-		.replace(/\d(?:[ -]?\d){12,18}/g, (n) => (luhn(n.replace(/\D/g, "")) ? "[number]" : n));
-}
+export const find = (path: Element[], selector: string) => path.find((el) => el.matches(selector));
 
-/** An element as one CSS-like word: `a#buy.primary[role=button]`. */
-export function describe(el: Element): string {
-	let word = el.localName + (el.id && "#" + el.id);
-	el.classList.forEach((c) => (word += "." + c));
-	for (const a of STABLE) if (el.hasAttribute(a)) word += `[${a}=${el.getAttribute(a)}]`;
-	return word.slice(0, Most.Word);
-}
+/** The path from the first element on that can be clicked; empty when none can. */
+export const clickable = (path: Element[]) => path.slice(path.findIndex((el) => el.matches(CLICKABLE)) >>> 0);
 
-/** The element and its ancestors, nearest first, at most six. */
-export function chain(el: Element): string[] {
-	const words: string[] = [];
-	for (let e: Element | null = el; e && e != document.body && words.length < Most.Levels; e = e.parentElement) words.push(describe(e));
-	return words;
-}
+/** An element as one CSS-like word: `a#buy.primary[role=button]`. By attributes alone, because a form's fields hide its properties. */
+const word = (el: Element) =>
+	["id", "class", "type", "role", "name", "data-testid"]
+		.reduce((word, name, i) => {
+			const value = el.getAttribute(name);
+			return value ? word + (i > 1 ? `[${name}=${value}]` : ("#."[i] + value).replace(/\s+/g, ".")) : word;
+		}, el.localName)
+		.slice(0, Most.Word);
 
-/** What the element reads as, at most 255 characters; never what a visitor typed. */
-export function textOf(el: Element): string {
-	if (el.closest(SILENT)) return "";
+/** What path[0] reads as, at most 255 characters; never what a visitor typed. */
+export const textOf = (path: Element[]) => {
+	const walker = document.createTreeWalker(path[0]!, 5, (n) => ((n as Partial<Element>).matches?.(SILENT) ? 2 : 1));
 	let text = "";
-	const walk = (node: Node) => {
-		if (node instanceof Text) text += node.data;
-		else if (text.length < Most.Text * 2 && node instanceof Element && !node.matches(SILENT)) {
-			text += " ";
-			node.childNodes.forEach(walk);
-			text += " ";
-		}
-	};
-	walk(el);
-	return scrub(text.replace(/\s+/g, " ").trim() || el.getAttribute("aria-label") || "").slice(0, Most.Text);
-}
-
-/** `data-reuna-prop-*` of the element and its ancestors; the nearest wins. */
-export function ownProperties(el: Element): Record<string, string> {
-	const props: Record<string, string> = {};
-	for (let e: Element | null = el; e; e = e.parentElement) {
-		for (const { name, value } of e.attributes) {
-			const key = name.startsWith("data-reuna-prop-") ? name.slice(16) : "";
-			if (key) props[key] ??= value;
-		}
+	if (!find(path, SILENT)) {
+		for (let n = 0; n++ < Most.Nodes && text.length < Most.Text && walker.nextNode(); ) text += " " + (walker.currentNode.nodeValue ?? "").slice(0, Most.Read);
+		text = text.replace(/\s+/g, " ").trim() || path[0]!.getAttribute("aria-label") || "";
 	}
-	return props;
-}
+	return scrub(text);
+};
+
+let later: (() => void)[] = [];
+const work = () => later.splice(0).forEach(guard);
+on("leave", work);
+
+/**
+ * Tells that something was done to path[0]: `event`, unless the page names it
+ * (data-reuna-track), with its description, `more`, and data-reuna-prop-*, of
+ * which the nearest win. Nothing where nothing may be captured.
+ *
+ * The element is read at once, because a handler may change it; making and
+ * sending the message waits for the handlers' end.
+ */
+export const report = (path: Element[], event: string, more: Properties, urgent?: boolean): void => {
+	if (find(path, IGNORED)) return;
+	const own: Properties = {};
+	for (const el of [...path].reverse())
+		for (const { name, value } of el.attributes) {
+			const [, track, key] = /^data-reuna-(track$|prop-)(.*)/.exec(name) ?? [];
+			if (key) own[key] = value;
+			else if (track) event = value || event;
+		}
+	const properties = { element: path.slice(0, -2).slice(0, Most.Levels).map(word), ...more, ...own };
+	const time = now();
+	if (later.push(() => send({ type: "track", event, properties }, urgent, undefined, time)) == 1) setTimeout(work);
+};

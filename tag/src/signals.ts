@@ -43,3 +43,6 @@ export const guard = <T>(fn: () => T) => {
 		emit("error", e as Error);
 	}
 };
+
+/** Hears the page's events of these types, "click auxclick", before its own handlers do. */
+export const listen = <E extends Event>(types: string, run: (e: E) => void): void => types.split(" ").forEach((type) => addEventListener(type, (e) => guard(() => run(e as E)), true));

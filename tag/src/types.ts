@@ -30,8 +30,16 @@ export interface Settings {
 	link: boolean;
 	/** Global Privacy Control refuses advertising. */
 	gpc: boolean;
-	/** Alternatives of a regular expression: file extensions that count as downloads beside the usual ones. */
+	/** Alternatives of a regular expression: file extensions that count as downloads. */
 	downloads: string;
+	/** The summary of a page view tells how it was read. */
+	engagement: boolean;
+	/** Full versions and the model are asked for. */
+	hints: boolean;
+	/** The first page view tells the campaign that its address had when it was opened. */
+	campaign: boolean;
+	/** Names of the parameters that may hold a search term, "q|s". */
+	search: string;
 }
 
 declare global {
@@ -42,6 +50,7 @@ declare global {
 export interface View {
 	id: string;
 	page: Properties;
+	campaign?: Properties;
 }
 
 /** A message before it has its id, time and context. */

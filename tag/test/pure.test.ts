@@ -6,11 +6,11 @@ import test from "node:test";
 
 import { choose } from "../src/consent.ts";
 import { entry } from "../src/consentmode.ts";
-import { scrub } from "../src/elements.ts";
 import { strip } from "../src/linker.ts";
-import { describeLink } from "../src/links.ts";
+import { fileOf, leadsTo } from "../src/links.ts";
 import { itemId } from "../src/outbox.ts";
 import { pageArguments } from "../src/pageviews.ts";
+import { scrub } from "../src/scrub.ts";
 import { textAt } from "../src/slots.ts";
 import { pageKey } from "../src/spa.ts";
 import { chosen } from "../src/tcf.ts";
@@ -61,22 +61,36 @@ test("what a visitor may have typed is taken out of texts", () => {
 		["4111 1111 1111 1112", "4111 1111 1111 1112"],
 		["Order 20240131", "Order 20240131"],
 		["@home and a@b", "@home and a@b"],
+		["anna@x.example,bob@y.example;c", "[email],[email];c"],
+		["почта: анна@пример.рф", "почта: [email]"],
+		// A card's expiry, its code, or a year stand beside it.
+		["paid with 4111 1111 1111 1111 12/27", "paid with [number] 12/27"],
+		["4111 1111 1111 1111 123", "[number]"],
+		["2027 4111-1111-1111-1111", "[number]"],
+		["3782 822463 10005", "[number]"],
+		["4111111111111111x", "[number]x"],
+		["call 0400 123 456 or 0400 123 457", "call 0400 123 456 or 0400 123 457"],
+		["x".repeat(300), "x".repeat(255)],
 	];
 	for (const [text, want] of cases) assert.equal(scrub(text), want);
 });
 
 test("a link tells its path, never its query", () => {
-	const host = "shop.example";
-	const at = (href: string, download = false, more = "-") => describeLink(href, host, download, more);
-	assert.deepEqual(at("https://shop.example/a/b?token=1#x"), { href: "https://shop.example/a/b", outbound: false, file: undefined });
-	assert.deepEqual(at("https://other.example/"), { href: "https://other.example/", outbound: true, file: undefined });
-	assert.deepEqual(at("mailto:anna@shop.example"), { href: "mailto:" });
-	assert.deepEqual(at("tel:+358401234567"), { href: "tel:" });
-	assert.equal(at("https://shop.example/list.PDF?x=1").file, "pdf");
-	assert.equal(at("https://shop.example/app.apk").file, undefined);
-	assert.equal(at("https://shop.example/app.apk", false, "apk|ipa").file, "apk");
-	assert.equal(at("https://shop.example/report", true).file, "?");
-	assert.equal(at("https://shop.example/page.html").file, undefined);
+	const paths: [string, string][] = [
+		["https://shop.example/a/b?token=1#x", "https://shop.example/a/b"],
+		["https://shop.example/anna@shop.example/card/4111111111111111", "https://shop.example/[email]/card/[number]"],
+		["https://shop.example/reset/anna%40shop.example", "https://shop.example/reset/[email]"],
+		["mailto:anna@shop.example", "mailto:"],
+		["tel:+358401234567", "tel:"],
+	];
+	for (const [href, want] of paths) assert.equal(leadsTo(new URL(href)), want, href);
+	const files: [string, string | undefined][] = [
+		["https://shop.example/list.PDF?x=1", "pdf"],
+		["https://shop.example/app.apk", "apk"],
+		["https://shop.example/page.html", undefined],
+		["https://shop.example/pdf", undefined],
+	];
+	for (const [href, want] of files) assert.equal(fileOf(new URL(href), "pdf|apk"), want, href);
 });
 
 test("a page's key leaves out the hash unless it routes by it", () => {

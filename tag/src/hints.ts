@@ -1,0 +1,19 @@
+// High-entropy client hints: the system's and the browser's full versions and
+// the model, which the user agent's frozen text no longer tells. They are asked
+// for after the first event, so that they hold up nothing and need consent.
+
+import type { Properties } from "../types/reuna";
+import { once } from "./signals.ts";
+
+/** What context.userAgentData says once it is known. */
+export let agent: Properties | undefined;
+
+type Agent = { getHighEntropyValues(names: string[]): Promise<Properties> };
+
+export const hints = () =>
+	once("event", () => {
+		(navigator as { userAgentData?: Agent }).userAgentData?.getHighEntropyValues(["platformVersion", "fullVersionList", "model"]).then(
+			(values) => (agent = values),
+			() => {}, // a permissions policy says no
+		);
+	});
