@@ -57,7 +57,6 @@ type scanner struct {
 	names       map[string]string
 	name        []byte
 	attr, value []byte
-	kept        bool // the present attribute is one of attributes
 
 	raw     string // the element of inRaw and inScript
 	word    []byte // what stands there since "<"; in inMarkup since "<!"
