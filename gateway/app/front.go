@@ -159,9 +159,13 @@ func (a *App) generatedSite() config.Site {
 func (f *front) tagSites() (list []tagserve.Site) {
 	for i := range f.sites {
 		s := &f.sites[i]
+		auto := s.Tag.Autocapture
 		list = append(list, tagserve.Site{Name: s.Name, WriteKey: s.WriteKey, Tag: tag.Options{
 			WriteKey: s.WriteKey, APIBase: f.cfg.APIPrefix, Global: s.Tag.Global,
-			ManualPages: !s.Tag.Autocapture, SPA: s.Tag.SPA, Clicks: s.Tag.Autocapture && s.Tag.Clicks, Forms: s.Tag.Autocapture,
+			ManualPages: !auto, SPA: auto && s.Tag.SPA, HashRoutes: s.Tag.HashRoutes,
+			Clicks: auto && s.Tag.Clicks, Downloads: s.Tag.Downloads, Forms: auto && s.Tag.Forms,
+			Engagement: auto && s.Tag.Engagement, Frustration: auto && s.Tag.Frustration, Vitals: auto && s.Tag.Vitals, Errors: auto && s.Tag.Errors,
+			Search: auto && s.Tag.Search, SearchParameters: s.Tag.SearchParameters, Campaign: s.Tag.Campaign, Hints: s.Tag.Hints,
 			Slots: s.Tag.Slots, Consent: tag.Consent(s.Tag.Consent), RespectGPC: s.Tag.RespectGPC,
 			TCF: slices.Contains(s.Tag.ConsentFrom, "tcf"), ConsentMode: slices.Contains(s.Tag.ConsentFrom, "gcm"), Link: len(s.LinkedDomains) > 0,
 		}})

@@ -123,7 +123,22 @@ type Cookie struct {
 type Tag struct {
 	Autocapture bool `yaml:"autocapture"` // page views and what the switches below allow, without any call
 	Clicks      bool `yaml:"clicks"`      // clicks, outbound links, downloads
-	SPA         bool `yaml:"spa"`         // page views when a script changes the URL
+	// Downloads are file extensions that count as downloads beside the usual ones: apk.
+	Downloads  []string `yaml:"downloads"`
+	Forms      bool     `yaml:"forms"`       // submitted forms: the names of their fields, never a value
+	SPA        bool     `yaml:"spa"`         // page views when a script changes the URL
+	HashRoutes bool     `yaml:"hash_routes"` // with SPA: the part after # makes another page, too
+	Engagement bool     `yaml:"engagement"`  // how long a page was read, and how far
+	// Frustration is clicks in anger, and clicks that do nothing.
+	Frustration bool `yaml:"frustration"`
+	Vitals      bool `yaml:"vitals"` // web vitals: LCP, CLS, INP, TTFB
+	Errors      bool `yaml:"errors"` // script errors, at most five a page view
+	Search      bool `yaml:"search"` // what was looked for on the site itself
+	// SearchParameters may hold the search term in a page's URL; empty: q, s,
+	// search, query, keyword.
+	SearchParameters []string `yaml:"search_parameters"`
+	Campaign         bool     `yaml:"campaign"` // campaign tags and click ids that the page takes out of its URL before the tag arrives
+	Hints            bool     `yaml:"hints"`    // asks the browser for its full version, the system's and the model
 	// Consent is none: send at once; pending: hold until told; required: send nothing
 	// until granted; cookieless: until granted, count without any id.
 	Consent string `yaml:"consent"`

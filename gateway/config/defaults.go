@@ -74,7 +74,9 @@ func DefaultSite() Site {
 		Tag: Tag{
 			Autocapture: true,
 			Clicks:      true,
+			Forms:       true,
 			SPA:         true,
+			Engagement:  true,
 			Consent:     "none",
 			RespectGPC:  true,
 			Slots:       true,

@@ -11,14 +11,16 @@ import (
 
 // The forms of names. Compiled once, never changed.
 var (
-	labelForm    = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$`)
-	traitForm    = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]{0,63}$`)
-	typeForm     = regexp.MustCompile(`^[a-z][a-z0-9_]{0,31}$`)
-	writeKeyForm = regexp.MustCompile(`^[A-Za-z0-9_-]{1,128}$`) // no dot: /tag/KEY.HASH.js
-	cookieForm   = regexp.MustCompile(`^[A-Za-z0-9_-]{1,64}$`)
-	globalForm   = regexp.MustCompile(`^[A-Za-z_$][A-Za-z0-9_$]{0,63}$`)
-	hostForm     = regexp.MustCompile(`^[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?)*$`)
-	eventPath    = regexp.MustCompile(`^(traits|properties|context)(\.[A-Za-z0-9_$-]+)+$`)
+	labelForm     = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$`)
+	traitForm     = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]{0,63}$`)
+	typeForm      = regexp.MustCompile(`^[a-z][a-z0-9_]{0,31}$`)
+	writeKeyForm  = regexp.MustCompile(`^[A-Za-z0-9_-]{1,128}$`) // no dot: /tag/KEY.HASH.js
+	cookieForm    = regexp.MustCompile(`^[A-Za-z0-9_-]{1,64}$`)
+	globalForm    = regexp.MustCompile(`^[A-Za-z_$][A-Za-z0-9_$]{0,63}$`)
+	extensionForm = regexp.MustCompile(`^[a-z0-9]{1,8}$`)
+	parameterForm = regexp.MustCompile(`^[A-Za-z0-9_.\[\]-]{1,40}$`)
+	hostForm      = regexp.MustCompile(`^[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?)*$`)
+	eventPath     = regexp.MustCompile(`^(traits|properties|context)(\.[A-Za-z0-9_$-]+)+$`)
 )
 
 func (k *checker) name(at, text string, form *regexp.Regexp, expected string) {

@@ -47,6 +47,12 @@ func (k *checker) sites() {
 		k.cookie(at+".cookie", s.Cookie)
 		k.domains(at, s)
 		k.consent(at+".tag", &s.Tag)
+		for j, d := range s.Tag.Downloads {
+			k.name(index(at+".tag.downloads", j), d, extensionForm, "a file extension of 1 to 8 small letters and digits without its dot, such as apk")
+		}
+		for j, p := range s.Tag.SearchParameters {
+			k.name(index(at+".tag.search_parameters", j), p, parameterForm, "the name of a parameter, such as q")
+		}
 		k.name(at+".tag.global", s.Tag.Global, globalForm, "the name of a JavaScript variable, such as reuna")
 	}
 	// A secret that equals a public key of a page is no secret.
