@@ -18,6 +18,7 @@ type said struct {
 	referrer string
 
 	campaign struct{ name, source, medium, term, content, id string }
+	tagged   event.Value // context.campaign, which may hold click ids, too
 	device   struct{ manufacturer, model, kind string }
 	os       struct{ name, version string }
 
@@ -43,6 +44,7 @@ func (s *said) read(ev *event.Event) {
 			s.pageURL = v.Get("url").Text()
 			s.referrer = v.Get("referrer").Text()
 		case "campaign":
+			s.tagged = v
 			s.readCampaign(v)
 		case "device":
 			v.Each(func(key string, v event.Value) bool {

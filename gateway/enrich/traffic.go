@@ -36,6 +36,9 @@ func clickIDs() []clickID {
 		{"ttclid", "tiktok", "cpc"},
 		{"twclid", "twitter", "cpc"},
 		{"rdt_cid", "reddit", "cpc"},
+		{"qclid", "quora", "cpc"},
+		{"tblci", "taboola", "cpc"},
+		{"dicbo", "outbrain", "cpc"},
 		{"sccid", "snapchat", "cpc"},
 		{"epik", "pinterest", "social"}, // Pinterest and Meta mark free links too
 		{"fbclid", "facebook", "social"},
@@ -77,6 +80,9 @@ func (e *Enricher) traffic(ev *event.Event, in *Input, s *said) event.Traffic {
 	var g tags
 	e.referrers.readTags(&g, query, e.words)
 	g.override(s)
+	if g.click == nil {
+		e.referrers.readClick(&g, s.tagged)
+	}
 
 	var t event.Traffic
 	referrerHost, _ := e.words.splitURL(s.referrer)
@@ -172,6 +178,23 @@ func (r *referrers) readTags(g *tags, query string, words *interner) {
 			}
 		}
 	}
+}
+
+// readClick finds a click id that the page's script took from an address which
+// the page has cleaned since: context.campaign.gclid and its like.
+func (r *referrers) readClick(g *tags, campaign event.Value) {
+	best := len(r.clicks)
+	campaign.Each(func(key string, v event.Value) bool {
+		for i := range best {
+			if strings.EqualFold(r.clicks[i].param, key) {
+				if value := cut(strings.TrimSpace(v.Text()), maxText); value != "" {
+					g.click, g.clickValue, best = &r.clicks[i], value, i
+				}
+				break
+			}
+		}
+		return true
+	})
 }
 
 func (g *tags) utm(name string) *string {
