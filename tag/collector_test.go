@@ -23,7 +23,10 @@ type message struct {
 	Type, Event, Name, MessageID, UserID, GroupID, PreviousID, Category string
 	Timestamp                                                           time.Time
 	Properties, Traits                                                  map[string]any
-	Context                                                             struct{ Seq int }
+	Context                                                             struct {
+		Seq  int
+		Runs [][3]any // run, messages made, path
+	}
 }
 
 type batch struct {
@@ -36,6 +39,7 @@ type batch struct {
 	Context    struct {
 		Page       struct{ URL, Path, Title, Referrer string }
 		PageViewID string
+		Run        string
 		Library    struct{ Name, Version string }
 		Locale     string
 		Screen     map[string]float64
