@@ -27,6 +27,7 @@ func TestFirefox(t *testing.T) {
 		{"slot", TestSlotShowsTheVariant},
 		{"slot, late and cached", TestSlotTimesOutAndIsCachedForTheNextPage},
 		{"policy", TestStrictPolicyIsNotViolated},
+		{"policy with everything on", TestPolicyWithEverythingOn},
 		{"back/forward cache", TestReturnFromTheCache},
 		{"return is one page view", TestReturnIsOnePageView},
 		{"return of a page that could not deliver", TestReturnOfAPageThatCouldNotDeliver},

@@ -50,11 +50,11 @@ func (c *collector) reported(t *testing.T, n int) []string {
 // fails, since it has tested nothing.
 func TestPrerenderedPageIsSeenWhenItIsShown(t *testing.T) {
 	c := newCollector(t, allOn())
-	c.page("/", `%s<script type="speculationrules">{"prerender": [{"urls": ["/next", "/unseen"], "eagerness": "immediate"}]}</script>
+	c.page("/", allowed+`<script type="speculationrules">{"prerender": [{"urls": ["/next", "/unseen"], "eagerness": "immediate"}]}</script>
 		<script>fetch("/go").then(() => location.href = "/next")</script>`)
 	c.page("/go", "")
 	// Each reports when the tag has been there for longer than it waits for anything.
-	const prerendered = `%s<script>
+	const prerendered = allowed + `<script>
 		const report = text => fetch("/report", {method: "POST", body: location.pathname + " " + text});
 		const born = document.prerendering;
 		reuna.track("Said early");

@@ -92,10 +92,13 @@ export const take = (call: StubCall): unknown => (begun || /^o[nf]/.test(call[0]
 const begin = (): void => {
 	if (begun || doc.prerendering) return;
 	begun = true;
-	if (verdict() == "granted") allow();
+	if (verdict() == "granted") {
+		allow();
+		// Only here, not again with the grant: in Firefox a page whose lock was refused once is not restored from the back/forward cache.
+		restore();
+	}
 	newView();
 	view.page.referrer = doc.referrer;
-	restore();
 	starts.forEach(guard);
 	early.splice(0).forEach(replay);
 };

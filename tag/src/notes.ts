@@ -9,7 +9,7 @@
 // (`context.runs`) and removes them when the report has arrived.
 
 import type { Message } from "../types/reuna";
-import { copy, erase, itemId, RUN } from "./outbox.ts";
+import { copy, erase, nextId, RUN } from "./outbox.ts";
 import type { Item } from "./outbox.ts";
 import { load, remove, save } from "./store.ts";
 
@@ -26,7 +26,7 @@ let timer = 0;
 let inDatabase = false;
 
 export const newRun = (): void => {
-	run = itemId(Date.now());
+	run = nextId();
 	path = location.pathname;
 	made = arrived = 0;
 };

@@ -39,14 +39,17 @@ export const MAX_AGE = 7 * 86_400_000;
 const REQUEST = "o.";
 export const RUN = "r.";
 
-/** When the last request was made: no two at once, because what is kept sorts by it. */
+/** When the last id was made: no two at once, because what is kept sorts by it. */
 let made = 0;
 
 /** An id for a request or a page made now, in milliseconds since 1970 (nine base 36 digits until the year 5188). */
 export const itemId = (now: number): string => now.toString(36).padStart(9, "0") + Math.random().toString(36).slice(2, 8);
 
+/** An id after all others of this page: of a run, whose requests sort behind it, too. */
+export const nextId = (): string => itemId((made = Math.max(Date.now(), made + 1)));
+
 /** A new request, or one that was kept. */
-export const newItem = (path: string, id = itemId((made = Math.max(Date.now(), made + 1))), rest = "", tries = 0): Item => ({ id, path, rest, tries, texts: [], placements: [], notes: [], size: 0 });
+export const newItem = (path: string, id = nextId(), rest = "", tries = 0): Item => ({ id, path, rest, tries, texts: [], placements: [], notes: [], size: 0 });
 
 /** Lets the database say of key what localStorage says. */
 export const copy = (key: string): void =>
