@@ -23,12 +23,12 @@ let landed = "";
 /** An address without its token, and the token; without one the address is as it was. */
 export const strip = (address: string): [rest: string, token: string] => {
 	let token = "";
-	return [address.replace(/([?&])_reuna=([\w-]*)(&?)/g, (_, before, found, after) => ((token = found), after && before)), token];
+	return [address.replace(/([?&])(?:_reuna=([^&#]*)(&?))+/g, (_, before, found, after) => ((token = found), after && before)), token];
 };
 
 /** What a batch shows of how the page was reached, once. */
 export const arrival = (): string => {
-	const text = landed && `"link":"${landed}",`;
+	const text = landed && `"link":${JSON.stringify(landed)},`;
 	landed = "";
 	return text;
 };

@@ -128,6 +128,8 @@ test("a token is taken out of an address, and nothing else", () => {
 		["https://pay.example/?_reuna=a&b=%20+&c", "https://pay.example/?b=%20+&c", "a"],
 		["https://pay.example/?b=1&_reuna=a", "https://pay.example/?b=1", "a"],
 		["https://pay.example/?b=1&_reuna=a&c=2#x?y", "https://pay.example/?b=1&c=2#x?y", "a"],
+		["https://pay.example/?a&_reuna=planted&_reuna=own#x", "https://pay.example/?a#x", "own"],
+		["https://pay.example/?_reuna=%20\\&_reuna=own&a", "https://pay.example/?a", "own"],
 		["https://pay.example/?_reuna=planted&b&_reuna=own", "https://pay.example/?b", "own"],
 		["https://pay.example/?x_reuna=a&reuna=b#_reuna", "https://pay.example/?x_reuna=a&reuna=b#_reuna", ""],
 		["https://pay.example/?_reuna=", "https://pay.example/", ""],
