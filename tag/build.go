@@ -117,9 +117,11 @@ func bundle(o Options, format api.Format) ([]byte, error) {
 		MinifyIdentifiers: true,
 		MinifySyntax:      true,
 		TsconfigRaw:       "{}",
-		Define:            o.constants(),
-		LogLevel:          api.LogLevelSilent,
-		Plugins:           []api.Plugin{embedded()},
+		// A property whose name ends in "_" never leaves the tag, and needs no long name.
+		MangleProps: `_$`,
+		Define:      o.constants(),
+		LogLevel:    api.LogLevelSilent,
+		Plugins:     []api.Plugin{embedded()},
 	})
 	if err := failure(result.Errors); err != nil {
 		return nil, fmt.Errorf("tag: building %s: %w", o.WriteKey, err)

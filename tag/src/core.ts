@@ -7,7 +7,7 @@
 import type { Message, Properties, StubCall } from "../types/reuna";
 import { anonymised, verdict } from "./consent.ts";
 import { look } from "./context.ts";
-import { emit, fail, guard, off, on, once } from "./signals.ts";
+import { emit, fail, guard, listen, off, on, once } from "./signals.ts";
 import { allow, load } from "./store.ts";
 import { add, connect, flush, restore } from "./transport.ts";
 import type { Draft, Module, View } from "./types.ts";
@@ -110,7 +110,7 @@ export const start = (home: string, ...modules: Module[]): unknown => {
 	if (stub && !Array.isArray(stub)) return stub; // the tag stands twice in the page
 
 	// Capturing, so it runs before the transport's: a page that closes early is still counted.
-	addEventListener("pagehide", begin, true);
+	listen("pagehide DOMContentLoaded prerenderingchange", begin);
 	// A path belongs to the origin that the script came from.
 	connect(new URL(SETTINGS.apiBase, home).href);
 
@@ -134,7 +134,6 @@ export const start = (home: string, ...modules: Module[]): unknown => {
 	}
 	// In a task of its own, so that neither it nor the script's evaluation is long. Waits for title and
 	// slots, but not for a slow document; a prerendered page begins when somebody looks at it.
-	for (const event of ["DOMContentLoaded", "prerenderingchange"]) doc.addEventListener(event, begin);
 	setTimeout(begin, doc.readyState == "loading" ? Limit.ParseMs : 0);
 	return api;
 };

@@ -11,9 +11,8 @@ import { endSession } from "./transport.ts";
 let anonymousId: string | null = null;
 
 const text = (id: unknown) => (id == null || typeof id == "object" ? "" : "" + id);
-const userId = () => load("user") ?? null;
 
-export function identity(): void {
+export const identity = (): void => {
 	on("profile", (p) => (anonymousId = p.id));
 	expose("identify", (id: unknown, traits?: Properties, options?: { token?: string }) => {
 		if (text(id)) save("user", text(id));
@@ -22,13 +21,12 @@ export function identity(): void {
 		emit("identity", undefined);
 	});
 	expose("group", (id: unknown, traits: Properties = {}) => send({ type: "group", groupId: text(id), traits }));
-	expose("alias", (id: unknown, previous?: unknown) => send({ type: "alias", userId: text(id), previousId: text(previous) || userId() || anonymousId || undefined }, true));
-	expose("user", () => ({ userId: userId(), anonymousId }), true);
+	expose("alias", (id: unknown, previous?: unknown) => send({ type: "alias", userId: text(id), previousId: text(previous) || load("user") || anonymousId || undefined }, true));
+	expose("user", () => ({ userId: load("user") ?? null, anonymousId }), true);
 	expose("reset", () => {
 		endSession();
 		remove("user");
-		remove("seq");
 		anonymousId = null;
 		emit("reset", undefined);
 	});
-}
+};

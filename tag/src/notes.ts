@@ -49,10 +49,10 @@ export const number = ({ context }: Message): void => {
 };
 
 /** A request has arrived, and with it what it reports. */
-export const settle = ({ texts, notes }: Item): void => {
-	arrived += texts.length;
+export const settle = ({ texts_, notes_ }: Item): void => {
+	arrived += texts_.length;
 	note();
-	for (const note of notes) {
+	for (const note of notes_) {
 		const key = RUN + note[0];
 		// One that has changed since is of a page that lives. It writes localStorage first.
 		if ([undefined, JSON.stringify(note)].includes(load(key))) erase(key);

@@ -6,6 +6,7 @@
 // none is read that is older than MAX_AGE; keys sort by time. An identity token
 // is never written down.
 
+import { guard } from "./signals.ts";
 import { database, kept, load, remove, save } from "./store.ts";
 import type { Kept } from "./store.ts";
 import type { View } from "./types.ts";
@@ -17,21 +18,21 @@ export type Note = [run: string, made: number, path: string];
 export interface Item {
 	/** Sorts by time: base 36 milliseconds, then chance. */
 	id: string;
-	path: string;
+	path_: string;
 	/** The body's members after sentAt and token, without the opening brace. */
-	rest: string;
+	rest_: string;
 	/** How often it failed, here or on an earlier page. */
-	tries: number;
+	tries_: number;
 	/** This page's messages, as JSON. */
-	texts: string[];
+	texts_: string[];
 	/** The slots that it asks a decision for. */
-	placements: string[];
+	placements_: string[];
 	/** The notes that it reports. */
-	notes: Note[];
+	notes_: Note[];
 	/** Bytes: of the texts while it is being filled, then of the keepalive allowance. */
-	size: number;
-	view?: View;
-	token?: string | undefined;
+	size_: number;
+	view_?: View;
+	token_?: string | undefined;
 }
 
 export const KEEP = 50;
@@ -49,7 +50,7 @@ export const itemId = (now: number): string => now.toString(36).padStart(9, "0")
 export const nextId = (): string => itemId((made = Math.max(Date.now(), made + 1)));
 
 /** A new request, or one that was kept. */
-export const newItem = (path: string, id = nextId(), rest = "", tries = 0): Item => ({ id, path, rest, tries, texts: [], placements: [], notes: [], size: 0 });
+export const newItem = (path_: string, id = nextId(), rest_ = "", tries_ = 0): Item => ({ id, path_, rest_, tries_, texts_: [], placements_: [], notes_: [], size_: 0 });
 
 /** Lets the database say of key what localStorage says. */
 export const copy = (key: string): void =>
@@ -59,8 +60,8 @@ export const copy = (key: string): void =>
 	});
 
 /** Writes a request down for the next page. */
-export const keep = ({ id, path, rest }: Item): void => {
-	if (path != "/profile") save(REQUEST + id, path + rest);
+export const keep = ({ id, path_, rest_ }: Item): void => {
+	if (path_ != "/profile") save(REQUEST + id, path_ + rest_);
 };
 
 /** Writes down a request that failed. */
@@ -75,30 +76,30 @@ export const erase = (key: string): void => {
 };
 
 /** Forgets a request; the database knows only those that failed. */
-export const discard = ({ id, tries }: Item): void => (tries ? erase : remove)(REQUEST + id);
+export const discard = ({ id, tries_ }: Item): void => (tries_ ? erase : remove)(REQUEST + id);
 
 /** Whether an earlier page's reset waits, which comes before anything new is said. */
 export const resetWaits = (): boolean => kept().some(([, text]) => text.startsWith("/reset"));
 
-/** Gives what pages before `run` left, eldest first: what localStorage holds now, what only the database holds when that answers. */
-export const recall = (run: string, give: (items: Item[], notes: Note[]) => void): void => {
-	const sort = (all: Kept[]) => {
-		const items: Item[] = [];
-		const notes: Note[] = [];
-		for (const [key, text] of all) {
+/** Gives what pages before `run` left, the newest first: what localStorage holds now, what only the database holds when that answers. */
+export const recall = (run: string, item: (item: Item) => void, note: (note: Note) => void, end: () => void): void => {
+	const each = ([key, text]: Kept) =>
+		guard(() => {
 			const id = key.slice(2);
 			const at = text.indexOf('"');
-			if (!/^[or]\./.test(key) || id >= run) continue;
-			if (Date.now() - parseInt(id.slice(0, 9), 36) > MAX_AGE) erase(key);
-			else if (key < RUN) items.push(newItem(text.slice(0, at), id, text.slice(at), 1));
-			else notes.push(JSON.parse(text));
-		}
-		give(items, notes);
-	};
+			if (key[1] != "." || id >= run) return;
+			if (id < itemId(Date.now() - MAX_AGE)) erase(key);
+			else if (key < RUN) item(newItem(text.slice(0, at), id, text.slice(at), 1));
+			else note(JSON.parse(text));
+		});
 	database((s) => {
 		const names = s.getAllKeys();
 		const texts = s.getAll();
-		texts.onsuccess = () => sort(names.result.flatMap((key, i) => (load(key as string) ? [] : [[key as string, texts.result[i]]])));
+		texts.onsuccess = () => {
+			for (let i = names.result.length; i--; ) if (!load(names.result[i] as string)) each([names.result[i] as string, texts.result[i]]);
+			end();
+		};
 	});
-	sort(kept());
+	kept().forEach(each);
+	end();
 };

@@ -3,28 +3,29 @@
 
 import type { Properties } from "../types/reuna";
 import { early, expose, newView, send, starts, view } from "./core.ts";
+import { listen } from "./signals.ts";
 import type { Draft } from "./types.ts";
 
 /** Reads `page([category], [name], [props])`: one text is the name. */
-export function pageArguments(args: unknown[]): Pick<Draft, "category" | "name" | "properties"> {
+export const pageArguments = (args: unknown[]): Pick<Draft, "category" | "name" | "properties"> => {
 	const words = args.filter((a): a is string => typeof a == "string");
 	const name = words.pop();
 	const category = words[0];
 	return { name, category, properties: { ...(args.find((a) => a && typeof a == "object") as Properties), name, category } };
-}
+};
 
 let views = 0;
 
-export function page(...args: unknown[]): void {
+export const page = (...args: unknown[]): void => {
 	if (views++) newView();
 	const draft = pageArguments(args);
 	send({ type: "page", ...draft, properties: { ...view.page, ...draft.properties } }, true);
-}
+};
 
-export function pageviews(): void {
+export const pageviews = (): void => {
 	expose("page", page);
 	if (SETTINGS.manual) return;
-	addEventListener("pageshow", (e) => e.persisted && page());
+	listen<PageTransitionEvent>("pageshow", (e) => e.persisted && page());
 	// A page that names its own view gets that one, not two.
 	starts.push(() => early.some((call) => call[0] == "page") || page());
-}
+};

@@ -1,6 +1,7 @@
 // Page views of single-page sites: a changed address without a load.
 
 import { page } from "./pageviews.ts";
+import { listen } from "./signals.ts";
 
 /** Routers replace and push in bursts, and set the title after; only where they come to rest is a view. */
 const enum Limit {
@@ -8,11 +9,9 @@ const enum Limit {
 }
 
 /** The part of an address that makes it another page. */
-export function pageKey(url: { pathname: string; search: string; hash: string }, withHash: boolean): string {
-	return url.pathname + url.search + (withHash ? url.hash : "");
-}
+export const pageKey = (url: { pathname: string; search: string; hash: string }, withHash: boolean): string => url.pathname + url.search + (withHash ? url.hash : "");
 
-export function spa(): void {
+export const spa = (): void => {
 	const key = () => pageKey(location, SETTINGS.hash);
 	let last = key();
 	let timer = 0;
@@ -25,17 +24,15 @@ export function spa(): void {
 		}, Limit.SettleMs);
 	};
 	const { navigation } = window as unknown as { navigation?: EventTarget };
-	if (navigation) {
-		navigation.addEventListener("currententrychange", changed);
-		return;
+	if (navigation) navigation.addEventListener("currententrychange", changed);
+	else {
+		for (const name of ["pushState", "replaceState"] as const) {
+			const original = history[name];
+			history[name] = (...args) => {
+				original.apply(history, args);
+				changed();
+			};
+		}
+		listen("popstate hashchange", changed);
 	}
-	for (const name of ["pushState", "replaceState"] as const) {
-		const original = history[name];
-		history[name] = function (...args) {
-			original.apply(this, args);
-			changed();
-		};
-	}
-	addEventListener("popstate", changed);
-	addEventListener("hashchange", changed);
-}
+};

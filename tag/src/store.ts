@@ -8,50 +8,46 @@
 /** A name and what is kept under it. */
 export type Kept = [key: string, text: string];
 
-let memory: Record<string, string> = {};
-let disk: Storage | undefined;
+/** The browser's storage, or what stands for it. */
+let disk: Record<string, string> = {};
+let allowed = false;
 
 /** All of ours is under this name. */
 const named = (key = "") => "reuna." + SETTINGS.writeKey + key;
 
-/** Runs fn on the browser's storage, unless that is forbidden, blocked or full. */
-const attempt = <T>(fn: (s: Storage) => T) => {
+/** Runs what is forbidden in some browsers and settings. */
+const attempt = (fn: () => unknown) => {
 	try {
-		return fn(disk!);
+		fn();
 	} catch {}
 };
 
-export const load = (key: string): string | undefined => attempt((s) => s[named("." + key)] as string | undefined) ?? memory[key];
+export const load = (key: string): string | undefined => disk[named("." + key)];
 
 export const remove = (key: string): void => {
-	delete memory[key];
-	attempt((s) => delete s[named("." + key)]);
+	delete disk[named("." + key)];
 };
 
 export const save = (key: string, value: string): void => {
 	remove(key); // a value that no longer fits must not leave its elder behind to be read
-	memory[key] = value;
-	attempt((s) => {
-		s[named("." + key)] = value;
-		delete memory[key];
-	});
+	attempt(() => (disk[named("." + key)] = value));
+	if (!load(key)) disk = { ...disk, [named("." + key)]: value }; // full: the page goes on in memory
 };
 
-/** All that is in localStorage, sorted by name. */
+/** All that is in localStorage, the newest first. */
 export const kept = (): Kept[] =>
-	attempt((s) =>
-		Object.keys(s)
-			.sort()
-			.flatMap((k) => {
-				const key = k.split(named("."))[1];
-				return key ? [[key, s[k] as string] as Kept] : [];
-			}),
-	) ?? [];
+	Object.keys(disk)
+		.sort()
+		.reverse()
+		.flatMap((k) => {
+			const key = k.split(named("."))[1];
+			return key ? [[key, disk[k]!] as Kept] : [];
+		});
 
 /** Allows the browser's storage and moves there what waited in memory. */
 export const allow = (): void => {
-	attempt(() => (disk = localStorage)); // naming it throws where cookies are blocked: memory it is
-	for (const key in memory) save(key, memory[key]!);
+	allowed = true;
+	attempt(() => (disk = Object.assign(localStorage, disk))); // naming it throws where cookies are blocked
 };
 
 /** Forgets everything and keeps nothing from here on but in memory. */
@@ -59,8 +55,8 @@ export const forbid = (): void => {
 	allow();
 	kept().forEach(([key]) => remove(key));
 	if (SETTINGS.outbox) attempt(() => indexedDB.deleteDatabase(named()));
-	memory = {};
-	disk = undefined;
+	disk = {};
+	allowed = false;
 };
 
 /**
@@ -69,12 +65,13 @@ export const forbid = (): void => {
  * done: one that is open may cost the page its place in the back/forward cache.
  */
 export const database = (work: (store: IDBObjectStore) => void): void => {
-	attempt((s) => {
-		const request = s && indexedDB.open(named());
-		request.onupgradeneeded = () => request.result.createObjectStore("o");
-		request.onsuccess = () => {
-			attempt(() => work(request.result.transaction("o", "readwrite").objectStore("o")));
-			request.result.close();
-		};
-	});
+	if (allowed)
+		attempt(() => {
+			const request = indexedDB.open(named());
+			request.onupgradeneeded = () => request.result.createObjectStore("o");
+			request.onsuccess = () => {
+				attempt(() => work(request.result.transaction("o", "readwrite").objectStore("o")));
+				request.result.close();
+			};
+		});
 };

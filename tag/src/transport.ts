@@ -17,8 +17,8 @@ import { arrival } from "./linker.ts";
 import { newRun, number, run, settle } from "./notes.ts";
 import { discard, keep, KEEP, keepFailed, newItem, recall, resetWaits } from "./outbox.ts";
 import type { Item, Note } from "./outbox.ts";
-import { emit, fail, guard } from "./signals.ts";
-import { load, save } from "./store.ts";
+import { emit, fail, guard, listen } from "./signals.ts";
+import { load, remove, save } from "./store.ts";
 import type { Inner, View } from "./types.ts";
 
 /** Sizes and times; an enum, because esbuild writes its members in place. */
@@ -50,8 +50,6 @@ let found: Note[] = [];
 let retryTimer = 0;
 /** The last request that was answered, or the last reset: answers to elder ones say nothing new. */
 let latest: string;
-/** This browser holds the gateway's cookie. */
-let known = false;
 /** An earlier page's reset is being looked for. */
 let held = false;
 /** Lets another tab bring back what is kept. */
@@ -64,10 +62,10 @@ export const backoff = (tries: number, chance = Math.random()): number => Math.m
 export const retryAfter = (header?: string | null): number => Math.min(+header! * 1000, Limit.RetryAfterMs) || 0;
 
 const undelivered = () => [...waiting, ...flying];
-const isReset = (item: Item) => (SETTINGS.answers || SETTINGS.consent) && item.path == "/reset";
+const isReset = (item: Item) => (SETTINGS.answers || SETTINGS.consent) && item.path_ == "/reset";
 /** Begins a body that is nobody's: it goes without a cookie and is answered without one. */
 const BARE = '"cookieless":true,';
-const isBare = (item: Item) => SETTINGS.cookieless && item.rest.startsWith(BARE);
+const isBare = (item: Item) => SETTINGS.cookieless && item.rest_.startsWith(BARE);
 
 /** The address of one of the API's paths. */
 export const address = (path: string): string => base + path;
@@ -75,43 +73,33 @@ export const address = (path: string): string => base + path;
 /** The members of a request's body that say something of a view. */
 export const members = (view: View, texts: string[]): string => `${SETTINGS.cookieless && verdict() != "granted" ? BARE : ""}"context":${JSON.stringify(context(view, consented()))},"batch":[${texts}],`;
 
-/** Keeps no more than it may; a reset is not given up. */
-const trim = (): void => {
-	while (waiting[KEEP]) {
-		const lost = waiting.splice(+isReset(waiting[0]!), 1);
-		if (SETTINGS.outbox) lost.forEach(discard);
-		fail("outbox full");
-	}
-};
-
 /** Lets a request go as soon as it may. */
 const enqueue = (item: Item): void => {
-	if (SETTINGS.answers && item.placements[0]) item.rest += `"placements":${JSON.stringify(item.placements)},`;
-	item.rest += `"writeKey":"${SETTINGS.writeKey}"}`;
+	if (SETTINGS.answers && item.placements_[0]) item.rest_ += `"placements":${JSON.stringify(item.placements_)},`;
+	item.rest_ += `"writeKey":"${SETTINGS.writeKey}"}`;
 	waiting.push(item);
-	trim();
 };
 
 /** Closes the open batch. */
 const pack = (): void => {
 	if (!open) return;
-	open.rest = members(open.view!, open.texts);
-	if (SETTINGS.link && !isBare(open)) open.rest += arrival();
-	open.placements = [...new Set(slotSources.flatMap((s) => s()))];
+	open.rest_ = members(open.view_!, open.texts_);
+	if (SETTINGS.link && !isBare(open)) open.rest_ += arrival();
+	open.placements_ = [...new Set(slotSources.flatMap((s) => s()))];
 	enqueue(open);
 	open = undefined;
 };
 
 const failed = (item: Item, wait?: number): void => {
-	if (item.path == "/profile") return;
+	if (item.path_ == "/profile") return;
 	// A reset stays in front; a batch goes behind the others, which may fare better.
 	if (isReset(item)) waiting.unshift(item);
 	else waiting.push(item);
-	item.tries++;
+	item.tries_++;
 	if (SETTINGS.outbox) keepFailed(item);
 	clearTimeout(retryTimer);
 	// Never 0: a page that is being left fails every fetch at once and gets 0 for its timers; trying again without a pause would hold the thread that the next page needs.
-	retryTimer = setTimeout(again, wait || backoff(item.tries)) || -1;
+	retryTimer = setTimeout(again, wait || backoff(item.tries_)) || -1;
 };
 
 const again = (): void => {
@@ -121,10 +109,7 @@ const again = (): void => {
 };
 
 const accept = (item: Item, answer: Partial<Answer & Inner>, ms: number): void => {
-	if (!SETTINGS.consent || (item.path == "/interact" && !isBare(item))) {
-		known = true;
-		save("known", "1");
-	}
+	if (!SETTINGS.consent || (item.path_ == "/interact" && !isBare(item))) save("known", "1");
 	if (SETTINGS.outbox) settle(item);
 	if (!SETTINGS.answers) return;
 	const { rejected = [] } = answer;
@@ -136,7 +121,7 @@ const accept = (item: Item, answer: Partial<Answer & Inner>, ms: number): void =
 	if (item.id < latest) return;
 	latest = item.id;
 	if (profile) emit("profile", profile);
-	emit("answer", { ms, profile, decisions, placements: item.placements, rejected });
+	emit("answer", { ms, profile, decisions, placements: item.placements_, rejected });
 };
 
 const launch = async (item: Item, body: string): Promise<void> => {
@@ -146,14 +131,14 @@ const launch = async (item: Item, body: string): Promise<void> => {
 	flying.push(item);
 	try {
 		// A gateway that never answers must not stop the rest; old browsers wait as long as they like.
-		r = await fetch(address(item.path), { method: "POST", body, credentials: SETTINGS.cookieless && isBare(item) ? "omit" : "include", keepalive: !!item.size, signal: AbortSignal.timeout?.(Limit.TimeoutMs) ?? null });
+		r = await fetch(address(item.path_), { method: "POST", body, credentials: SETTINGS.cookieless && isBare(item) ? "omit" : "include", keepalive: !!item.size_, signal: AbortSignal.timeout?.(Limit.TimeoutMs) ?? null });
 		answer = await r.json();
 	} catch {} // no connection, or an answer that is none
 	flying = flying.filter((i) => i != item);
 	if (!r || /408|429|5../.test("" + r.status)) failed(item, retryAfter(r?.headers.get("Retry-After")));
 	else {
 		if (r.ok) accept(item, { ...answer }, performance.now() - sent);
-		else fail(item.path + " refused: " + r.status);
+		else fail(item.path_ + " refused: " + r.status);
 		if (SETTINGS.outbox) {
 			discard(item);
 			if (undelivered().every((i) => i.id > run)) unlock();
@@ -165,18 +150,24 @@ const launch = async (item: Item, body: string): Promise<void> => {
 /** Sends all that may be sent. `leaving`: the page may be gone after this. */
 const pump = (leaving?: boolean): void => {
 	let barred = held || !!retryTimer;
+	// No more is kept than may be; a reset is not given up.
+	while (waiting[KEEP]) {
+		const lost = waiting.splice(+isReset(waiting[0]!), 1);
+		if (SETTINGS.outbox) lost.forEach(discard);
+		fail("outbox full");
+	}
 	waiting = waiting.filter((item) => {
 		if (SETTINGS.answers || SETTINGS.consent) barred ||= isReset(item) ? !!flying[0] : flying.some(isReset);
-		const body = `{"sentAt":"${new Date().toISOString()}",${SETTINGS.answers && item.token ? `"token":${JSON.stringify(item.token)},` : ""}${item.rest}`;
+		const body = `{"sentAt":"${new Date().toISOString()}",${SETTINGS.answers && item.token_ ? `"token":${JSON.stringify(item.token_)},` : ""}${item.rest_}`;
 		const { size } = new Blob([body]);
-		const fits = flying.reduce((sum, i) => sum + i.size, size) <= Limit.KeepaliveBytes;
-		item.size = fits ? size : 0;
+		const fits = flying.reduce((sum, i) => sum + i.size_, size) <= Limit.KeepaliveBytes;
+		item.size_ = fits ? size : 0;
 		return (
 			barred ||
-			(!known && flying[0]) ||
+			(!load("known") && flying[0]) ||
 			(leaving && !fits) ||
 			// Without keepalive a beacon is the only way out; its answer cannot be heard, so the item is kept for the next page.
-			(SETTINGS.outbox && leaving && !("keepalive" in Request.prototype) && navigator.sendBeacon(address(item.path), body)) ||
+			(SETTINGS.outbox && leaving && !("keepalive" in Request.prototype) && navigator.sendBeacon(address(item.path_), body)) ||
 			void launch(item, body)
 		);
 	});
@@ -209,25 +200,25 @@ const soon = (): void => {
 /** Takes a message. `now`: it must not wait for the batch. */
 export const add = (message: Message, view: View, now?: boolean, token?: string): void => {
 	number(message);
-	const report = found.slice(-Limit.ReportedRuns);
+	const report = found.slice(0, Limit.ReportedRuns);
 	found = [];
 	if (report[0]) message.context.runs = report;
 	const text = JSON.stringify(message);
-	if (view != open?.view || open.size + text.length > Limit.BatchBytes) pack();
+	if (view != open?.view_ || open.size_ + text.length > Limit.BatchBytes) pack();
 	if (!open) setTimeout(flush, Limit.BatchMs);
 	open ||= newItem("/interact");
-	open.view = view;
-	open.size += text.length;
-	open.token = token ?? open.token;
-	open.notes.push(...report);
-	if (open.texts.push(text) >= Limit.BatchEvents || now || waiting[0]) soon();
+	open.view_ = view;
+	open.size_ += text.length;
+	open.token_ = token ?? open.token_;
+	open.notes_.push(...report);
+	if (open.texts_.push(text) >= Limit.BatchEvents || now || waiting[0]) soon();
 };
 
 /** Ends the session on the gateway, after all that was said before; `rest`: members of the request. */
 export const endSession = (rest = ""): void => {
 	pack();
 	const item = newItem("/reset");
-	item.rest = rest;
+	item.rest_ = rest;
 	latest = item.id + "~"; // its own answer says nothing, either
 	enqueue(item);
 	soon();
@@ -237,7 +228,7 @@ export const endSession = (rest = ""): void => {
 export const ask = (names: string[]): void => {
 	if (scheduled && open) return; // the batch that is about to leave asks for them
 	const item = newItem("/profile");
-	item.placements = names;
+	item.placements_ = names;
 	enqueue(item);
 	soon();
 };
@@ -247,8 +238,8 @@ export const drop = (): void => {
 	open = undefined;
 	waiting = [];
 	flying.forEach((i) => {
-		i.texts = [];
-		if (SETTINGS.consent) i.path = "/profile"; // which is not tried again
+		i.texts_ = [];
+		if (SETTINGS.consent) i.path_ = "/profile"; // which is not tried again
 	});
 	newRun();
 	latest = run;
@@ -257,7 +248,7 @@ export const drop = (): void => {
 /** Forgets all, and has the gateway take its cookie back. */
 export const withdraw = (): void => {
 	drop();
-	known = false;
+	remove("known");
 	endSession('"forget":true,');
 };
 
@@ -268,12 +259,12 @@ const resume = (): void => {
 		held = false;
 		soon();
 		if (lock === null) return; // another tab is at it
-		recall(run, (items, notes) => {
-			waiting.unshift(...items);
-			found.push(...notes);
-			trim();
-			soon();
-		});
+		recall(
+			run,
+			(item) => waiting.unshift(item),
+			(note) => found.push(note),
+			soon,
+		);
 		return new Promise<void>((resolve) => (unlock = resolve));
 	};
 	const { locks } = navigator as { locks?: LockManager };
@@ -283,7 +274,6 @@ const resume = (): void => {
 
 /** Brings back what earlier pages could not deliver. To be called once, when storage may be read. */
 export const restore = (): void => {
-	known ||= !!load("known");
 	if (SETTINGS.outbox) resume();
 };
 
@@ -296,8 +286,8 @@ const wake = (): void => {
 export const connect = (api: string): void => {
 	base = api;
 	drop();
-	addEventListener("online", again);
-	addEventListener("pagehide", leave);
-	addEventListener("pageshow", wake);
-	document.addEventListener("visibilitychange", () => (document.hidden ? leave() : wake()));
+	listen("online", again);
+	listen("pagehide", leave);
+	listen("pageshow", wake);
+	listen("visibilitychange", () => (document.hidden ? leave() : wake()));
 };
