@@ -37,6 +37,15 @@ func (x *intake) Profile(r *collect.Request, dst []byte) ([]byte, error) {
 	return dst, x.translate(err)
 }
 
+// Preview is what a page's own request is answered with. The request is not
+// collect's to use again.
+func (x *intake) Preview(r *collect.Request, dst []byte) ([]byte, error) {
+	q := x.handOver(r)
+	defer x.requests.Put(q)
+	dst, err := x.p.Preview(q, dst)
+	return dst, x.translate(err)
+}
+
 func (x *intake) Collect(r *collect.Request) error {
 	q := x.handOver(r)
 	defer x.requests.Put(q)

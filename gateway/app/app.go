@@ -69,6 +69,9 @@ type App struct {
 	reload   sync.Mutex
 	draining atomic.Bool
 
+	proxied    context.Context // of what goes on between visitors and sites' own servers
+	endProxied context.CancelFunc
+
 	site, desk     net.Listener
 	siteSrv        fasthttp.Server
 	deskSrv        fasthttp.Server
@@ -93,6 +96,7 @@ func Start(o Options) (started *App, err error) {
 		o.Exit = os.Exit
 	}
 	a := &App{o: o, cfg: o.Config, log: o.Logger, served: make(chan error, 2)}
+	a.proxied, a.endProxied = context.WithCancel(context.Background())
 	a.meters = newMeters(a)
 	defer func() {
 		if err != nil {
@@ -200,6 +204,9 @@ func (a *App) Reload() error {
 		if fixed.old != fixed.new {
 			a.log.Warn("this setting changes at the next start", "setting", fixed.name)
 		}
+	}
+	if fronts(cfg) && !a.siteSrv.StreamRequestBody {
+		a.log.Warn("the first upstream is in use, but takes no uploads above limits.batch until the next start")
 	}
 	defs, cerr := a.define(cfg)
 	if cerr != nil {

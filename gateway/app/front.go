@@ -53,7 +53,8 @@ func (a *App) newFront(cfg *config.Config, defs *definitions) (f *front, err err
 		f.sites = append(f.sites, f.demo.site)
 	}
 	f.main = &f.sites[0]
-	if f.tags, err = tagserve.New(tagserve.Options{Sites: f.tagSites(), Prefix: cfg.TagPrefix}); err != nil {
+	shown := &pages{f: f}
+	if f.tags, err = tagserve.New(tagserve.Options{Sites: f.tagSites(), Prefix: cfg.TagPrefix, Answer: shown.withTag}); err != nil {
 		return nil, err
 	}
 	extra := map[string]fasthttp.RequestHandler{cfg.TagPrefix: f.tags.Handle, "/openapi.yaml": collect.OpenAPI}
@@ -75,6 +76,15 @@ func (a *App) newFront(cfg *config.Config, defs *definitions) (f *front, err err
 	if err != nil {
 		return nil, err
 	}
+	shown.intake = &intake{p: flow, log: a.log}
+	proxy, err := a.openProxy(f, shown)
+	if err != nil {
+		return nil, err
+	}
+	var otherwise func(*fasthttp.RequestCtx) bool
+	if proxy != nil {
+		otherwise = proxy.Handle
+	}
 	f.collect, err = collect.New(collect.Options{
 		Sites: f.collectSites(), Prefix: cfg.APIPrefix, TrustedProxies: cfg.TrustedProxies,
 		Limits: collect.Limits{
@@ -82,8 +92,8 @@ func (a *App) newFront(cfg *config.Config, defs *definitions) (f *front, err err
 			PerAddress: collect.Rate{PerSecond: float64(cfg.Limits.RequestsPerSecondPerAddress), Burst: cfg.Limits.BurstPerAddress},
 			PerKey:     collect.Rate{PerSecond: float64(cfg.Limits.RequestsPerSecondPerKey), Burst: cfg.Limits.BurstPerKey},
 		},
-		Cookies: cookies, Links: a.links, Intake: &intake{p: flow, log: a.log}, Ready: a.siteReady, Logger: a.log, Metrics: a.meters,
-		ClientAddr: enrich.ClientAddr, Extra: extra,
+		Cookies: cookies, Links: a.links, Intake: shown.intake, Ready: a.siteReady, Logger: a.log, Metrics: a.meters,
+		ClientAddr: enrich.ClientAddr, Extra: extra, Otherwise: otherwise,
 	})
 	if err != nil {
 		return nil, err
@@ -160,7 +170,7 @@ func (f *front) tagSites() (list []tagserve.Site) {
 	for i := range f.sites {
 		s := &f.sites[i]
 		auto := s.Tag.Autocapture
-		list = append(list, tagserve.Site{Name: s.Name, WriteKey: s.WriteKey, Tag: tag.Options{
+		list = append(list, tagserve.Site{Name: s.Name, WriteKey: s.WriteKey, File: s.Tag.Name, Profile: s.Tag.Profile && !asksFirst(s), Tag: tag.Options{
 			WriteKey: s.WriteKey, APIBase: f.cfg.APIPrefix, Global: s.Tag.Global,
 			ManualPages: !auto, SPA: auto && s.Tag.SPA, HashRoutes: s.Tag.HashRoutes,
 			Clicks: auto && s.Tag.Clicks, Downloads: s.Tag.Downloads, Forms: auto && s.Tag.Forms,

@@ -24,7 +24,7 @@ func (a *App) listen() (err error) {
 	l := a.cfg.Limits
 	a.front.Load().collect.Configure(&a.siteSrv, collect.HTTP{
 		ReadTimeout: l.ReadTimeout, WriteTimeout: l.WriteTimeout, IdleTimeout: l.IdleTimeout,
-		Connections: l.Connections,
+		Connections: l.Connections, Stream: fronts(a.cfg),
 	})
 	a.siteSrv.Handler = func(ctx *fasthttp.RequestCtx) { a.front.Load().collect.Handle(ctx) }
 	a.front.Load().desk.Configure(&a.deskSrv)
@@ -33,7 +33,14 @@ func (a *App) listen() (err error) {
 		return inUse("site_addr", a.cfg.SiteAddr, err)
 	}
 	a.site = collect.LimitPeers(a.site, l.ConnectionsPerAddress, a.cfg.TrustedProxies)
-	a.opened("site listener", a.stop(&a.siteSrv, a.site))
+	stop := a.stop(&a.siteSrv, a.site)
+	a.opened("site listener", func() error {
+		// What a site's own server streams without an end does not hold up the stop.
+		late := time.AfterFunc(drainTime/2, a.endProxied)
+		defer a.endProxied()
+		defer late.Stop()
+		return stop()
+	})
 	if a.desk, err = net.Listen("tcp", a.cfg.DeskAddr); err != nil {
 		return inUse("desk_addr", a.cfg.DeskAddr, err)
 	}

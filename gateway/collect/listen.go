@@ -1,8 +1,10 @@
 package collect
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"time"
 
@@ -16,6 +18,7 @@ type HTTP struct {
 	WriteTimeout time.Duration // the answer
 	IdleTimeout  time.Duration // between two requests of a connection
 	Connections  int           // open at once; 0: fasthttp's 262,144
+	Stream       bool          // bodies for Options.Otherwise come as streams of any length
 }
 
 const (
@@ -33,7 +36,8 @@ func (s *Server) Configure(hs *fasthttp.Server, o HTTP) {
 	hs.ReadTimeout, hs.WriteTimeout, hs.IdleTimeout = o.ReadTimeout, o.WriteTimeout, o.IdleTimeout
 	hs.Concurrency = o.Connections
 	hs.ReadBufferSize = headerRoom
-	hs.MaxRequestBodySize = 2*s.o.Limits.BatchBytes + bodySlack
+	hs.MaxRequestBodySize = s.mostBody()
+	hs.StreamRequestBody = o.Stream
 	hs.NoDefaultServerHeader = true
 	hs.NoDefaultContentType = true
 	hs.DisablePreParseMultipartForm = true
@@ -41,6 +45,48 @@ func (s *Server) Configure(hs *fasthttp.Server, o HTTP) {
 	hs.CloseOnShutdown = true
 	hs.TCPKeepalive = true
 	hs.Logger = quiet{s}
+}
+
+func (s *Server) mostBody() int { return 2*s.o.Limits.BatchBytes + bodySlack }
+
+// arrive takes a streamed body in whole, for what is answered here, under the
+// limit that holds without streams.
+func (c *call) arrive() *failure {
+	r := &c.ctx.Request
+	if !r.IsBodyStream() {
+		return nil
+	}
+	most := c.s.mostBody()
+	// What stays unread would be taken for the next request.
+	refuse := func(f *failure) *failure {
+		c.ctx.SetConnectionClose()
+		drain(c.ctx.Conn())
+		return f
+	}
+	n := r.Header.ContentLength()
+	if n > most {
+		return refuse(tooLarge(-1, c.s.o.Limits.BatchBytes))
+	}
+	var b bytes.Buffer
+	b.Grow(min(max(n, 0), bodySlack))
+	_, err := b.ReadFrom(io.LimitReader(c.ctx.RequestBodyStream(), int64(most)+1))
+	var network net.Error
+	switch {
+	case b.Len() > most:
+		return refuse(tooLarge(-1, c.s.o.Limits.BatchBytes))
+	case errors.As(err, &network) && network.Timeout():
+		c.ctx.SetConnectionClose()
+		return late()
+	case err != nil || n >= 0 && b.Len() < n:
+		c.ctx.SetConnectionClose()
+		return badRequest("bad_request", "the body did not arrive whole, or is not chunked as RFC 9112 writes it")
+	}
+	r.SetBodyRaw(b.Bytes())
+	return nil
+}
+
+func late() *failure {
+	return fail(fasthttp.StatusRequestTimeout, "timeout", "the request did not arrive in time (setting limits.read_timeout)")
 }
 
 // quiet sends fasthttp's own lines, which tell of broken connections, to where
@@ -68,7 +114,7 @@ func (s *Server) malformed(ctx *fasthttp.RequestCtx, err error) {
 		drain(ctx.Conn())
 		c.fail(tooLarge(-1, s.o.Limits.BatchBytes))
 	case errors.As(err, &network) && network.Timeout():
-		c.fail(fail(fasthttp.StatusRequestTimeout, "timeout", "the request did not arrive in time (setting limits.read_timeout)"))
+		c.fail(late())
 	default:
 		s.log.Debug("malformed request", "error", err)
 		c.fail(badRequest("bad_request", "this is not an HTTP/1.1 request as RFC 9112 writes them"))

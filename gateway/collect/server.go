@@ -84,6 +84,11 @@ type Options struct {
 	// Extra serves the paths that begin with its keys and are none of this
 	// package's own: tag, demo, hooks. The longest key wins; "/" is that path alone.
 	Extra map[string]fasthttp.RequestHandler
+	// Otherwise may answer what is none of these paths, and "/" before Extra does:
+	// a site's own server behind the gateway. It says false without having touched
+	// the request when it does not. Bodies come to it as streams where HTTP.Stream
+	// is set.
+	Otherwise func(ctx *fasthttp.RequestCtx) bool
 }
 
 // Metrics counts answers. Routes and codes come from fixed sets, so they may be
@@ -237,7 +242,15 @@ func (s *Server) Handle(ctx *fasthttp.RequestCtx) {
 	path := ctx.Request.URI().PathOriginal()
 	if c.route = s.find(path); c.route == nil {
 		c.route = &s.other
-		if h := s.findExtra(path); h != nil {
+		h := s.findExtra(path)
+		if s.o.Otherwise != nil && (h == nil || string(path) == "/") && s.o.Otherwise(ctx) {
+			return
+		}
+		if f := c.arrive(); f != nil {
+			c.fail(f)
+			return
+		}
+		if h != nil {
 			c.plainHeaders()
 			h(ctx)
 			return
@@ -245,7 +258,11 @@ func (s *Server) Handle(ctx *fasthttp.RequestCtx) {
 		c.fail(notFound(path))
 		return
 	}
-	if f := c.serve(); f != nil {
+	f := c.arrive()
+	if f == nil {
+		f = c.serve()
+	}
+	if f != nil {
 		c.fail(f)
 	}
 }

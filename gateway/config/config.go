@@ -96,6 +96,21 @@ type Site struct {
 	// visitor who follows a link from one to another stays the same visitor.
 	LinkedDomains []string `yaml:"linked_domains"`
 	Tag           Tag      `yaml:"tag"`
+	// Upstream is the origin of the site's own server: http://127.0.0.1:3000. With
+	// it the gateway stands in front of the site: what is asked of one of Origins,
+	// and is none of the gateway's own paths, is the server's to answer.
+	Upstream string  `yaml:"upstream"`
+	Rewrite  Rewrite `yaml:"rewrite"`
+}
+
+// Rewrite says what becomes of the pages that come from Upstream.
+type Rewrite struct {
+	Pages  bool          `yaml:"pages"`  // the tag is put into them
+	Slots  bool          `yaml:"slots"`  // and decided variants, unless the tag asks for consent first
+	Budget time.Duration `yaml:"budget"` // for a decision, from the request on; a later one is left to the tag
+	// Timeout is how long Upstream may take to begin its answer, and for each part of it.
+	Timeout     time.Duration `yaml:"timeout"`
+	ClientHints bool          `yaml:"client_hints"` // asks browsers for exact versions and models (Accept-CH)
 }
 
 // IdentityKey checks identity tokens whose header names its kid. The algorithm
@@ -148,6 +163,8 @@ type Tag struct {
 	RespectGPC  bool     `yaml:"respect_gpc"` // Global Privacy Control counts as denied
 	Slots       bool     `yaml:"slots"`       // fill data-reuna-slot elements
 	Global      string   `yaml:"global"`      // name of the tag's global variable
+	Name        string   `yaml:"name"`        // the tag's file is called so instead of by its write key: app for /tag/app.js
+	Profile     bool     `yaml:"profile"`     // profile and decisions come with the tag, which browsers then do not keep
 }
 
 // Identifier is one type of identifier.

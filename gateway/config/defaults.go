@@ -82,6 +82,7 @@ func DefaultSite() Site {
 			Slots:       true,
 			Global:      "reuna",
 		},
+		Rewrite: Rewrite{Pages: true, Slots: true, Budget: 30 * time.Millisecond, Timeout: time.Minute},
 	}
 }
 

@@ -10,7 +10,7 @@ import (
 )
 
 func (k *checker) sites() {
-	names, writeKeys := map[string]int{}, map[string]int{}
+	names, writeKeys, tagNames := map[string]int{}, map[string]int{}, map[string]int{}
 	secrets := map[string]string{}
 	for i := range k.c.Sites {
 		s, at := &k.c.Sites[i], index("sites", i)
@@ -54,12 +54,37 @@ func (k *checker) sites() {
 			k.name(index(at+".tag.search_parameters", j), p, parameterForm, "the name of a parameter, such as q")
 		}
 		k.name(at+".tag.global", s.Tag.Global, globalForm, "the name of a JavaScript variable, such as reuna")
+		if s.Tag.Name != "" {
+			k.name(at+".tag.name", s.Tag.Name, writeKeyForm, "1 to 128 letters, digits, _ and -, such as app")
+			k.unique(at+".tag.name", s.Tag.Name, tagNames, i, "a site whose tag has this name")
+			if j, taken := writeKeys[s.Tag.Name]; taken && j != i {
+				k.fault(at+".tag.name", "saw the write key of number %d of the list, which its tag is served under; choose another name", j+1)
+			}
+		}
+		k.upstream(at, s)
 	}
 	// A secret that equals a public key of a page is no secret.
 	for i := range k.c.Sites {
 		if at, leaked := secrets[k.c.Sites[i].WriteKey]; leaked {
 			k.fault(at, "the same text as the public %s.write_key; make a secret of its own", index("sites", i))
 		}
+	}
+}
+
+// upstream checks the site's own server and what is done to its pages.
+func (k *checker) upstream(at string, s *Site) {
+	k.between(at+".rewrite.budget", s.Rewrite.Budget, time.Millisecond, time.Second)
+	k.between(at+".rewrite.timeout", s.Rewrite.Timeout, time.Second, time.Hour)
+	if s.Upstream == "" {
+		return
+	}
+	const example = "expected scheme and host of the site's own server, such as http://127.0.0.1:3000"
+	u, err := url.Parse(s.Upstream)
+	switch {
+	case err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https":
+		k.fault(at+".upstream", "saw %s, %s", quoted(s.Upstream), example)
+	case u.Path != "" || u.RawQuery != "" || u.ForceQuery || u.Fragment != "" || u.User != nil:
+		k.fault(at+".upstream", "saw %s, %s and nothing behind it", quoted(s.Upstream), example)
 	}
 }
 

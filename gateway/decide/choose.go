@@ -3,6 +3,8 @@ package decide
 import (
 	"crypto/sha256"
 	"encoding/binary"
+	"maps"
+	"slices"
 
 	"github.com/reuna/reuna/identity/segment"
 )
@@ -22,6 +24,15 @@ func (d *Decider) find(s *site, name string) *placement {
 		}
 	}
 	return d.every[name]
+}
+
+// Placements are the names of all that a site's pages may ask for, sorted.
+func (d *Decider) Placements(siteName string) []string {
+	all := maps.Clone(d.every)
+	if s := d.sites[siteName]; s != nil {
+		maps.Copy(all, s.placements)
+	}
+	return slices.Sorted(maps.Keys(all))
 }
 
 // choose takes the first variant whose rule holds. ok is false when none does:

@@ -211,6 +211,26 @@ func (p *Pipeline) Profile(r *Request, dst []byte) ([]byte, error) {
 	return p.answer(dst, j, &view), nil
 }
 
+// Preview appends the answer's members for a visitor as of the request's events,
+// of which the newest tells device, place and source of now; and it changes
+// nothing: they are neither counted nor kept.
+func (p *Pipeline) Preview(r *Request, dst []byte) ([]byte, error) {
+	j := p.get(r)
+	defer p.put(j)
+	if err := p.recall(j); err != nil {
+		return dst, err
+	}
+	view, err := p.view(j)
+	if err != nil {
+		return dst, unavailable(err)
+	}
+	for i := range r.Batch.Events {
+		view.Event = &r.Batch.Events[i]
+		p.o.Enricher.Enrich(view.Event, r)
+	}
+	return p.answer(dst, j, &view), nil
+}
+
 // take resolves, folds and appends the job's events, all under one hold of the
 // state's lock. The ticket also covers what the duplicates are duplicates of.
 func (p *Pipeline) take(j *job) (durable ticket, err error) {

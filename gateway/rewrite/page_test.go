@@ -79,18 +79,18 @@ func TestWhichPagesAreRewritten(t *testing.T) {
 		"consent comes first": {htmlPage(sitePage, kind), nil, fan, func(s *Site) { s.Slots = false }, plainOut},
 		"switched off":        {htmlPage(sitePage, kind), nil, fan, func(s *Site) { s.Pages = false }, sitePage},
 	} {
+		f := stand(t, c.site, func(s *Site, o *Options) {
+			if c.change != nil {
+				c.change(s)
+			}
+			if c.decide != nil {
+				o.Decider = c.decide
+			}
+		})
 		for _, coding := range []string{"", "gzip, br;q=0.9", "gzip", "br;q=0, deflate"} {
 			if coding == "" && (name == "gzip" || name == "brotli") {
 				continue
 			}
-			f := stand(t, c.site, func(s *Site, o *Options) {
-				if c.change != nil {
-					c.change(s)
-				}
-				if c.decide != nil {
-					o.Decider = c.decide
-				}
-			})
 			ask := append([]string{"Accept-Encoding", coding, "Accept", "text/html"}, c.ask...)
 			if !strings.Contains(strings.Join(c.ask, " "), "Sec-Fetch-Dest") {
 				ask = append(ask, "Sec-Fetch-Dest", "document")

@@ -1,6 +1,7 @@
 package rewrite
 
 import (
+	"bytes"
 	"html"
 )
 
@@ -57,6 +58,7 @@ type scanner struct {
 	names       map[string]string
 	name        []byte
 	attr, value []byte
+	kept        bool // the present attribute is one of attributes
 
 	raw     string // the element of inRaw and inScript
 	word    []byte // what stands there since "<"; in inMarkup since "<!"
@@ -112,10 +114,11 @@ func (s *scanner) write(p []byte) {
 		s.state = off // a byte order mark of UTF-16; no byte of UTF-8 is like it
 	}
 	from := 0 // p[from:i] is still to be handed on
-	for i, c := range p {
-		if s.state == off {
+	for i := 0; i < len(p); i++ {
+		if i += s.skip(p[i:]); i == len(p) {
 			break
 		}
+		c := p[i]
 	again:
 		switch s.state {
 		case inText:
@@ -153,6 +156,27 @@ func (s *scanner) write(p []byte) {
 	}
 	s.pos += len(p)
 	s.e.put(p[from:])
+}
+
+// skip is how many of the next bytes change nothing.
+func (s *scanner) skip(p []byte) int {
+	n := 0
+	switch {
+	case s.state == inText:
+		n = bytes.IndexByte(p, '<')
+	case s.state == inDouble && !s.kept:
+		n = bytes.IndexByte(p, '"')
+	case s.state == inSingle && !s.kept:
+		n = bytes.IndexByte(p, '\'')
+	case s.state == inRaw && len(s.word) == 0, s.state == inScript && len(s.word) == 0 && s.escape == 0:
+		n = bytes.IndexByte(p, '<')
+	case s.state == off:
+		n = -1
+	}
+	if n < 0 {
+		return len(p)
+	}
+	return n
 }
 
 // close hands on what is still held.
@@ -248,6 +272,7 @@ func (s *scanner) inside(c byte) (ends bool) {
 		switch {
 		case c == '=':
 			s.state = inValueStart
+			s.kept = s.tag.attrs.of(s.attr) != nil
 		case c == '>':
 			s.end()
 			return true
@@ -283,7 +308,7 @@ func (s *scanner) inside(c byte) (ends bool) {
 			return true
 		case s.state == inBare && space(c), s.state == inDouble && c == '"', s.state == inSingle && c == '\'':
 			s.end()
-		default:
+		case s.kept:
 			s.value = grow(s.value, c, maxValue)
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strconv"
 
+	"github.com/andybalholm/brotli"
 	"github.com/valyala/fasthttp"
 )
 
@@ -26,14 +27,21 @@ func (s *Server) Handle(ctx *fasthttp.RequestCtx) {
 		s.refuse(ctx, fasthttp.StatusNotFound, "unknown_tag", fmt.Sprintf("there is no tag at %.200q; expected %s{writeKey}.js with the write key of a site, or the address with the hash of its present tag", ctx.Path(), s.prefix))
 		return
 	}
-	h.Set("Cache-Control", f.cache)
+	if f.site != "" && string(ctx.URI().QueryString()) == profileQuery {
+		if s.personal(ctx, f) {
+			return
+		}
+		h.Set("Cache-Control", cacheAsk)
+	} else {
+		h.Set("Cache-Control", f.cache)
+	}
 	h.Set("Vary", "Accept-Encoding")
 	h.Set("ETag", f.etag)
 	if matches(ctx.Request.Header.Peek("If-None-Match"), f.etag) {
 		ctx.SetStatusCode(fasthttp.StatusNotModified)
 		return
 	}
-	h.SetContentType("text/javascript; charset=utf-8")
+	h.SetContentType(f.kind)
 	body := f.plain
 	switch accept := ctx.Request.Header.Peek("Accept-Encoding"); {
 	case accepts(accept, "br"):
@@ -52,10 +60,56 @@ func (s *Server) find(path []byte) *file {
 	if !ok {
 		return nil
 	}
-	if name, ok = bytes.CutSuffix(name, []byte(".js")); !ok {
-		return nil
-	}
 	return s.files[string(name)]
+}
+
+const (
+	profileQuery = "profile"
+	// cacheAsk is for the address of a personal tag that is answered with the
+	// plain one: it may be kept, but the next page is to ask again.
+	cacheAsk = "private, no-cache"
+	level    = 4 // of brotli, as for pages: the answer is made for one visitor
+)
+
+// personal answers with the tag behind the visitor's own profile and decisions.
+// It says false, having changed nothing, where there are none for this request.
+func (s *Server) personal(ctx *fasthttp.RequestCtx, f *file) bool {
+	if s.answer == nil || !ctx.IsGet() {
+		return false
+	}
+	b := fmt.Appendf(nil, "(window.%s=window.%s||[]).a=", f.global, f.global)
+	b, ok := s.answer(ctx, f.site, b)
+	if !ok {
+		return false
+	}
+	b = append(append(b, ";\n"...), f.plain...)
+	h := &ctx.Response.Header
+	h.Del("Access-Control-Allow-Origin") // a script, for an element of the site's own pages
+	switch string(ctx.Request.Header.Peek("Sec-Fetch-Site")) {
+	case "same-origin":
+		h.Set("Cross-Origin-Resource-Policy", "same-origin")
+	case "same-site":
+		h.Set("Cross-Origin-Resource-Policy", "same-site")
+	}
+	h.Set("Cache-Control", "private, no-store")
+	h.SetContentType(f.kind)
+	if !accepts(ctx.Request.Header.Peek("Accept-Encoding"), "br") {
+		ctx.Response.SetBody(b)
+		return true
+	}
+	w, ok := s.packs.Get().(*brotli.Writer)
+	if !ok {
+		w = brotli.NewWriterLevel(nil, level)
+	}
+	defer s.packs.Put(w)
+	out := ctx.Response.BodyWriter()
+	w.Reset(out)
+	if _, err := w.Write(b); err != nil || w.Close() != nil {
+		ctx.Response.SetBody(b) // memory does not refuse; should it, the plain text does as well
+		return true
+	}
+	h.Set("Content-Encoding", "br")
+	return true
 }
 
 func (s *Server) refuse(ctx *fasthttp.RequestCtx, status int, code, message string) {

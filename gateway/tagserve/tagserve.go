@@ -1,13 +1,20 @@
 // Package tagserve serves each site's tag: built once, compressed once, and
 // answered from memory.
 //
-//	GET /tag/{writeKey}.js         short cache, ETag, stale-while-revalidate
-//	GET /tag/{writeKey}.{hash}.js  the same bytes, immutable
+//	GET /tag/{writeKey}.js          short cache, ETag, stale-while-revalidate
+//	GET /tag/{writeKey}.{hash}.js   the same bytes, immutable
+//	GET /tag/{writeKey}.js?profile  the same behind the visitor's profile and decisions, private
+//	GET /tag/{writeKey}.mjs         the same as a module
+//	GET /tag/reuna.d.ts             its types
+//
+// A site may give its tag a name that stands for the write key.
 package tagserve
 
 import (
 	"bytes"
 	"compress/gzip"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"runtime"
@@ -15,6 +22,7 @@ import (
 	"sync"
 
 	"github.com/andybalholm/brotli"
+	"github.com/valyala/fasthttp"
 
 	"github.com/reuna/reuna/tag"
 )
@@ -23,13 +31,20 @@ import (
 type Site struct {
 	Name     string // for errors and logs
 	WriteKey string
+	File     string      // the tag is called so, too, and in the snippet: letters, digits, '-' and '_'; empty: WriteKey
 	Tag      tag.Options // its WriteKey is taken from the site
+	// Profile lets the snippet ask for profile and decisions with the tag.
+	Profile bool
 }
 
 // Options say what is served, and where.
 type Options struct {
 	Sites  []Site
 	Prefix string // path before the write key, with a slash at both ends; empty means "/tag/"
+	// Answer appends the JSON object of the answer that comes with the tag, with
+	// the members "profile" and "decisions", to dst, safe inside a script. false:
+	// this request gets none. nil: none does.
+	Answer func(ctx *fasthttp.RequestCtx, site string, dst []byte) ([]byte, bool)
 }
 
 // Server answers for the tags of all sites.
@@ -38,19 +53,32 @@ type Options struct {
 // written again, so requests read them without a lock.
 type Server struct {
 	prefix string
-	files  map[string]*file // by what stands between the prefix and ".js"
-	sites  map[string]tag.Bundle
+	answer func(ctx *fasthttp.RequestCtx, site string, dst []byte) ([]byte, bool)
+	files  map[string]*file // by what stands behind the prefix
+	sites  map[string]*built
+	packs  sync.Pool // of *brotli.Writer
+}
+
+// built is a site's tag.
+type built struct {
+	tag.Bundle
+	path string // in the snippet
 }
 
 // file is one answer, in every form that is asked for.
 type file struct {
 	plain, brotli, gzip []byte
-	etag, cache         string
+	etag, cache, kind   string
+
+	// Of a tag that may come with an answer:
+	site, global string
 }
 
 const (
 	cacheShort = "public, max-age=300, stale-while-revalidate=86400"
 	cacheLong  = "public, max-age=31536000, immutable"
+
+	script = "text/javascript; charset=utf-8"
 )
 
 // New builds every site's tag, on all processors, and reports every site that
@@ -62,7 +90,12 @@ func New(o Options) (*Server, error) {
 	if !strings.HasPrefix(o.Prefix, "/") || !strings.HasSuffix(o.Prefix, "/") {
 		return nil, fmt.Errorf("tagserve: prefix %q: expected a slash at both ends, such as \"/tag/\"", o.Prefix)
 	}
-	s := &Server{prefix: o.Prefix, files: make(map[string]*file, 2*len(o.Sites)), sites: make(map[string]tag.Bundle, len(o.Sites))}
+	s := &Server{prefix: o.Prefix, answer: o.Answer, files: make(map[string]*file, 4*len(o.Sites)+1), sites: make(map[string]*built, len(o.Sites))}
+	types, err := newFile([]byte(tag.Types()), "text/plain; charset=utf-8")
+	if err != nil {
+		return nil, fmt.Errorf("tagserve: the types: %w", err)
+	}
+	s.files["reuna.d.ts"] = types
 	var (
 		mu    sync.Mutex
 		wait  sync.WaitGroup
@@ -73,7 +106,7 @@ func New(o Options) (*Server, error) {
 		wait.Go(func() {
 			slots <- struct{}{}
 			defer func() { <-slots }()
-			b, short, long, err := build(site)
+			b, files, err := build(site)
 			if err != nil {
 				errs[i] = fmt.Errorf("tagserve: site %q: %w", site.Name, err)
 				return
@@ -84,9 +117,14 @@ func New(o Options) (*Server, error) {
 				errs[i] = fmt.Errorf("tagserve: site %q: write key %q belongs to another site, too; give each its own", site.Name, site.WriteKey)
 				return
 			}
+			b.path = s.prefix + b.path
 			s.sites[site.WriteKey] = b
-			s.files[site.WriteKey] = short
-			s.files[site.WriteKey+"."+b.Hash] = long
+			for name, f := range files {
+				if s.files[name] != nil {
+					errs[i] = fmt.Errorf("tagserve: site %q: there is another file %q; give the tag another name", site.Name, name)
+				}
+				s.files[name] = f
+			}
 		})
 	}
 	wait.Wait()
@@ -96,25 +134,54 @@ func New(o Options) (*Server, error) {
 	return s, nil
 }
 
-func build(site Site) (b tag.Bundle, short, long *file, err error) {
+// build makes a site's tag and its files, by their names behind the prefix.
+func build(site Site) (*built, map[string]*file, error) {
 	o := site.Tag
 	o.WriteKey = site.WriteKey
-	if b, err = tag.Build(o); err != nil {
-		return b, nil, nil, err
+	b, err := tag.Build(o)
+	if err != nil {
+		return nil, nil, err
 	}
-	short = &file{plain: b.JS, etag: `"` + b.Hash + `"`, cache: cacheShort}
-	if short.brotli, err = compress(b.JS, func(w *bytes.Buffer) writer { return brotli.NewWriterLevel(w, brotli.BestCompression) }); err != nil {
-		return b, nil, nil, err
+	short, err := newFile(b.JS, script)
+	if err != nil {
+		return nil, nil, err
 	}
-	if short.gzip, err = compress(b.JS, func(w *bytes.Buffer) writer {
-		z, _ := gzip.NewWriterLevel(w, gzip.BestCompression) // its only error is a level that does not exist
-		return z
-	}); err != nil {
-		return b, nil, nil, err
+	module, err := newFile(b.ESM, script)
+	if err != nil {
+		return nil, nil, err
 	}
 	forever := *short
 	forever.cache = cacheLong
-	return b, short, &forever, nil
+	short.site, short.global = site.Name, o.Global
+	if short.global == "" {
+		short.global = "reuna"
+	}
+	files := map[string]*file{}
+	one := &built{Bundle: b}
+	for _, name := range []string{site.WriteKey, site.File} {
+		if name != "" {
+			files[name+".js"], files[name+".mjs"], files[name+"."+b.Hash+".js"] = short, module, &forever
+			one.path = name + ".js"
+		}
+	}
+	if site.Profile {
+		one.path += "?profile"
+	}
+	return one, files, nil
+}
+
+// newFile compresses a text once and for all.
+func newFile(text []byte, kind string) (f *file, err error) {
+	sum := sha256.Sum256(text)
+	f = &file{plain: text, etag: `"` + hex.EncodeToString(sum[:8]) + `"`, cache: cacheShort, kind: kind}
+	if f.brotli, err = compress(text, func(w *bytes.Buffer) writer { return brotli.NewWriterLevel(w, brotli.BestCompression) }); err != nil {
+		return nil, err
+	}
+	f.gzip, err = compress(text, func(w *bytes.Buffer) writer {
+		z, _ := gzip.NewWriterLevel(w, gzip.BestCompression) // its only error is a level that does not exist
+		return z
+	})
+	return f, err
 }
 
 type writer interface {
@@ -138,23 +205,46 @@ func compress(text []byte, to func(*bytes.Buffer) writer) ([]byte, error) {
 // an unknown write key. Its address is a path: a page of another origin puts
 // the gateway's origin before it.
 func (s *Server) Snippet(writeKey string) string {
-	b, ok := s.sites[writeKey]
-	if !ok {
+	b := s.sites[writeKey]
+	if b == nil {
 		return ""
 	}
-	return b.Snippet(s.prefix + writeKey + ".js")
+	return b.Snippet(b.path)
+}
+
+// Parts are what Snippet is made of: the inline script's text and the tag's path.
+func (s *Server) Parts(writeKey string) (stub, src string) {
+	b := s.sites[writeKey]
+	if b == nil {
+		return "", ""
+	}
+	return b.Stub, b.path
 }
 
 // SRI is the integrity value ("sha384-…") of the site's tag, for pages that
 // name it by its hash; empty for an unknown write key.
-func (s *Server) SRI(writeKey string) string { return s.sites[writeKey].SRI }
+func (s *Server) SRI(writeKey string) string {
+	b := s.sites[writeKey]
+	if b == nil {
+		return ""
+	}
+	return b.SRI
+}
+
+// Path is where the site's tag is served, as the snippet names it; empty for an
+// unknown write key.
+func (s *Server) Path(writeKey string) string {
+	_, path := s.Parts(writeKey)
+	return path
+}
 
 // ImmutablePath is where the site's present tag is served for ever; empty for
 // an unknown write key.
 func (s *Server) ImmutablePath(writeKey string) string {
-	b, ok := s.sites[writeKey]
+	path, _, _ := strings.Cut(s.Path(writeKey), "?")
+	name, ok := strings.CutSuffix(path, ".js")
 	if !ok {
 		return ""
 	}
-	return s.prefix + writeKey + "." + b.Hash + ".js"
+	return name + "." + s.sites[writeKey].Hash + ".js"
 }
