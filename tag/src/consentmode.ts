@@ -30,7 +30,7 @@ export const consentmode = (): void => {
 	const { push } = layer;
 	const hear = (e: unknown) => {
 		const choice = entry(e);
-		if (choice) take(["consent", [choice], Date.now()]);
+		if (choice) take(["consent", [choice]]);
 	};
 	layer.forEach(hear);
 	layer.push = (...all) => {

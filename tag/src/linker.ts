@@ -20,11 +20,8 @@ let tokens: Record<string, string> = {};
 let since = 0;
 let landed = "";
 
-/** An address without its token, and the token; without one the address is as it was. */
-export const strip = (address: string): [rest: string, token: string] => {
-	let token = "";
-	return [address.replace(/([?&])(?:_reuna=([^&#]*)(&?))+/g, (_, before, found, after) => ((token = found), after && before)), token];
-};
+/** An address without its token, which is kept for arrival; of several the last, because a link's own may have been planted. */
+export const strip = (address: string): string => address.replace(/([?&])(?:_reuna=([^&#]*)(&?))+/g, (_, before, token, after) => ((landed = token), after && before));
 
 /** What a batch shows of how the page was reached, once. */
 export const arrival = (): string => {
@@ -34,11 +31,9 @@ export const arrival = (): string => {
 };
 
 const decorate = (e: Event) => {
-	const { type } = e;
 	const el = (e.composedPath()[0] as Element).closest?.<HTMLAnchorElement & HTMLFormElement>("a[href],form[action]");
 	if (!el || verdict() != "granted") return;
-	const form = el.matches("form");
-	const name = form ? "action" : "href";
+	const name = el.action ? "action" : "href";
 	const own = el.getAttribute(name)!;
 	const a = new URL(el[name]);
 	for (const domain in tokens)
@@ -48,8 +43,7 @@ const decorate = (e: Event) => {
 				since = Date.now();
 				ask([]);
 			}
-			if (form ? type == "submit" : /click/.test(type)) {
-				since = 0; // it is used up
+			if ((name == "href" ? /click/ : /submit/).test(e.type)) {
 				a.search += (a.search && "&") + "_reuna=" + tokens[domain];
 				el.setAttribute(name, a.href);
 				setTimeout(() => el.setAttribute(name, own));
@@ -59,8 +53,8 @@ const decorate = (e: Event) => {
 
 export const linker = (): void => {
 	guard(() => {
-		const [rest, token] = strip(location.href);
-		if ((landed = token)) history.replaceState(history.state, "", rest);
+		const rest = strip(location.href);
+		if (landed) history.replaceState(history.state, "", rest);
 	});
 	on("link", (given) => {
 		tokens = given;

@@ -33,7 +33,7 @@ export const tcf = (): void => {
 		else
 			api("addEventListener", 2, (told, success) => {
 				const choice = success && chosen(told);
-				if (choice) take(["consent", [choice], Date.now()]);
+				if (choice) take(["consent", [choice]]);
 			});
 	};
 	look(100);

@@ -6,7 +6,7 @@ import test from "node:test";
 
 import { choose } from "../src/consent.ts";
 import { entry } from "../src/consentmode.ts";
-import { strip } from "../src/linker.ts";
+import { arrival, strip } from "../src/linker.ts";
 import { fileOf, leadsTo } from "../src/links.ts";
 import { itemId } from "../src/outbox.ts";
 import { pageArguments } from "../src/pageviews.ts";
@@ -133,7 +133,10 @@ test("a token is taken out of an address, and nothing else", () => {
 		["https://pay.example/?_reuna=planted&b&_reuna=own", "https://pay.example/?b", "own"],
 		["https://pay.example/?x_reuna=a&reuna=b#_reuna", "https://pay.example/?x_reuna=a&reuna=b#_reuna", ""],
 		["https://pay.example/?_reuna=", "https://pay.example/", ""],
-	]) assert.deepEqual(strip(address!), [rest, token]);
+	]) {
+		assert.equal(strip(address!), rest);
+		assert.equal(arrival(), token && `"link":${JSON.stringify(token)},`);
+	}
 });
 
 test("what the consent framework tells", () => {
