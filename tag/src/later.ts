@@ -46,7 +46,7 @@ export const later = (draft: Draft, end?: boolean): boolean => {
 		try {
 			cancel = new AbortController();
 			// Without sentAt: it may leave much later, and then its own time counts.
-			last = fetchLater!(address("/interact"), { method: "POST", body: `{${members(of, [JSON.stringify(message)])}}`, credentials: "include", signal: cancel.signal });
+			last = fetchLater!(address("/interact"), { method: "POST", body: `{${members(of, [JSON.stringify(message)])}"writeKey":"${SETTINGS.writeKey}"}`, credentials: "include", signal: cancel.signal });
 			return false;
 		} catch {} // the browser's quota for such requests is used up
 	add(message, of, true);

@@ -173,14 +173,19 @@ const pump = (leaving?: boolean): void => {
 	});
 };
 
-const leave = (): void => {
-	emit("leave", false);
+/** Sends what may be sent and writes down the rest: the page may be gone after this. */
+const part = (): void => {
 	pack();
 	pump(true);
 	if (SETTINGS.outbox) {
 		undelivered().forEach(keep);
 		unlock();
 	}
+};
+
+const leave = (): void => {
+	emit("leave", false);
+	part();
 };
 
 /** Sends what is waiting. */
@@ -193,7 +198,7 @@ export const flush = (): void => {
 const soon = (): void => {
 	scheduled ||= Promise.resolve().then(() => {
 		scheduled = 0;
-		guard(flush);
+		guard(document.hidden ? part : flush);
 	});
 };
 
@@ -211,7 +216,7 @@ export const add = (message: Message, view: View, now?: boolean, token?: string)
 	open.size_ += text.length;
 	open.token_ = token ?? open.token_;
 	open.notes_.push(...report);
-	if (open.texts_.push(text) >= Limit.BatchEvents || now || waiting[0]) soon();
+	if (open.texts_.push(text) >= Limit.BatchEvents || now || waiting[0] || document.hidden) soon(); // a hidden page may end without another sign
 };
 
 /** Ends the session on the gateway, after all that was said before; `rest`: members of the request. */
