@@ -9,4 +9,4 @@ type Address = Pick<URL, "protocol" | "origin" | "pathname" | "hostname">;
 export const leadsTo = ({ protocol, origin, pathname }: Address): string => (/^http/.test(protocol) ? scrub(origin + pathname) : protocol);
 
 /** The file extension of a link when it is one of `extensions`, "csv|pdf". */
-export const fileOf = ({ pathname }: Address, extensions: string): string | undefined => RegExp(`\\.(${extensions})$`).exec(pathname.toLowerCase())?.[1];
+export const fileOf = ({ pathname }: Address, extensions: string): string | undefined => RegExp(`\\.(${extensions})$`, "i").exec(pathname)?.[1]?.toLowerCase();
