@@ -38,9 +38,9 @@ func ready(t *testing.T, ctx context.Context, url string) {
 
 func TestCountingWithoutACookie(t *testing.T) {
 	o := tag.Standard("")
-	o.Consent = tag.ConsentCookieless
+	o.Consent, o.Hints = tag.ConsentCookieless, true
 	c := newCollector(t, o)
-	c.page("/", `%s<button>Buy</button>`)
+	c.page("/", `<script>NavigatorUAData.prototype.getHighEntropyValues = () => { window.hinted = true; return Promise.resolve({}) }</script>%s`)
 	ctx := tab(t)
 	ready(t, ctx, c.URL+"/")
 	do(t, ctx, `document.cookie = "vid=9; path=/"; reuna.identify("u1", {plan: "pro"}, {token: "t"}); reuna.group("u1-friends"); reuna.track("Before"); reuna.flush(); dispatchEvent(new Event("pagehide"))`)
@@ -55,6 +55,9 @@ func TestCountingWithoutACookie(t *testing.T) {
 	}
 	if got := value[string](t, ctx, inStorage); got != "{}" {
 		t.Errorf("before consent the browser keeps %s", got)
+	}
+	if value[bool](t, ctx, `!!window.hinted`) {
+		t.Error("the browser was asked for its full version")
 	}
 	// The answer told of a person, and the page is not to know.
 	if got := value[string](t, ctx, `reuna.profile() + "" + reuna.user().anonymousId`); got != "undefinednull" {
