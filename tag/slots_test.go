@@ -3,6 +3,7 @@ package tag_test
 import (
 	"io"
 	"net/http"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -258,5 +259,104 @@ func TestTheSnippetStandsTwice(t *testing.T) {
 	all := c.wait(t, "both calls", func(b []batch) bool { return named("First")(b) && named("Second")(b) })
 	if got := kinds(all); strings.Count(got, "page /") != 1 || strings.Count(got, "First") != 1 || strings.Count(got, "Second") != 1 {
 		t.Errorf("messages: %s", got)
+	}
+}
+
+// waitingPage has a slot of a reserved height that waits, by the rules that the
+// README gives, and writes down each frame: when, whether the slot is to be
+// seen, what is in it, and whether the rest is to be seen.
+const waitingPage = `<style>
+	[data-reuna-slot] { height: 100px; overflow: hidden }
+	html:not([data-reuna-segments]) [data-reuna-wait]:has(> [data-reuna-variant]) { animation: reuna-wait .3s step-end }
+	@keyframes reuna-wait { 0%, 100% { visibility: hidden } }
+	</style>
+	<script>
+	window.frames_ = [];
+	const look = (now) => {
+		const slot = document.querySelector("[data-reuna-slot]"), rest = document.getElementById("rest");
+		if (slot) frames_.push([now, getComputedStyle(slot).visibility, slot.querySelector("h2") ? "variant" : "default", rest ? getComputedStyle(rest).visibility : "visible"].join(" "));
+		requestAnimationFrame(look);
+	};
+	requestAnimationFrame(look);
+	new PerformanceObserver((list) => list.getEntries().forEach((e) => (window.shifted = true))).observe({type: "layout-shift", buffered: true});
+	</script>
+	%s<div data-reuna-slot="hero" data-reuna-wait><p>default</p><template data-reuna-variant="thrillers"><h2>Thrillers</h2></template></div><p id="rest">rest`
+
+type frame struct {
+	at          float64
+	hidden      bool
+	shows, rest string
+}
+
+func framesOf(t *testing.T, text []string) (list []frame) {
+	t.Helper()
+	for _, line := range text {
+		f := strings.Fields(line)
+		at, err := strconv.ParseFloat(f[0], 64)
+		if err != nil {
+			t.Fatal(err)
+		}
+		list = append(list, frame{at, f[1] == "hidden", f[2], f[3]})
+	}
+	return list
+}
+
+// A gateway that hangs costs a waiting slot 300 ms, one that does not wait
+// nothing, and the rest of the page nothing either.
+func TestWaitingSlotOfAGatewayThatHangs(t *testing.T) {
+	c := newCollector(t, tag.Standard(""))
+	c.page("/", waitingPage)
+	c.page("/plain", strings.Replace(waitingPage, " data-reuna-wait>", ">", 1))
+	c.hold("/tag.js")
+	ctx := tab(t)
+	for path, waits := range map[string]bool{"/": true, "/plain": false} {
+		visit(t, ctx, c.URL+path)
+		until(t, ctx, `location.pathname == "`+path+`" && window.frames_?.at(-1)?.includes(" visible default ")`)
+		list := framesOf(t, value[[]string](t, ctx, "frames_"))
+		hidden := 0.0
+		for _, f := range list {
+			if f.hidden {
+				hidden = f.at - list[0].at
+			}
+			if f.rest != "visible" {
+				t.Errorf("%s: the page hides itself", path)
+			}
+		}
+		// An animation counts from its first frame, whose time is list[0]'s.
+		if list[0].hidden != waits || hidden >= 300 {
+			t.Errorf("%s: waits %v, hidden for %.0f ms", path, list[0].hidden, hidden)
+		}
+		if value[bool](t, ctx, "!!window.shifted") {
+			t.Errorf("%s: the page moved", path)
+		}
+	}
+}
+
+// With an answer in time a waiting slot is never seen to show its default.
+func TestWaitingSlotIsDecided(t *testing.T) {
+	for answer, want := range map[string]string{`{"hero":{"variant":"thrillers"}}`: "variant", `{}`: "default"} {
+		c := newCollector(t, tag.Standard(""))
+		c.page("/", waitingPage+`<script>reuna.on("answer", () => window.answered = performance.now())</script>`)
+		c.answers(answer)
+		ctx := tab(t)
+		for try := 1; ; try++ {
+			open(t, ctx, c.URL+"/")
+			until(t, ctx, `window.answered && frames_.at(-1)?.includes(" visible `+want+` ")`)
+			list := framesOf(t, value[[]string](t, ctx, "frames_"))
+			if answered := value[float64](t, ctx, "answered"); answered > list[0].at+250 && try < 10 {
+				t.Logf("try %d: not in time", try) // a busy machine
+				do(t, ctx, "sessionStorage.clear()")
+				continue
+			}
+			for _, f := range list {
+				if !f.hidden && f.shows != want {
+					t.Errorf("%s: a frame shows %s", answer, f.shows)
+				}
+			}
+			if value[bool](t, ctx, "!!window.shifted") {
+				t.Errorf("%s: the page moved", answer)
+			}
+			break
+		}
 	}
 }
