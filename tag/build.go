@@ -126,15 +126,17 @@ func bundle(o Options, format api.Format) ([]byte, error) {
 	if err := failure(result.Errors); err != nil {
 		return nil, fmt.Errorf("tag: building %s: %w", o.WriteKey, err)
 	}
-	return result.OutputFiles[0].Contents, nil
+	// Each module was minified alone; what they are together is smaller once more.
+	joined := api.Transform(string(result.OutputFiles[0].Contents), minified(o))
+	if err := failure(joined.Errors); err != nil {
+		return nil, fmt.Errorf("tag: joining the modules of %s: %w", o.WriteKey, err)
+	}
+	return joined.Code, nil
 }
 
-func stub(o Options) (string, error) {
-	source, err := sources.ReadFile("src/stub.ts")
-	if err != nil {
-		return "", fmt.Errorf("tag: reading the stub: %w", err)
-	}
-	result := api.Transform(string(source), api.TransformOptions{
+// minified are the settings of a single script.
+func minified(o Options) api.TransformOptions {
+	return api.TransformOptions{
 		Loader:            api.LoaderTS,
 		Target:            api.ES2020,
 		Charset:           api.CharsetUTF8,
@@ -144,7 +146,15 @@ func stub(o Options) (string, error) {
 		TsconfigRaw:       "{}",
 		Define:            map[string]string{"GLOBAL": quote(o.Global), "KEY": quote("reuna." + o.WriteKey)},
 		LogLevel:          api.LogLevelSilent,
-	})
+	}
+}
+
+func stub(o Options) (string, error) {
+	source, err := sources.ReadFile("src/stub.ts")
+	if err != nil {
+		return "", fmt.Errorf("tag: reading the stub: %w", err)
+	}
+	result := api.Transform(string(source), minified(o))
 	if err := failure(result.Errors); err != nil {
 		return "", fmt.Errorf("tag: building the stub of %s: %w", o.WriteKey, err)
 	}

@@ -3,7 +3,7 @@
 // closed in localStorage (store.ts says why).
 //
 // Invariants: one key a request, so that writing one never rewrites another;
-// none is read that is older than MAX_AGE; keys sort by time. An identity token
+// none is read that is older than Limit.AgeMs; keys sort by time. An identity token
 // is never written down.
 
 import { guard } from "./signals.ts";
@@ -35,8 +35,13 @@ export interface Item {
 	token_?: string | undefined;
 }
 
-export const KEEP = 50;
-export const MAX_AGE = 7 * 86_400_000;
+export const enum Limit {
+	/** Requests that wait in a page. */
+	Requests = 50,
+	/** A week. */
+	AgeMs = 604_800_000,
+}
+
 const REQUEST = "o.";
 export const RUN = "r.";
 
@@ -88,7 +93,7 @@ export const recall = (run: string, item: (item: Item) => void, note: (note: Not
 			const id = key.slice(2);
 			const at = text.indexOf('"');
 			if (key[1] != "." || id >= run) return;
-			if (id < itemId(Date.now() - MAX_AGE)) erase(key);
+			if (id < itemId(Date.now() - Limit.AgeMs)) erase(key);
 			else if (key < RUN) item(newItem(text.slice(0, at), id, text.slice(at), 1));
 			else note(JSON.parse(text));
 		});

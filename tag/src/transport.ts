@@ -15,7 +15,7 @@ import { consented, personal, verdict } from "./consent.ts";
 import { context } from "./context.ts";
 import { arrival } from "./linker.ts";
 import { newRun, number, run, settle } from "./notes.ts";
-import { discard, keep, KEEP, keepFailed, newItem, recall, resetWaits } from "./outbox.ts";
+import { discard, keep, keepFailed, Limit as Kept, newItem, recall, resetWaits } from "./outbox.ts";
 import type { Item, Note } from "./outbox.ts";
 import { emit, fail, guard, listen } from "./signals.ts";
 import { load, remove, save } from "./store.ts";
@@ -151,7 +151,7 @@ const launch = async (item: Item, body: string): Promise<void> => {
 const pump = (leaving?: boolean): void => {
 	let barred = held || !!retryTimer;
 	// No more is kept than may be; a reset is not given up.
-	while (waiting[KEEP]) {
+	while (waiting[Kept.Requests]) {
 		const lost = waiting.splice(+isReset(waiting[0]!), 1);
 		if (SETTINGS.outbox) lost.forEach(discard);
 		fail("outbox full");
