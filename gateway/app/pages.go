@@ -70,17 +70,14 @@ func (p *pages) Visit(ctx *fasthttp.RequestCtx, site string) func() (rewrite.Dec
 		}
 		var told struct {
 			Profile   struct{ Segments []string }
-			Decisions map[string]struct {
-				Variant string
-				Holdout bool
-			}
+			Decisions map[string]struct{ Variant string }
 		}
 		if err := json.Unmarshal(d.Answer, &told); err != nil {
 			return rewrite.Decision{}, fmt.Errorf("reading our own answer: %w", err)
 		}
 		d.Segments, d.Variants = told.Profile.Segments, make(map[string]string, len(told.Decisions))
 		for slot, x := range told.Decisions {
-			if !x.Holdout && x.Variant != decide.Default {
+			if x.Variant != decide.Default {
 				d.Variants[slot] = x.Variant
 			}
 		}

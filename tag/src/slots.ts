@@ -33,9 +33,10 @@ export const textAt = (profile: Profile | undefined, path: string): string => {
 };
 
 const show = (slot: Slot): void => {
-	const { dataset, lastElementChild: last } = slot;
+	const { dataset } = slot;
+	const last = slot.lastElementChild as HTMLElement | null;
 	const name = dataset.reunaSlot!;
-	if (last?.matches("[data-reuna-default]")) {
+	if (last?.dataset.reunaDefault == "") {
 		slot.reuna = [...(last as HTMLTemplateElement).content.childNodes];
 		last.remove();
 		// That decision is as new as the page: it stays while the page is being read.

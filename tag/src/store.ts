@@ -13,10 +13,10 @@ let disk: Record<string, string> = {};
 let allowed = false;
 
 /** All of ours is under this name. */
-const named = (key = "") => "reuna." + SETTINGS.writeKey + key;
+export const named = (key = "") => "reuna." + SETTINGS.writeKey + key;
 
 /** Runs what is forbidden in some browsers and settings. */
-const attempt = (fn: () => unknown) => {
+export const attempt = (fn: () => unknown): void => {
 	try {
 		fn();
 	} catch {}

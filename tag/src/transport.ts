@@ -120,7 +120,6 @@ const accept = (item: Item, answer: Partial<Answer & Inner>, ms: number): void =
 	// Answers may overtake each other, and earlier pages' requests ask nothing for this one.
 	if (item.id < latest) return;
 	latest = item.id;
-	if (profile) emit("profile", profile);
 	emit("answer", { ms, profile, decisions, placements: item.placements_, rejected });
 };
 
