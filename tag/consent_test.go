@@ -43,7 +43,7 @@ func TestCountingWithoutACookie(t *testing.T) {
 	c.page("/", `<script>NavigatorUAData.prototype.getHighEntropyValues = () => { window.hinted = true; return Promise.resolve({}) }</script>%s`)
 	ctx := tab(t)
 	ready(t, ctx, c.URL+"/")
-	do(t, ctx, `document.cookie = "vid=9; path=/"; reuna.identify("u1", {plan: "pro"}, {token: "t"}); reuna.group("u1-friends"); reuna.track("Before"); reuna.flush(); dispatchEvent(new Event("pagehide"))`)
+	do(t, ctx, `document.cookie = "vid=9; path=/"; reuna.identify("u1", {plan: "pro"}, {token: "t"}); reuna.group("u1-friends"); reuna.reset(); reuna.identify("u1", {plan: "pro"}, {token: "t"}); reuna.track("Before"); reuna.flush(); dispatchEvent(new Event("pagehide"))`)
 	all := c.wait(t, "what is counted", named("Before"))
 	if got := kinds(all); got != "page /, track Before" {
 		t.Errorf("counted: %s", got)
@@ -55,6 +55,11 @@ func TestCountingWithoutACookie(t *testing.T) {
 	}
 	if got := value[string](t, ctx, inStorage); got != "{}" {
 		t.Errorf("before consent the browser keeps %s", got)
+	}
+	for _, b := range all {
+		if b.Path != "/v1/interact" {
+			t.Errorf("before consent: %s %s", b.Path, b.Raw)
+		}
 	}
 	if value[bool](t, ctx, `!!window.hinted`) {
 		t.Error("the browser was asked for its full version")

@@ -21,7 +21,7 @@ let purposes: Purposes | null | undefined;
 const every = (yes: boolean): Purposes => ({ analytics: yes, personalisation: yes, advertising: yes });
 
 /** What a choice makes of the purposes before it. Purposes that nobody was asked about are refused. */
-export const choose = (before: Purposes | null | undefined, choice: Consent): Purposes | null => (choice == "pending" ? null : typeof choice == "string" ? every(choice == "granted") : { ...(before ?? every(false)), ...choice });
+export const choose = (before: Purposes | null | undefined, choice: Consent): Purposes | null => (choice == "pending" ? null : (choice as string).trim ? every(choice == "granted") : { ...every(false), ...before, ...(choice as Partial<Purposes>) });
 
 /** What may become of a message: sent, kept in memory, or dropped. */
 export const verdict = (): ConsentState => (!SETTINGS.consent || purposes?.analytics ? "granted" : purposes ? "denied" : purposes === null ? "pending" : SETTINGS.initial);
@@ -40,7 +40,9 @@ export const consented = (): Properties | undefined => (SETTINGS.consent && (pur
 export const consent = (): void => {
 	// The choice must be remembered, a refusal too; that needs no consent, for it holds no id.
 	const key = "reuna-consent." + SETTINGS.writeKey;
-	guard(() => localStorage[key] && (purposes = JSON.parse(localStorage[key])));
+	try {
+		purposes = JSON.parse(localStorage[key]);
+	} catch {} // nothing was said, or storage is blocked
 	expose("consent", (choice: Consent) => {
 		const before = verdict();
 		if (SETTINGS.cookieless && before != "granted") flush();

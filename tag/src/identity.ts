@@ -3,6 +3,7 @@
 // which core.ts puts on every message.
 
 import type { Properties } from "../types/reuna";
+import { verdict } from "./consent.ts";
 import { expose, send } from "./core.ts";
 import { emit, on } from "./signals.ts";
 import { load, remove, save } from "./store.ts";
@@ -24,7 +25,7 @@ export const identity = (): void => {
 	expose("alias", (id: unknown, previous?: unknown) => send({ type: "alias", userId: text(id), previousId: text(previous) || load("user") || anonymousId || undefined }, true));
 	expose("user", () => ({ userId: load("user") ?? null, anonymousId }), true);
 	expose("reset", () => {
-		endSession();
+		if (verdict() == "granted") endSession(); // without consent there is none
 		remove("user");
 		anonymousId = null;
 		emit("reset", undefined);
