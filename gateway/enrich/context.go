@@ -17,8 +17,9 @@ type said struct {
 	pageURL  string
 	referrer string
 
-	campaign struct{ name, source, medium, term, content, id string }
-	tagged   event.Value // context.campaign, which may hold click ids, too
+	// query is not the spec's: the tag puts there what it found in the address
+	// that the visitor came to, "utm_source=News&gclid=Cj0".
+	campaign struct{ name, source, medium, term, content, id, query string }
 	device   struct{ manufacturer, model, kind string }
 	os       struct{ name, version string }
 
@@ -44,7 +45,6 @@ func (s *said) read(ev *event.Event) {
 			s.pageURL = v.Get("url").Text()
 			s.referrer = v.Get("referrer").Text()
 		case "campaign":
-			s.tagged = v
 			s.readCampaign(v)
 		case "device":
 			v.Each(func(key string, v event.Value) bool {
@@ -90,6 +90,8 @@ func (s *said) readCampaign(v event.Value) {
 			s.campaign.content = text
 		case "id":
 			s.campaign.id = text
+		case "query":
+			s.campaign.query = v.Text()
 		}
 		return true
 	})

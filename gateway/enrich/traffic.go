@@ -79,11 +79,11 @@ func (e *Enricher) traffic(ev *event.Event, in *Input, s *said) event.Traffic {
 
 	var g tags
 	e.referrers.readTags(&g, query, e.words)
-	g.override(s)
-	if g.click == nil {
-		e.referrers.readClick(&g, s.tagged)
+	if g == (tags{}) {
+		// The page had cleaned its address before the tag could read it.
+		e.referrers.readTags(&g, s.campaign.query, e.words)
 	}
-
+	g.override(s)
 	var t event.Traffic
 	referrerHost, _ := e.words.splitURL(s.referrer)
 	if referrerHost != "" && !e.isInternal(referrerHost, pageHost, ev, in, s) {
@@ -178,23 +178,6 @@ func (r *referrers) readTags(g *tags, query string, words *interner) {
 			}
 		}
 	}
-}
-
-// readClick finds a click id that the page's script took from an address which
-// the page has cleaned since: context.campaign.gclid and its like.
-func (r *referrers) readClick(g *tags, campaign event.Value) {
-	best := len(r.clicks)
-	campaign.Each(func(key string, v event.Value) bool {
-		for i := range best {
-			if strings.EqualFold(r.clicks[i].param, key) {
-				if value := cut(strings.TrimSpace(v.Text()), maxText); value != "" {
-					g.click, g.clickValue, best = &r.clicks[i], value, i
-				}
-				break
-			}
-		}
-		return true
-	})
 }
 
 func (g *tags) utm(name string) *string {

@@ -19,8 +19,8 @@ export const errors = (): void => {
 		if (said == null || seen.length >= MOST || seen.includes(text)) return;
 		seen.push(text);
 		// A rejection tells its place only in the stack.
-		const [, source = "", line, column] = /(http.*?):(\d+):(\d+)/.exec(filename ? [filename, lineno, colno].join(":") : reason?.stack) ?? [];
-		send({ type: "track", event: "Script Error", properties: { message: text, source: scrub(source.replace(/[?#].*/, "")), line: line && +line, column: column && +column } });
+		const [, source = "", line = 0, column = 0] = /(http.*?):(\d+):(\d+)/.exec(filename ? [filename, lineno, colno].join(":") : reason?.stack) ?? [];
+		send({ type: "track", event: "Script Error", properties: { message: text, source: scrub(source.replace(/[?#].*/, "")), line: +line, column: +column } });
 	});
 	on("view", () => (seen = []));
 };

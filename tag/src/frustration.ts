@@ -8,7 +8,7 @@
 // observer runs only while a click waits for its verdict, one at a time.
 
 import { clickable, FIELDS, find, passed, report, textOf } from "./elements.ts";
-import { guard, listen } from "./signals.ts";
+import { listen } from "./signals.ts";
 
 const enum Limit {
 	RageClicks = 3,
@@ -32,33 +32,31 @@ export const frustration = (): void => {
 	listen("click", (e: MouseEvent) => {
 		const all = passed(e);
 		const el = all[0]!;
-		const path = clickable(all);
-		const at = e.timeStamp;
+		const path = clickable(all)[0] ? clickable(all) : all;
+		const { timeStamp: at, clientX, clientY } = e;
 		const { href } = location;
-		const tell = (event: string) => report(path[0] ? path : all, event, { text: textOf(path[0] ? path : all) });
+		const tell = (event: string) => report(path, event, { text: textOf(path) });
 		if (!e.isTrusted || find(all, FIELDS + ",[contenteditable]")) return;
-		recent = [...recent.filter((r) => at - r.timeStamp < Limit.RageMs && Math.hypot(e.clientX - r.clientX, e.clientY - r.clientY) < Limit.RagePixels), e];
+		recent = [...recent.filter((r) => at - r.timeStamp < Limit.RageMs && Math.hypot(clientX - r.clientX, clientY - r.clientY) < Limit.RagePixels), e];
 		// Three clicks that select a paragraph are none of anger.
-		if (recent.length >= Limit.RageClicks && (path[0] || getSelection()!.isCollapsed)) {
+		if (recent[Limit.RageClicks - 1] && (path != all || getSelection()!.isCollapsed)) {
 			if (at - raged > Limit.RageMs) tell("Rage Clicked");
 			raged = at;
 		}
 		if (waiting) return;
 		waiting = e;
 		for (const root of [document, el.getRootNode()]) changes.observe(root, { subtree: true, childList: true, attributes: true, characterData: true });
-		setTimeout(() =>
-			guard(() => {
-				if (waiting != e) return;
-				life();
-				if (
-					location.href == href &&
-					(e.defaultPrevented || !find(all, 'a[href]:not([href^="#"],[href^=javascript])')) &&
-					!(performance.getEntriesByType("resource") as PerformanceResourceTiming[]).some((r) => r.startTime > at && /^(fe|xm)/.test(r.initiatorType) && !r.name.endsWith("/interact")) &&
-					// To be asked here costs no handler anything.
-					(path[0] || getComputedStyle(el).cursor == "pointer")
-				)
-					tell("Dead Clicked");
-			}),
-		Limit.DeadMs);
+		setTimeout(() => {
+			if (waiting != e) return;
+			life();
+			if (
+				location.href == href &&
+				(e.defaultPrevented || !find(all, "a[href]:not([href^='#'],[href^=javascript])")) &&
+				!performance.getEntriesByType("resource").some((r) => r.startTime > at && !r.name.endsWith("/interact")) &&
+				// To be asked here costs no handler anything.
+				(path != all || getComputedStyle(el).cursor == "pointer")
+			)
+				tell("Dead Clicked");
+		}, Limit.DeadMs);
 	});
 };

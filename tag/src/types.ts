@@ -50,7 +50,8 @@ declare global {
 export interface View {
 	id: string;
 	page: Properties;
-	campaign?: Properties;
+	/** Campaign tags and click ids of the address that it began with, as a query. */
+	campaign?: string | undefined;
 }
 
 /** A message before it has its id, time and context. */
@@ -66,6 +67,8 @@ export interface Inner extends Signals {
 	view: void;
 	/** The profile and the variants are gone: the page shows its own content again. */
 	forget: void;
+	/** The summary of a page view is about to be told. */
+	summary: Properties;
 	/** The page is hidden or closed, or its view ends (true): the last moment to say something of it. */
 	leave: boolean;
 }

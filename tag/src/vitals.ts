@@ -2,8 +2,8 @@
 // and TTFB of the load, CLS and INP of each page view.
 
 import type { Properties } from "../types/reuna";
-import { guard } from "./signals.ts";
-import { summary } from "./summary.ts";
+import { later } from "./later.ts";
+import { on } from "./signals.ts";
 
 interface Entry extends PerformanceEntry {
 	/** layout-shift */
@@ -26,24 +26,20 @@ const enum Limit {
 	EventMs = 16,
 }
 
-/** What is told once: LCP and TTFB. */
-let load: Properties = {};
-/** Undefined where the browser does not measure it. */
 let cls: number | undefined;
 /** The running window of shifts: its sum, and when it and its last shift began. */
 let sum = 0;
 let first = 0;
 let last = 0;
-/** How long each interaction took, by its id. */
+/** How long each interaction took, by its id; those under EventMs are not known. */
 let took: Record<number, number> = {};
-/** Interactions of earlier views. */
-let earlier = 0;
-
-const counted = () => (performance as { interactionCount?: number }).interactionCount!;
+let told = "";
 
 export const vitals = (): void => {
-	const [navigation] = performance.getEntriesByType("navigation") as Entry[];
-	const since = (t: number) => Math.max(0, Math.round(t - (navigation?.activationStart ?? 0)));
+	const [{ activationStart = 0, responseStart }] = performance.getEntriesByType("navigation") as [Entry];
+	const since = (t: number) => Math.max(0, Math.round(t - activationStart));
+	/** Of the load. */
+	let load: Properties = { TTFB: since(responseStart) };
 	/** What is painted after the page was hidden took as long as the visitor was away. */
 	let watched = (document as { prerendering?: boolean }).prerendering || !document.hidden;
 	const take = (entries: PerformanceEntryList) =>
@@ -58,26 +54,28 @@ export const vitals = (): void => {
 				cls = Math.max(cls!, (sum += value));
 			} else if (entryType[2] == "r" && watched) load.LCP = since(startTime);
 		});
-	if (navigation) load.TTFB = since(navigation.responseStart);
-	guard(() => {
-		const observer = new PerformanceObserver((list) => take(list.getEntries()));
-		for (const type of PerformanceObserver.supportedEntryTypes) {
-			// largest-contentful-paint, layout-shift, event, first-input
-			if (/^(la|event|first-i)/.test(type)) observer.observe({ type, buffered: true, durationThreshold: Limit.EventMs } as PerformanceObserverInit);
-			if (/^lay/.test(type)) cls = 0;
+	const observer = new PerformanceObserver((list) => take(list.getEntries()));
+	// largest-contentful-paint, layout-shift, event, first-input
+	for (const type of PerformanceObserver.supportedEntryTypes) {
+		if (/^(la|event|first-i)/.test(type)) observer.observe({ type, buffered: true, durationThreshold: Limit.EventMs } as PerformanceObserverInit);
+		if (/^lay/.test(type)) cls = 0;
+	}
+	const add = (summary: Properties) => {
+		take(observer.takeRecords());
+		watched = false;
+		const durations = Object.values(took).sort((a, b) => b - a);
+		return Object.assign(summary, load, { CLS: cls && +cls.toFixed(4), INP: durations[(durations.length / Limit.Per) | 0] });
+	};
+	if (SETTINGS.engagement) on("summary", add);
+	// After the summary: modules listen in their order.
+	on("leave", (end) => {
+		if (!SETTINGS.engagement) {
+			const properties = add({});
+			if (told != (told = JSON.stringify(properties)) || end) later({ type: "track", event: "Web Vitals", properties }, end);
 		}
-		summary((properties, end) => {
-			take(observer.takeRecords());
-			watched = false;
-			const durations = Object.values(took).sort((a, b) => b - a);
-			Object.assign(properties, load, { CLS: cls && +cls.toFixed(4), INP: durations[Math.min(durations.length - 1, ((counted() - earlier) / Limit.Per) | 0)] });
-			return () => {
-				load = {};
-				if (!end) return;
-				cls = cls && (sum = 0);
-				took = {};
-				earlier = counted();
-			};
-		});
+		if (!end) return;
+		load = {};
+		took = {};
+		cls = cls && (sum = 0);
 	});
 };
