@@ -243,7 +243,7 @@ func served(s *Server) (paths []string) {
 }
 
 // elsewhere are the document's paths that other packages serve through Extra.
-var elsewhere = []string{"/tag/{writeKey}.js", "/tag/{writeKey}.{hash}.js"}
+var elsewhere = []string{"/tag/{writeKey}.js", "/tag/{writeKey}.mjs", "/tag/{writeKey}.{hash}.js", "/tag/reuna.d.ts"}
 
 // TestDocumentAndRoutesAgree: what is served is written down, and nothing else.
 func TestDocumentAndRoutesAgree(t *testing.T) {

@@ -42,7 +42,7 @@ type route struct {
 
 // addRoutes lists every path of the contract.
 func (s *Server) addRoutes() {
-	s.other = route{name: "other"}
+	s.other, s.upstream = route{name: "other"}, route{name: "upstream"}
 	s.settings = route{name: "settings", kind: settings, method: fasthttp.MethodGet, head: true}
 	s.routes = make(map[string]*route)
 	post := func(name string, k kind, t event.Type, paths ...string) {

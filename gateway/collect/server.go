@@ -173,6 +173,7 @@ type Server struct {
 	routes    map[string]*route
 	settings  route
 	other     route
+	upstream  route // of what Otherwise answers
 	extra     []extra
 	sites     atomic.Pointer[sites]
 	addresses *addressLimits // nil: no limit
@@ -244,6 +245,8 @@ func (s *Server) Handle(ctx *fasthttp.RequestCtx) {
 		c.route = &s.other
 		h := s.findExtra(path)
 		if s.o.Otherwise != nil && (h == nil || string(path) == "/") && s.o.Otherwise(ctx) {
+			c.route = &s.upstream
+			c.count(ctx.Response.StatusCode(), "")
 			return
 		}
 		if f := c.arrive(); f != nil {

@@ -146,10 +146,8 @@ func newSite(s Site) (*site, error) {
 	}
 	dialer := &net.Dialer{Timeout: min(s.Timeout, 10*time.Second), KeepAlive: 30 * time.Second}
 	return &site{Site: s, url: u, transport: &http.Transport{
-		DialContext: dialer.DialContext,
-		// The site's server is asked by the visitor's name for it, so a certificate
-		// is checked against that.
-		TLSClientConfig:        &tls.Config{MinVersion: tls.VersionTLS12},
+		DialContext:            dialer.DialContext,
+		TLSClientConfig:        &tls.Config{MinVersion: tls.VersionTLS12}, // the certificate is to be Upstream's
 		TLSHandshakeTimeout:    min(s.Timeout, 10*time.Second),
 		ResponseHeaderTimeout:  s.Timeout,
 		MaxResponseHeaderBytes: 256 << 10,

@@ -45,7 +45,7 @@ func (s *scanner) markup(c byte) (redo bool) {
 // and "->".
 func (s *scanner) comment(c byte) {
 	switch {
-	case c == '>' && (s.bang || s.opening && s.dashes < 2 || s.dashes >= 2):
+	case c == '>' && (s.bang || s.opening || s.dashes >= 2):
 		s.state = inText
 		return
 	case c == '-':

@@ -221,3 +221,53 @@ func FuzzMatches(f *testing.F) {
 		}
 	})
 }
+
+// answering serves a shop whose tag has a name, and comes with an answer for
+// whoever asks with the header Sec-Fetch-Site: same-origin.
+func answering(t testing.TB) *Server {
+	return serve(t, Options{
+		Sites: []Site{{Name: "shop", WriteKey: "wk_shop", File: "app", Profile: true, Tag: tag.Standard("")}},
+		Answer: func(ctx *fasthttp.RequestCtx, site string, dst []byte) ([]byte, bool) {
+			return append(dst, `{"profile":{"id":"`+site+`"}}`...), string(ctx.Request.Header.Peek("Sec-Fetch-Site")) == "same-origin"
+		},
+	})
+}
+
+func TestTheTagWithItsAnswer(t *testing.T) {
+	s := answering(t)
+	plain := get(s, "/tag/app.js").Body()
+	if got := s.Path("wk_shop"); got != "/tag/app.js?profile" || !strings.Contains(s.Snippet("wk_shop"), got) || !strings.HasPrefix(s.ImmutablePath("wk_shop"), "/tag/app.") {
+		t.Errorf("paths %s and %s", got, s.ImmutablePath("wk_shop"))
+	}
+	if !bytes.Equal(get(s, s.ImmutablePath("wk_shop")).Body(), plain) || !bytes.Equal(get(s, "/tag/wk_shop.js").Body(), plain) {
+		t.Error("the tag differs by its name")
+	}
+	want := `(window.reuna=window.reuna||[]).a={"profile":{"id":"shop"}};` + "\n" + string(plain)
+	for _, coding := range []string{"", "br"} {
+		r := get(s, "/tag/app.js?profile", "Sec-Fetch-Site", "same-origin", "Accept-Encoding", coding, "If-None-Match", "*")
+		text := r.Body()
+		if coding == "br" {
+			var err error
+			if text, err = io.ReadAll(brotli.NewReader(bytes.NewReader(text))); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if string(text) != want {
+			t.Errorf("%q: the script begins with %.200s", coding, text)
+		}
+		for name, want := range map[string]string{"Cache-Control": "private, no-store", "ETag": "", "Access-Control-Allow-Origin": "", "Cross-Origin-Resource-Policy": "same-origin", "Content-Encoding": coding} {
+			if got := string(r.Header.Peek(name)); got != want {
+				t.Errorf("%q: %s is %q, want %q", coding, name, got, want)
+			}
+		}
+	}
+	for _, path := range []string{"/tag/app.js?profile", "/tag/app.js?profile=1", s.ImmutablePath("wk_shop") + "?profile", "/tag/app.mjs?profile"} {
+		r := get(s, path, "Sec-Fetch-Site", map[bool]string{true: "cross-site", false: "same-origin"}[path == "/tag/app.js?profile"])
+		if bytes.Contains(r.Body(), []byte(`"profile":{"id"`)) {
+			t.Errorf("%s is answered with a profile", path)
+		}
+	}
+	if r := get(s, "/tag/app.js?profile"); string(r.Header.Peek("Cache-Control")) != "private, no-cache" || !bytes.Equal(r.Body(), plain) {
+		t.Errorf("without an answer: %s", r.Header.String())
+	}
+}
