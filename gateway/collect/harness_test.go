@@ -152,7 +152,7 @@ func start(t *testing.T, change ...func(*Options)) *world {
 	}
 	w.server = s
 	hs := new(fasthttp.Server)
-	s.Configure(hs, HTTP{ReadTimeout: 2 * time.Second, WriteTimeout: 5 * time.Second, IdleTimeout: 10 * time.Second})
+	s.Configure(hs, HTTP{ReadTimeout: 2 * time.Second, WriteTimeout: 5 * time.Second, IdleTimeout: 10 * time.Second, Stream: o.Otherwise != nil})
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
