@@ -13,7 +13,7 @@ const card = (digits: string) => /^.{13,19}$/.test(digits) && [...digits].revers
 /** Takes e-mail addresses and card-like numbers out of a text, of which the first 255 characters are left. Other numbers may stand before and behind a card's. */
 export const scrub = (text: string): string =>
 	text
-		.replace(/[^\s@<>()"',;:/]{1,64}(@|%40)[^\s@]+\.\p{L}{2,}/gu, "[email]")
+		.replace(/[^\s@<>()"',;:/]{1,64}(@|%40)[^\s@<>()"',;:/]+\.[^\s@<>()"',;:/\d]{2,}/g, "[email]")
 		.replace(/\d{3,}([ -]\d{3,})*/g, (run) => {
 			const groups = run.split(/\D/);
 			return groups.some((_, i) => {
