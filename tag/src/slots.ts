@@ -63,9 +63,8 @@ const show = (slot: Slot): void => {
 const fill = (profile?: Profile): void => {
 	document.documentElement.dataset.reunaSegments = profile?.segments?.join(" ") ?? "";
 	find<Own<string | null>>("text").forEach((el) => {
-		if (!("reuna" in el)) el.reuna = el.textContent;
-		const text = textAt(profile, el.dataset.reunaText!) || el.reuna!;
-		if (el.textContent != text) el.textContent = text;
+		el.reuna = el.reuna || el.textContent;
+		el.textContent = textAt(profile, el.dataset.reunaText!) || el.reuna;
 	});
 };
 
