@@ -8,7 +8,7 @@
 // Without the module (SETTINGS.consent is false) everything is granted.
 
 import type { Consent, ConsentState, Message, Properties, Purpose } from "../types/reuna";
-import { expose, release } from "./core.ts";
+import { expose, release, take } from "./core.ts";
 import { emit, guard } from "./signals.ts";
 import { allow, forbid } from "./store.ts";
 import { flush, restore, withdraw } from "./transport.ts";
@@ -32,6 +32,9 @@ export const anonymised = (m: Message): boolean => /^[pt]/.test(m.type) && delet
 /** Whether the page may adapt to the visitor. */
 export const personal = (): boolean => verdict() == "granted" && (!SETTINGS.consent || !purposes || purposes.personalisation);
 
+/** Takes what a consent manager of the page tells, if anything, as the page's own call. */
+export const told = (choice: Consent | false | undefined): unknown => choice && take(["consent", [choice]]);
+
 const refusesAds = () => SETTINGS.gpc && !!(navigator as { globalPrivacyControl?: boolean }).globalPrivacyControl;
 
 /** `context.consent`; undefined while nobody has said anything. */
@@ -53,7 +56,7 @@ export const consent = (): void => {
 			forbid();
 		} else if (before != "granted") {
 			allow();
-			restore();
+			if (SETTINGS.outbox) restore();
 		}
 		release();
 		emit("consent", verdict());

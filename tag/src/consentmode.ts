@@ -5,7 +5,7 @@
 // an arguments object each.
 
 import type { Consent } from "../types/reuna";
-import { take } from "./core.ts";
+import { told } from "./consent.ts";
 
 /** What each of Google's types was last said to be. */
 const said: Record<string, boolean> = {};
@@ -28,10 +28,7 @@ export const consentmode = (): void => {
 	const w = window as unknown as { dataLayer?: unknown[] };
 	const layer = (w.dataLayer = w.dataLayer || []);
 	const { push } = layer;
-	const hear = (e: unknown) => {
-		const choice = entry(e);
-		if (choice) take(["consent", [choice]]);
-	};
+	const hear = (e: unknown) => told(entry(e));
 	layer.forEach(hear);
 	layer.push = (...all) => {
 		all.forEach(hear);

@@ -8,7 +8,7 @@
 // whom: gateway/collect/link.go.
 
 import { verdict } from "./consent.ts";
-import { guard, on } from "./signals.ts";
+import { guard, listen, on } from "./signals.ts";
 import { ask } from "./transport.ts";
 
 const enum Limit {
@@ -60,5 +60,5 @@ export const linker = (): void => {
 		tokens = given;
 		since = Date.now();
 	});
-	for (const type of ["pointerover", "focusin", "click", "auxclick", "submit"]) document.addEventListener(type, (e) => guard(() => decorate(e)), true);
+	listen("pointerover focusin click auxclick submit", decorate);
 };

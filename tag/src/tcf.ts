@@ -6,7 +6,7 @@
 // does not count.
 
 import type { Consent } from "../types/reuna";
-import { take } from "./core.ts";
+import { told } from "./consent.ts";
 
 interface Told {
 	gdprApplies?: boolean;
@@ -14,7 +14,7 @@ interface Told {
 	purpose: { consents: Record<number, boolean> };
 }
 
-type Api = (command: string, version: number, hear: (told: Told, success: boolean) => void) => void;
+type Api = (command: string, version: number, hear: (data: Told, success: boolean) => void) => void;
 
 /** What was chosen; undefined while the visitor is being asked. */
 export const chosen = ({ gdprApplies, eventStatus, purpose }: Told): Consent | undefined => {
@@ -31,10 +31,7 @@ export const tcf = (): void => {
 		const api = (window as { __tcfapi?: Api }).__tcfapi;
 		if (!api) setTimeout(look, ms, ms * 1.2);
 		else
-			api("addEventListener", 2, (told, success) => {
-				const choice = success && chosen(told);
-				if (choice) take(["consent", [choice]]);
-			});
+			api("addEventListener", 2, (data, success) => told(success && chosen(data)));
 	};
 	look(100);
 };
