@@ -280,7 +280,7 @@ const waitingPage = `<style>
 	requestAnimationFrame(look);
 	new PerformanceObserver((list) => list.getEntries().forEach((e) => (window.shifted = true))).observe({type: "layout-shift", buffered: true});
 	</script>
-	%s<div data-reuna-slot="hero" data-reuna-wait><p>default</p><template data-reuna-variant="thrillers"><h2>Thrillers</h2></template></div><p id="rest">rest`
+	%s<div data-reuna-slot="hero" data-reuna-wait><template data-reuna-variant="thrillers"><h2>Thrillers</h2></template><p>default</p></div><p id="rest">rest`
 
 type frame struct {
 	at          float64
