@@ -86,7 +86,7 @@ export const discard = ({ id, tries_ }: Item): void => (tries_ ? erase : remove)
 /** Whether an earlier page's reset waits, which comes before anything new is said. */
 export const resetWaits = (): boolean => kept().some(([, text]) => text.startsWith("/reset"));
 
-/** Gives what pages before `run` left, the newest first: what localStorage holds now, what only the database holds when that answers. */
+/** Gives what pages before `run` left, the newest first: what localStorage holds now, what the database holds beside it when that answers. */
 export const recall = (run: string, item: (item: Item) => void, note: (note: Note) => void, end: () => void): void => {
 	const each = ([key, text]: Kept) =>
 		guard(() => {
@@ -101,7 +101,16 @@ export const recall = (run: string, item: (item: Item) => void, note: (note: Not
 		const names = s.getAllKeys();
 		const texts = s.getAll();
 		texts.onsuccess = () => {
-			for (let i = names.result.length; i--; ) if (!load(names.result[i] as string)) each([names.result[i] as string, texts.result[i]]);
+			for (let i = names.result.length; i--; ) {
+				const key = names.result[i] as string;
+				const text = texts.result[i] as string;
+				const here = load(key) ?? "";
+				// After a kill the note in localStorage may be an elder one, with a lower number.
+				if ((text.length - here.length || +(text > here)) > 0) {
+					save(key, text);
+					each([key, text]);
+				}
+			}
 			end();
 		};
 	});

@@ -175,11 +175,9 @@ const pump = (leaving?: boolean): void => {
 /** Sends what may be sent and writes down the rest: the page may be gone after this. */
 const part = (): void => {
 	pack();
+	if (SETTINGS.outbox) undelivered().forEach(keep); // first, because what follows takes longer than some pages have
 	pump(true);
-	if (SETTINGS.outbox) {
-		undelivered().forEach(keep);
-		unlock();
-	}
+	if (SETTINGS.outbox) unlock();
 };
 
 const leave = (): void => {
