@@ -31,7 +31,7 @@ const (
 	personalBatch = `{"writeKey":"wk_shop","cookieless":true,"token":"tell-token","link":"tell-link","placements":["hero"],
 		"context":{"page":{"url":"https://shop.example/books?utm_source=news&gclid=tell-gclid&email=tell@mail.example#tell-hash","search":"?gclid=tell-gclid","path":"/books","referrer":"https://www.google.com/search?q=tell-words","title":"Books"},
 			"userAgent":"Mozilla/5.0 (Linux; Android 14; tell-tablet) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/131.0.0.0 Mobile Safari/537.36","userAgentData":{"model":"tell-model","brands":[{"brand":"Google Chrome","version":"131"}]},"ip":"203.0.113.77","traits":{"email":"tell@mail.example"},
-			"externalIds":[{"id":"tell-external","type":"crm_id"}],"device":{"id":"tell-device","advertisingId":"tell-ad"},"crmId":"tell-crm","locale":"fi-FI","run":"0abc","campaign":{"source":"news"}},
+			"externalIds":[{"id":"tell-external","type":"crm_id"}],"device":{"id":"tell-device","advertisingId":"tell-ad"},"crmId":"tell-crm","locale":"fi-FI","run":"0abc","campaign":{"source":"news","query":"utm_term=kept-term&gclid=tell-gclid"}},
 		"batch":[
 			{"type":"page","messageId":"m1","anonymousId":"tell-anonymous","userId":"tell-user","traits":{"email":"tell@mail.example"},"integrations":{"tell":"tell-integration"},
 				"properties":{"url":"https://shop.example/books?fbclid=tell-fbclid&utm_campaign=may","referrer":"https://shop.example/?_reuna=tell-carried","category":"thrillers"},"context":{"seq":1}},
@@ -141,7 +141,7 @@ func TestNobodyIsCounted(t *testing.T) {
 			t.Errorf("an entry joins nobody with the browser's visitor: %q", e)
 		}
 	}
-	for _, kept := range []string{"https://shop.example/books?utm_source=news", "https://shop.example/books?utm_campaign=may", "https://www.google.com/search", "Product Viewed", "thrillers", "203.0.113.0", "Chrome", "fi-FI", "0abc"} {
+	for _, kept := range []string{"https://shop.example/books?utm_source=news", "https://shop.example/books?utm_campaign=may", "https://www.google.com/search", "Product Viewed", "thrillers", "203.0.113.0", "Chrome", "fi-FI", "0abc", "kept-term"} {
 		if !strings.Contains(counted, kept) {
 			t.Errorf("%q was not kept in %q", kept, counted)
 		}

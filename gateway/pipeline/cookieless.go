@@ -53,6 +53,8 @@ func (j *job) anonymise(e *event.Event) {
 		switch {
 		case k == "page":
 			w.Raw(k, bareAddresses(v))
+		case k == "campaign":
+			w.Raw(k, bareCampaign(v))
 		case cookielessContext(k):
 			w.Raw(k, v)
 		}
@@ -68,10 +70,29 @@ func (j *job) anonymise(e *event.Event) {
 // which losses are counted; nothing keeps them beyond it.
 func cookielessContext(k string) bool {
 	switch k {
-	case "library", "pageViewId", "run", "seq", "runs", "locale", "timezone", "timezoneOffset", "screen", "campaign", "consent":
+	case "library", "pageViewId", "run", "seq", "runs", "locale", "timezone", "timezoneOffset", "screen", "consent":
 		return true
 	}
 	return false
+}
+
+// bareCampaign gives context.campaign without the click ids of the query that the
+// tag found in the address before the page cleaned it.
+func bareCampaign(v event.Value) event.Value {
+	if v.Kind() != event.Object {
+		return ""
+	}
+	w := event.NewWriter(make([]byte, 0, len(v)))
+	w.Open()
+	v.Each(func(k string, m event.Value) bool {
+		if k == "query" {
+			m = event.Quote(strings.TrimPrefix(bareAddress("?"+m.Text()), "?"))
+		}
+		w.Raw(k, m)
+		return true
+	})
+	w.Close()
+	return event.Value(w.Bytes())
 }
 
 // bareAddresses gives the object with its members url, search and referrer
