@@ -38,7 +38,7 @@ func chromium(t *testing.T) context.Context {
 	if err := chromedp.Do(ctx); err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel = context.WithTimeout(ctx, 2*time.Minute)
+	ctx, cancel = context.WithTimeout(ctx, 2*time.Minute+time.Duration(*loads)*4*time.Second)
 	t.Cleanup(cancel)
 	return ctx
 }

@@ -249,3 +249,21 @@ func BenchmarkPage(b *testing.B) {
 		s.close()
 	}
 }
+
+// A page costs the same few allocations however long it is.
+func TestAllocations(t *testing.T) {
+	card := `<div class="card" data-x='1'><a href="/book/1"><img src="/c.svg" alt=x><b>Title</b></a><!-- x --><script>1</script></div>`
+	cost := func(cards int) float64 {
+		text := []byte(`<html><head></head><body>` + strings.Repeat(card, cards) + `<div data-reuna-slot="hero">old<template data-reuna-variant="red">red</template></div>`)
+		page, out := shopPage(), make([]byte, 0, 2*len(text)+4096)
+		return testing.AllocsPerRun(20, func() {
+			e := editor{page: page, out: out, sized: true}
+			s := scanner{e: &e}
+			s.write(text)
+			s.close()
+		})
+	}
+	if few, many := cost(10), cost(1000); many > few || few > 60 {
+		t.Errorf("%v allocations for 10 cards, %v for 1000", few, many)
+	}
+}
