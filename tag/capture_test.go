@@ -76,7 +76,9 @@ func TestEngagedTimeIsVisibleAndActive(t *testing.T) {
 		"without fetchLater": `<script>Object.defineProperty(window, "fetchLater", {value: undefined})</script>`,
 	} {
 		t.Run(name, func(t *testing.T) {
-			c := newCollector(t, tag.Standard(""))
+			o := tag.Standard("")
+			o.FetchLater = true
+			c := newCollector(t, o)
 			c.page("/", clock+before+`%s<body style="margin: 0; height: 4000px">`)
 			ctx := tab(t)
 			begun := time.Now()

@@ -49,6 +49,14 @@ type Options struct {
 
 	Slots bool // data-reuna-slot, data-reuna-text and data-reuna-segments
 
+	// Given lets the gateway's answer come with the tag, or be in a page that the
+	// gateway has rewritten.
+	Given bool
+	// FetchLater has the browser send the page's summary, when the page is gone or
+	// has crashed, where it can (fetchLater); else the tag sends it each time when
+	// the page is hidden.
+	FetchLater bool
+
 	// Consent says how things stand before the visitor has chosen.
 	Consent     Consent
 	TCF         bool // consent is read from the page's consent manager, by IAB TCF v2
@@ -86,6 +94,7 @@ func Everything(writeKey string) Options {
 	o := Standard(writeKey)
 	o.HashRoutes, o.Debug, o.Downloads = true, true, []string{"apk"}
 	o.Consent, o.TCF, o.ConsentMode, o.Link = ConsentCookieless, true, true, true
+	o.Given, o.FetchLater = true, true
 	o.Frustration, o.Vitals, o.Errors, o.Search, o.Campaign, o.Hints = true, true, true, true, true, true
 	return o
 }
@@ -205,6 +214,8 @@ func (o Options) constants() map[string]string {
 		"SETTINGS.manual":     strconv.FormatBool(o.ManualPages),
 		"SETTINGS.hash":       strconv.FormatBool(o.HashRoutes),
 		"SETTINGS.answers":    strconv.FormatBool(!o.CollectOnly),
+		"SETTINGS.given":      strconv.FormatBool(o.Given && !o.CollectOnly),
+		"SETTINGS.fetchLater": strconv.FormatBool(o.FetchLater),
 		"SETTINGS.outbox":     strconv.FormatBool(!o.NoOutbox),
 		"SETTINGS.consent":    strconv.FormatBool(o.Consent != ConsentOff),
 		"SETTINGS.cookieless": strconv.FormatBool(o.Consent == ConsentCookieless),

@@ -200,6 +200,13 @@ func TestConsentPendingGrantedDenied(t *testing.T) {
 	}
 }
 
+// given is a tag that may find the gateway's answer in its page.
+func given() tag.Options {
+	o := tag.Standard("")
+	o.Given = true
+	return o
+}
+
 // shownPage is slotPage as a gateway in front of the site rewrites it.
 const shownPage = `%s<main><div data-reuna-slot="hero" data-reuna-shown="thrillers"><h2>Thrillers</h2><template data-reuna-default><p>default</p><template data-reuna-variant="thrillers"><h2>Thrillers</h2></template><template data-reuna-variant="cooking"><h2>Cooking</h2></template></template></div></main>
 	<script>window.shown = document.querySelector("h2"); reuna.on("answer", () => window.answered = true)</script>`
@@ -208,7 +215,7 @@ const shownPage = `%s<main><div data-reuna-slot="hero" data-reuna-shown="thrille
 // while the page is read, even when the first answer names another variant;
 // that one is for the next view. The default comes back when it has to.
 func TestSlotShownByTheGateway(t *testing.T) {
-	c := newCollector(t, tag.Standard(""))
+	c := newCollector(t, given())
 	c.page("/", shownPage)
 	c.answers(`{"hero":{"variant":"cooking"}}`)
 	ctx := tab(t)
@@ -226,7 +233,7 @@ func TestSlotShownByTheGateway(t *testing.T) {
 // A visitor who refused personalisation gets the default back, whatever the
 // gateway, which cannot know, has put into the page.
 func TestSlotShownByTheGatewayToSomebodyWhoRefused(t *testing.T) {
-	c := newCollector(t, tag.Standard(""))
+	c := newCollector(t, given())
 	c.page("/", shownPage)
 	ctx := tab(t)
 	open(t, ctx, c.URL+"/")
@@ -239,7 +246,7 @@ func TestSlotShownByTheGatewayToSomebodyWhoRefused(t *testing.T) {
 // The answer that comes with the page is the first one: nothing is asked for
 // before it is there, and the slot shows it whatever the next answer takes.
 func TestAnswerInThePage(t *testing.T) {
-	c := newCollector(t, tag.Standard(""))
+	c := newCollector(t, given())
 	c.page("/", strings.Replace(slotPage, "%s", `%s<script>reuna.a = {profile: {id: "v_9", traits: {firstName: "Ada"}, segments: ["s"]}, decisions: {hero: {variant: "thrillers"}}};
 		reuna.decide("hero", "plain").then(v => window.decided = v); reuna.once("answer", a => window.first = a.ms + a.profile.id + a.decisions.hero.variant)</script>`, 1))
 	c.hold("/v1/interact")

@@ -144,6 +144,7 @@ type Tag struct {
 	SPA        bool     `yaml:"spa"`         // page views when a script changes the URL
 	HashRoutes bool     `yaml:"hash_routes"` // with SPA: the part after # makes another page, too
 	Engagement bool     `yaml:"engagement"`  // how long a page was read, and how far
+	FetchLater bool     `yaml:"fetch_later"` // the browser itself sends that when the page is gone, where it can
 	// Frustration is clicks in anger, and clicks that do nothing.
 	Frustration bool `yaml:"frustration"`
 	Vitals      bool `yaml:"vitals"` // web vitals: LCP, CLS, INP, TTFB

@@ -33,7 +33,6 @@ export const starts: (() => void)[] = [];
 /** The page view that messages belong to. */
 export let view: View;
 
-const doc = globalThis.document as Document & { prerendering?: boolean };
 let made: Made[] = [];
 let lastUrl = "";
 let callTime = 0;
@@ -90,15 +89,15 @@ const replay = ([method, args = [], time = 0, done]: StubCall): void => {
 export const take = (call: StubCall): unknown => (begun || /^o[nf]/.test(call[0]) ? replay(call) : early.push(call));
 
 const begin = (): void => {
-	if (begun || doc.prerendering) return;
+	if (begun || (document as Document & { prerendering?: boolean }).prerendering) return;
 	begun = true;
 	if (verdict() == "granted") {
 		allow();
 		// Only here, not again with the grant: in Firefox a page whose lock was refused once is not restored from the back/forward cache.
-		restore();
+		if (SETTINGS.outbox) restore();
 	}
 	newView();
-	view.page.referrer = doc.referrer;
+	view.page.referrer = document.referrer;
 	starts.forEach(guard);
 	early.splice(0).forEach(replay);
 };
@@ -134,6 +133,6 @@ export const start = (home: string, ...modules: Module[]): unknown => {
 	}
 	// In a task of its own, so that neither it nor the script's evaluation is long. Waits for title and
 	// slots, but not for a slow document; a prerendered page begins when somebody looks at it.
-	setTimeout(begin, doc.readyState == "loading" ? Limit.ParseMs : 0);
+	setTimeout(begin, document.readyState == "loading" ? Limit.ParseMs : 0);
 	return api;
 };

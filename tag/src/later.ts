@@ -17,14 +17,9 @@ type FetchLater = (url: string, init: RequestInit) => { activated: boolean };
 let message: Message | undefined;
 let of: View;
 let last: { activated: boolean } | undefined;
-let cancel = new AbortController();
+let cancel: AbortController | undefined;
 
-/**
- * Takes the message as it is now, in the place of the one before; `end`: the
- * view ends. True says that the message has left: the next one is a new one and
- * must tell only what has happened since.
- */
-export const later = (draft: Draft, end?: boolean): boolean => {
+const replace = (draft: Draft, end?: boolean): boolean => {
 	if (last?.activated) {
 		message = last = undefined;
 		return true;
@@ -34,7 +29,7 @@ export const later = (draft: Draft, end?: boolean): boolean => {
 		send(draft, true);
 		return true;
 	}
-	cancel.abort();
+	cancel?.abort();
 	if (message) Object.assign(message, draft);
 	else {
 		message = compose(draft);
@@ -54,8 +49,21 @@ export const later = (draft: Draft, end?: boolean): boolean => {
 	return true;
 };
 
-on("consent", () => {
-	if (verdict() == "granted") return;
-	cancel.abort();
-	message = last = undefined;
-});
+/**
+ * Takes the message as it is now, in the place of the one before; `end`: the
+ * view ends. True says that the message has left: the next one is a new one and
+ * must tell only what has happened since.
+ */
+export const later = SETTINGS.fetchLater
+	? replace
+	: (draft: Draft, _end?: boolean): boolean => {
+			send(draft, true);
+			return true;
+		};
+
+if (SETTINGS.fetchLater)
+	on("consent", () => {
+		if (verdict() == "granted") return;
+		cancel?.abort();
+		message = last = undefined;
+	});

@@ -103,13 +103,8 @@ export const recall = (run: string, item: (item: Item) => void, note: (note: Not
 		texts.onsuccess = () => {
 			for (let i = names.result.length; i--; ) {
 				const key = names.result[i] as string;
-				const text = texts.result[i] as string;
-				const here = load(key) ?? "";
-				// After a kill the note in localStorage may be an elder one, with a lower number.
-				if ((text.length - here.length || +(text > here)) > 0) {
-					save(key, text);
-					each([key, text]);
-				}
+				// After a kill localStorage may hold an elder note.
+				if (load(key) != texts.result[i]) each([key, texts.result[i]]);
 			}
 			end();
 		};

@@ -40,8 +40,10 @@ export const profile = (): void => {
 	if (personal()) attempt(() => (variants = JSON.parse(sessionStorage[named()].split("*")[1])));
 	slotSources.push(() => [...wanted]);
 	// The gateway's answer that came with the tag or the page, if it did, is the first one.
-	const { a } = ((window as any)[SETTINGS.global] ?? {}) as { a?: Partial<Answer> };
-	starts.push(() => a?.profile && personal() && emit("answer", { ms: 0, placements: [], rejected: [], ...a } as Answer));
+	if (SETTINGS.given) {
+		const { a } = ((window as any)[SETTINGS.global] ?? {}) as { a?: Partial<Answer> };
+		starts.push(() => a?.profile && personal() && emit("answer", { ms: 0, placements: [], rejected: [], ...a } as Answer));
+	}
 	on("answer", ({ profile, decisions, placements }) => {
 		if (profile) {
 			emit("profile", (last = profile));

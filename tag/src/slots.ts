@@ -34,9 +34,9 @@ export const textAt = (profile: Profile | undefined, path: string): string => {
 
 const show = (slot: Slot): void => {
 	const { dataset } = slot;
-	const last = slot.lastElementChild as HTMLElement | null;
+	const last = SETTINGS.given ? (slot.lastElementChild as HTMLElement | null) : null;
 	const name = dataset.reunaSlot!;
-	if (last?.dataset.reunaDefault == "") {
+	if (SETTINGS.given && last?.dataset.reunaDefault == "") {
 		slot.reuna = [...(last as HTMLTemplateElement).content.childNodes];
 		last.remove();
 		// That decision is as new as the page: it stays while the page is being read.
@@ -82,7 +82,7 @@ export const slots = (): void => {
 		if (performance.now() < until) showAll();
 		if (profile) fill(profile);
 		// What came with the page or the tag is new enough for this page.
-		if (!ms) until = 0;
+		if (SETTINGS.given && !ms) until = 0;
 	});
 	on("forget", () => {
 		showAll();

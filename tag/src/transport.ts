@@ -52,7 +52,7 @@ let retryTimer = 0;
 let latest: string;
 /** An earlier page's reset is being looked for. */
 let held = false;
-/** Lets another tab bring back what is kept. */
+/** Gives the lock back. */
 let unlock = () => {};
 
 /** Milliseconds to wait before try number `tries` + 1; half of it is chance, so that tabs and visitors spread out. */
@@ -65,7 +65,10 @@ const undelivered = () => [...waiting, ...flying];
 const isReset = (item: Item) => (SETTINGS.answers || SETTINGS.consent) && item.path_ == "/reset";
 /** Begins a body that is nobody's: it goes without a cookie and is answered without one. */
 const BARE = '"cookieless":true,';
-const isBare = (item: Item) => SETTINGS.cookieless && item.rest_.startsWith(BARE);
+const isBare = (item: Item) => item.rest_.startsWith(BARE);
+
+/** Lets another tab bring back what is kept, when this one is done with it. */
+const drained = () => undelivered().every((i) => i.id > run) && unlock();
 
 /** The address of one of the API's paths. */
 export const address = (path: string): string => base + path;
@@ -84,7 +87,7 @@ const enqueue = (item: Item): void => {
 const pack = (): void => {
 	if (!open) return;
 	open.rest_ = members(open.view_!, open.texts_);
-	if (SETTINGS.link && !isBare(open)) open.rest_ += arrival();
+	if (SETTINGS.link && !(SETTINGS.cookieless && isBare(open))) open.rest_ += arrival();
 	open.placements_ = [...new Set(slotSources.flatMap((s) => s()))];
 	enqueue(open);
 	open = undefined;
@@ -109,7 +112,7 @@ const again = (): void => {
 };
 
 const accept = (item: Item, answer: Partial<Answer & Inner>, ms: number): void => {
-	if (!SETTINGS.consent || (item.path_ == "/interact" && !isBare(item))) save("known", "1");
+	if (!SETTINGS.consent || (item.path_ == "/interact" && !(SETTINGS.cookieless && isBare(item)))) save("known", "1");
 	if (SETTINGS.outbox) settle(item);
 	if (!SETTINGS.answers) return;
 	const { rejected = [] } = answer;
@@ -140,7 +143,7 @@ const launch = async (item: Item, body: string): Promise<void> => {
 		else fail(item.path_ + " refused: " + r.status);
 		if (SETTINGS.outbox) {
 			discard(item);
-			if (undelivered().every((i) => i.id > run)) unlock();
+			drained();
 		}
 	}
 	pump();
@@ -254,8 +257,8 @@ export const withdraw = (): void => {
 	endSession('"forget":true,');
 };
 
-/** Puts earlier pages' requests before this page's, unless another tab does it. */
-const resume = (): void => {
+/** Brings back what earlier pages could not deliver, before this page's, unless another tab does it. To be called once, when storage may be read. */
+export const restore = (): void => {
 	held = (SETTINGS.answers || SETTINGS.consent) && resetWaits();
 	const take = (lock?: unknown) => {
 		held = false;
@@ -265,18 +268,16 @@ const resume = (): void => {
 			run,
 			(item) => waiting.unshift(item),
 			(note) => found.push(note),
-			soon,
+			() => {
+				drained();
+				soon();
+			},
 		);
 		return new Promise<void>((resolve) => (unlock = resolve));
 	};
 	const { locks } = navigator as { locks?: LockManager };
 	if (locks) locks.request("reuna." + SETTINGS.writeKey, { ifAvailable: true }, take).catch(take);
 	else take();
-};
-
-/** Brings back what earlier pages could not deliver. To be called once, when storage may be read. */
-export const restore = (): void => {
-	if (SETTINGS.outbox) resume();
 };
 
 /** Goes on where the page may have come back from the back/forward cache; a timer that runs still counts. */

@@ -18,6 +18,10 @@ export interface Settings {
 	hash: boolean;
 	/** The page looks at answers: identity, profile and decisions are there. */
 	answers: boolean;
+	/** The gateway's answer may come with the tag, or be in the page. */
+	given: boolean;
+	/** The browser may be asked to send the summary when the page is gone. */
+	fetchLater: boolean;
 	/** Undelivered requests are kept for the next page. */
 	outbox: boolean;
 	/** The consent module is there. */
