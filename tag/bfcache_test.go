@@ -25,24 +25,30 @@ const allowed = `%s<script>reuna.consent("granted")</script>`
 const restorable = `<script>window.mark = Math.random(); window.shown = [];
 	addEventListener("pageshow", e => shown.push(e.persisted))</script>`
 
-// goneAndBack leaves the page for /next and comes back. Where the browser did
-// not restore the page, whatever the test saw would prove nothing, so it fails
-// and says why.
-func goneAndBack(t *testing.T, ctx context.Context, c *collector) {
+// goneAndBack leaves the page for /next, comes back, and tells whether the
+// browser restored it. A busy one may not: then the return was not tested yet.
+func goneAndBack(t *testing.T, ctx context.Context, c *collector) bool {
 	t.Helper()
 	mark := value[float64](t, ctx, `mark`)
-	views := strings.Count(kinds(c.requests(t, 0)), "page /next")
+	views := len(viewsOf(c.requests(t, 0), "/next"))
 	do(t, ctx, `setTimeout(() => location.href = "/next")`)
-	// Asked of the gateway, not of the page: a script that waits is put away with its page.
-	c.wait(t, "the next page", func(all []batch) bool { return strings.Count(kinds(all), "page /next") > views })
+	// Asked of the gateway, not of the page: one that is put away is thrown out by a question.
+	c.wait(t, "the next page", func(all []batch) bool { return len(viewsOf(all, "/next")) > views })
 	until(t, ctx, `location.pathname == "/next" && document.readyState == "complete"`)
+	views = len(viewsOf(c.requests(t, 0), "/"))
 	do(t, ctx, `setTimeout(() => history.back())`)
+	c.wait(t, "the return's page view", func(all []batch) bool { return len(viewsOf(all, "/")) > views })
 	until(t, ctx, `location.pathname == "/" && shown.length > 0`)
 	why := value[string](t, ctx, `JSON.stringify(performance.getEntriesByType("navigation")[0].notRestoredReasons ?? null)`)
-	if value[float64](t, ctx, `mark`) != mark || !value[bool](t, ctx, `shown.at(-1)`) || why != "null" {
-		t.Fatalf("the page was loaded anew, so its return was not tested; the browser's reasons: %s", why)
+	if value[float64](t, ctx, `mark`) == mark && value[bool](t, ctx, `shown.at(-1)`) && why == "null" {
+		return true
 	}
+	t.Logf("the page was loaded anew; the browser's reasons: %s", why)
+	return false
 }
+
+// tries is how often a browser may load a page anew that it should restore.
+const tries = 4
 
 // The tag, with everything that it can do, does not keep a page out of the
 // back/forward cache, and each return is one page view.
@@ -54,28 +60,47 @@ func TestReturnIsOnePageView(t *testing.T) {
 	open(t, ctx, c.URL+"/")
 	c.requests(t, 1)
 	until(t, ctx, `reuna.profile && reuna.profile()`)
-	for n := 2; n <= 3; n++ {
-		goneAndBack(t, ctx, c)
-		c.wait(t, "the return's page view", func(all []batch) bool { return len(viewsOf(all, "/")) >= n })
+	trips, restored := 0, 0
+	for ; restored < 2; trips++ {
+		if trips == tries {
+			t.Fatalf("of %d returns the browser restored %d, so 2 were not tested", trips, restored)
+		}
+		if goneAndBack(t, ctx, c) {
+			restored++
+		}
+		until(t, ctx, `reuna.profile && reuna.profile()`)
 	}
 	do(t, ctx, `reuna.track("Last"); reuna.flush()`)
 	all := c.wait(t, "the last event", named("Last"))
 	views := viewsOf(all, "/")
-	if len(views) != 3 {
-		t.Fatalf("the page was seen 3 times; %d page views: %s", len(views), kinds(all))
+	if len(views) != 1+trips {
+		t.Fatalf("the page was seen %d times; %d page views: %s", 1+trips, len(views), kinds(all))
 	}
 	ids := map[string]bool{}
 	for _, b := range views {
 		ids[b.Context.PageViewID] = true
 	}
-	if last := all[len(all)-1]; len(ids) != 3 || last.Context.PageViewID != views[2].Context.PageViewID {
-		t.Errorf("3 page views have %d ids; what comes after the last has its id: %v", len(ids), last.Context.PageViewID == views[2].Context.PageViewID)
+	if len(ids) != len(views) {
+		t.Errorf("%d page views have %d ids", len(views), len(ids))
+	}
+	for _, b := range all {
+		if named("Last")([]batch{b}) && b.Context.PageViewID != views[trips].Context.PageViewID {
+			t.Error("what comes after the last view has another's id")
+		}
 	}
 }
 
 // A page that had failed to deliver, with whatever it holds open for that, is
 // restored just so.
 func TestReturnOfAPageThatCouldNotDeliver(t *testing.T) {
+	for try := 1; !returnsUndelivered(t); try++ {
+		if try == tries {
+			t.Fatalf("in %d tries the browser never restored the page, so its return was not tested", tries)
+		}
+	}
+}
+
+func returnsUndelivered(t *testing.T) bool {
 	c := newCollector(t, allOn())
 	c.page("/", restorable+allowed)
 	c.page("/next", allowed)
@@ -88,9 +113,11 @@ func TestReturnOfAPageThatCouldNotDeliver(t *testing.T) {
 	c.wait(t, "the event that is refused", named("Failed"))
 	do(t, ctx, `reuna.track("Unsent")`)
 	c.reply(nil)
-	goneAndBack(t, ctx, c)
-	all := c.wait(t, "both events and the return's view", func(all []batch) bool {
-		return named("Unsent")(all) && strings.Count(kinds(all), "track Failed") > 1 && len(viewsOf(all, "/")) > 1
+	if !goneAndBack(t, ctx, c) {
+		return false
+	}
+	all := c.wait(t, "both events", func(all []batch) bool {
+		return named("Unsent")(all) && strings.Count(kinds(all), "track Failed") > 1
 	})
 	ids := map[string]string{}
 	for _, m := range messages(all) {
@@ -99,6 +126,7 @@ func TestReturnOfAPageThatCouldNotDeliver(t *testing.T) {
 		}
 		ids[m.Event] = m.MessageID
 	}
+	return true
 }
 
 // firsts leaves out what had come before: a page that is left before the answer
