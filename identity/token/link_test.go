@@ -204,3 +204,11 @@ func TestDailyID(t *testing.T) {
 		seen[other] = fmt.Sprint(i)
 	}
 }
+
+func BenchmarkLink(b *testing.B) {
+	l, buf := links(b), make([]byte, 0, LinkLength)
+	b.ReportAllocs()
+	for b.Loop() {
+		buf = l.Append(buf[:0], Visitor{1}, landing(), linkTime)
+	}
+}
