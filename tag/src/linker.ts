@@ -41,7 +41,7 @@ const decorate = (e: Event) => {
 		if (("." + a.hostname).endsWith("." + domain) && a.protocol >= location.protocol) {
 			if (Date.now() - since > Limit.StaleMs) {
 				since = Date.now();
-				ask([]);
+				ask();
 			}
 			if ((name == "href" ? /click/ : /submit/).test(e.type)) {
 				a.search += (a.search && "&") + "_reuna=" + tokens[domain];

@@ -5,7 +5,7 @@ import { personal } from "./consent.ts";
 import { expose, starts } from "./core.ts";
 import { emit, off, on } from "./signals.ts";
 import { attempt, named } from "./store.ts";
-import { ask, slotSources } from "./transport.ts";
+import { ask } from "./transport.ts";
 
 /** How long anything on the page waits for an answer before the default stays, in milliseconds. */
 export const WAIT_MS = 300;
@@ -14,7 +14,6 @@ export const WAIT_MS = 300;
 export let variants: Record<string, string> = {};
 
 let last: Profile | undefined;
-const wanted = new Set<string>();
 
 /**
  * Keeps the variants for the next page: for its inline stub the selector of
@@ -38,7 +37,6 @@ const forget = (): void => {
 
 export const profile = (): void => {
 	if (personal()) attempt(() => (variants = JSON.parse(sessionStorage[named()].split("*")[1])));
-	slotSources.push(() => [...wanted]);
 	// The gateway's answer that came with the tag or the page, if it did, is the first one.
 	if (SETTINGS.given) {
 		const { a } = ((window as any)[SETTINGS.global] ?? {}) as { a?: Partial<Answer> };
@@ -66,15 +64,13 @@ export const profile = (): void => {
 			/** Of an answer that names no variant another one may come; without one the time is over. */
 			const settle = (answer?: Answer) => {
 				if (answer && !variants[slot]) return;
-				wanted.delete(slot);
 				off("answer", settle);
 				resolve(variants[slot] ?? fallback);
 			};
 			if (variants[slot] || !personal()) return settle();
 			on("answer", settle);
 			setTimeout(settle, WAIT_MS);
-			wanted.add(slot);
-			ask([slot]);
+			ask(slot);
 		}),
 	);
 };

@@ -88,7 +88,7 @@ const pack = (): void => {
 	if (!open) return;
 	open.rest_ = members(open.view_!, open.texts_);
 	if (SETTINGS.link && !(SETTINGS.cookieless && isBare(open))) open.rest_ += arrival();
-	open.placements_ = [...new Set(slotSources.flatMap((s) => s()))];
+	open.placements_ = [...new Set([...open.placements_, ...slotSources.flatMap((s) => s())])];
 	enqueue(open);
 	open = undefined;
 };
@@ -229,13 +229,15 @@ export const endSession = (rest = ""): void => {
 	soon();
 };
 
-/** Asks for the profile and for decisions without sending an event. */
-export const ask = (names: string[]): void => {
-	if (scheduled && open) return; // the batch that is about to leave asks for them
-	const item = newItem("/profile");
-	item.placements_ = names;
-	enqueue(item);
-	soon();
+/** Asks for the profile and slots' decisions: with the batch that is about to leave, or without sending an event. */
+export const ask = (...slots: string[]): void => {
+	if (scheduled && open) open.placements_.push(...slots);
+	else {
+		const item = newItem("/profile");
+		item.placements_.push(...slots);
+		enqueue(item);
+		soon();
+	}
 };
 
 /** Forgets all that has not been delivered, and begins a new run. */
