@@ -85,6 +85,8 @@ func TestOnlyEnabledModulesAreBuilt(t *testing.T) {
 		"consent": "personalisation", "profile": "onProfile", "identity": "identify", "outbox": "navigator.locks|ifAvailable",
 		"tcf": "__tcfapi", "gcm": "dataLayer", "cookieless": "\"cookieless\":true", "link": "_reuna=",
 		"debug": "console.debug", "gpc": "globalPrivacyControl", "pages": "persisted",
+		"engagement": "percent_scrolled", "frustration": "Rage Clicked", "vitals": "takeRecords", "errors": "Script Error", "search": "search_term",
+		"campaign": "braid", "hints": "getHighEntropyValues",
 	}
 	least := Options{WriteKey: "wk", Consent: ConsentOff, CollectOnly: true, NoOutbox: true}
 	with := func(change func(*Options)) Options {
@@ -114,7 +116,14 @@ func TestOnlyEnabledModulesAreBuilt(t *testing.T) {
 		{"slots need answers", with(func(o *Options) { o.Slots = true }), "pages"},
 		{"slots", with(func(o *Options) { o.CollectOnly, o.Slots = false, true }), "pages identity profile slots"},
 		{"debug", with(func(o *Options) { o.Debug = true }), "pages debug"},
-		{"standard", Standard("wk"), "pages spa clicks forms slots consent profile identity outbox gpc"},
+		{"engagement", with(func(o *Options) { o.Engagement = true }), "pages engagement"},
+		{"frustration", with(func(o *Options) { o.Frustration = true }), "pages frustration"},
+		{"vitals", with(func(o *Options) { o.Vitals = true }), "pages vitals"},
+		{"errors", with(func(o *Options) { o.Errors = true }), "pages errors"},
+		{"search", with(func(o *Options) { o.Search = true }), "pages search"},
+		{"campaign", with(func(o *Options) { o.Campaign = true }), "pages campaign"},
+		{"hints", with(func(o *Options) { o.Hints = true }), "pages hints"},
+		{"standard", Standard("wk"), "pages spa clicks forms engagement slots consent profile identity outbox gpc"},
 	} {
 		js := string(build(t, c.o).JS)
 		for module, mark := range marks {
@@ -185,10 +194,10 @@ func TestSnippetStandsInHTML(t *testing.T) {
 // FuzzOptions: whatever a config holds, it is refused or builds into a script
 // that does not break out of its page.
 func FuzzOptions(f *testing.F) {
-	f.Add("wk_shop", "/v1", "reuna", "apk")
-	f.Add("</script>", "//x", "a;b", "")
-	f.Fuzz(func(t *testing.T, key, base, global, download string) {
-		o := Options{WriteKey: key, APIBase: base, Global: global, Downloads: []string{download}}
+	f.Add("wk_shop", "/v1", "reuna", "apk", "filter[q]")
+	f.Add("</script>", "//x", "a;b", "", "a|b")
+	f.Fuzz(func(t *testing.T, key, base, global, download, parameter string) {
+		o := Options{WriteKey: key, APIBase: base, Global: global, Downloads: []string{download}, Search: true, SearchParameters: []string{parameter}}
 		b, err := Build(o)
 		if err == nil && (strings.Contains(string(b.JS), "</script") || strings.Contains(b.Stub, "</script")) {
 			t.Errorf("%+v builds a script that ends its element", o)
