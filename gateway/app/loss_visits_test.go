@@ -346,7 +346,7 @@ const readDisk = `(async () => {
 		if (db.objectStoreNames.contains("o")) {
 			const s = db.transaction("o").objectStore("o");
 			const [keys, texts] = await Promise.all([ask(s.getAllKeys()), ask(s.getAll())]);
-			keys.forEach((k, i) => all.push([name + "." + k, texts[i]]));
+			keys.forEach((k, i) => all.push([name + "." + k, [texts[i]].flat().pop()]));
 		}
 		db.close();
 	}

@@ -127,8 +127,8 @@ export const start = (home: string, ...modules: Module[]): unknown => {
 
 	w[SETTINGS.global] = api;
 	if (stub) {
-		stub.splice(0).forEach(take);
-		stub.push = (...calls) => (calls.forEach(api.push as Method), 0); // whoever kept the stub still reaches the tag
+		stub.forEach(take);
+		stub.push = api.push as typeof stub.push; // whoever kept the stub still reaches the tag
 		starts.push(() => stub.o.disconnect?.()); // not earlier, or a slot parsed until then showed its default; where storage is blocked `o` is a method of the stub's making
 	}
 	// In a task of its own, so that neither it nor the script's evaluation is long. Waits for title and

@@ -54,7 +54,8 @@ export const settle = ({ texts_, notes_ }: Item): void => {
 	note();
 	for (const note of notes_) {
 		const key = RUN + note[0];
+		const text = JSON.stringify(note);
 		// One that has changed since is of a page that lives. It writes localStorage first.
-		if ([undefined, JSON.stringify(note)].includes(load(key))) erase(key);
+		if ((load(key) ?? text) == text) erase(key);
 	}
 };

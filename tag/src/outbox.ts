@@ -61,7 +61,7 @@ export const newItem = (path_: string, id = nextId(), rest_ = "", tries_ = 0): I
 export const copy = (key: string): void =>
 	database((s) => {
 		const text = load(key);
-		text ? s.put(text, key) : s.delete(key);
+		text ? s.put([key, text], key) : s.delete(key);
 	});
 
 /** Writes a request down for the next page. */
@@ -98,14 +98,10 @@ export const recall = (run: string, item: (item: Item) => void, note: (note: Not
 			else note(JSON.parse(text));
 		});
 	database((s) => {
-		const names = s.getAllKeys();
-		const texts = s.getAll();
-		texts.onsuccess = () => {
-			for (let i = names.result.length; i--; ) {
-				const key = names.result[i] as string;
-				// After a kill localStorage may hold an elder note.
-				if (load(key) != texts.result[i]) each([key, texts.result[i]]);
-			}
+		const all: IDBRequest<Kept[]> = s.getAll();
+		all.onsuccess = () => {
+			// After a kill localStorage may hold an elder note.
+			for (const kept of all.result.reverse()) if (load(kept[0]) != kept[1]) each(kept);
 			end();
 		};
 	});
