@@ -6,6 +6,7 @@ import (
 	"net/http/httptest"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -440,20 +441,40 @@ func TestStorageBlockedOrFull(t *testing.T) {
 	for name, script := range map[string]string{
 		"blocked": `for (const s of ["localStorage", "sessionStorage"]) Object.defineProperty(window, s, {get() { throw new DOMException("denied", "SecurityError") }})`,
 		"full":    `Storage.prototype.setItem = () => { throw new DOMException("full", "QuotaExceededError") }`,
+		"all blocked": `for (const s of ["localStorage", "sessionStorage", "indexedDB"]) Object.defineProperty(window, s, {get() { throw new DOMException("denied", "SecurityError") }});
+			Object.defineProperty(navigator, "locks", {value: {request: () => Promise.reject(new DOMException("denied", "SecurityError"))}})`,
+		"database refused": `indexedDB.open = () => { throw new DOMException("no", "InvalidStateError") }`,
+		"database full":    `IDBObjectStore.prototype.put = () => { throw new DOMException("full", "QuotaExceededError") }`,
 	} {
 		t.Run(name, func(t *testing.T) {
 			c := newCollector(t, tag.Standard(""))
+			var refused atomic.Bool
+			c.reply(func(b batch, w http.ResponseWriter) {
+				// Once, so that the outbox is asked to keep it.
+				if strings.Contains(b.Raw, "Still here") && !refused.Swap(true) {
+					w.WriteHeader(http.StatusServiceUnavailable)
+					return
+				}
+				fmt.Fprint(w, profileAnswer)
+			})
 			c.page("/", `<script>onerror = onunhandledrejection = e => window.thrown = String(e.reason || e);`+script+`</script>%s
 				<div data-reuna-slot="hero">default<template data-reuna-variant="thrillers">T</template></div>`)
 			ctx := tab(t)
 			open(t, ctx, c.URL+"/")
 			c.requests(t, 1)
 			do(t, ctx, `reuna.identify("u1"); reuna.track("Still here"); reuna.consent("granted"); reuna.flush()`)
-			all := c.wait(t, "the event", named("Still here"))
+			all := c.wait(t, "the event, and its repeat", func(all []batch) bool { return strings.Count(kinds(all), "track Still here") > 1 })
+			ids := map[string]bool{}
 			for _, m := range messages(all) {
+				if m.Event == "Still here" {
+					ids[m.MessageID] = true
+				}
 				if m.Event == "Still here" && m.UserID != "u1" {
 					t.Errorf("the user is %q", m.UserID)
 				}
+			}
+			if len(ids) != 1 {
+				t.Errorf("one event has %d ids", len(ids))
 			}
 			until(t, ctx, `reuna.profile()`)
 			do(t, ctx, `reuna.reset(); reuna.track("After"); reuna.flush()`)
