@@ -136,13 +136,13 @@ func TestScriptErrors(t *testing.T) {
 	</script>`)
 	ctx := tab(t)
 	open(t, ctx, c.URL+"/?token=secret")
-	all := c.wait(t, "five", func(all []batch) bool {
+	c.wait(t, "five", func(all []batch) bool {
 		list, _ := events(all, "Script Error")
 		return len(list) >= 5
 	})
 	do(t, ctx, `new Promise(done => setTimeout(done, 100))`)
 	do(t, ctx, `reuna.track("Done"); reuna.flush()`)
-	all = c.wait(t, "the end", named("Done"))
+	all := c.wait(t, "the end", named("Done"))
 	list, _ := events(all, "Script Error")
 	if len(list) != 5 {
 		t.Errorf("%d errors of a view, expected 5", len(list))
@@ -237,4 +237,28 @@ func TestFullClientHints(t *testing.T) {
 			t.Errorf("%s is not in %s", want, raw)
 		}
 	}
+}
+
+// What a browser does not have costs it that one measure, and nothing else.
+func TestBrowsersWithoutTheseAPIs(t *testing.T) {
+	o := tag.Standard("")
+	o.Frustration, o.Vitals, o.Errors, o.Search, o.Campaign, o.Hints = true, true, true, true, true, true
+	c := newCollector(t, o)
+	c.page("/", `<script>
+		window.thrown = [];
+		addEventListener("error", e => thrown.push(e.message));
+		for (const name of ["PerformanceObserver", "fetchLater", "navigation"]) Object.defineProperty(window, name, {value: undefined});
+		for (const name of ["userAgentData", "locks"]) Object.defineProperty(navigator, name, {value: undefined});
+		performance.getEntriesByType = () => [];
+	</script>%s<button id="b">Pay</button>`)
+	ctx := tab(t)
+	open(t, ctx, c.URL+"/?q=shoes")
+	c.wait(t, "the search", named("Search Results Viewed"))
+	press(t, ctx, "#b", 1)
+	c.wait(t, "the click", named("Element Clicked"))
+	if thrown := value[[]string](t, ctx, "thrown"); len(thrown) != 0 {
+		t.Errorf("the page was thrown %q", thrown)
+	}
+	open(t, ctx, "about:blank")
+	c.wait(t, "the summary", named("User Engagement"))
 }

@@ -123,7 +123,7 @@ export const start = (home: string, ...modules: Module[]): unknown => {
 		expose("once", once, true);
 	}
 	expose("push", take, true);
-	modules.forEach((m) => m());
+	modules.forEach(guard);
 
 	w[SETTINGS.global] = api;
 	if (stub) {
