@@ -13,6 +13,8 @@ import (
 	cdplog "github.com/chromedp/cdproto/log"
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
+
+	"github.com/reuna/reuna/tag"
 )
 
 const strictPolicy = "default-src 'self'; script-src 'nonce-n0nce' 'strict-dynamic'; require-trusted-types-for 'script'; report-uri /report"
@@ -144,5 +146,29 @@ func TestPolicyIsInForce(t *testing.T) {
 	until(t, ctx, `violations.some(v => v.startsWith("require-trusted-types-for")) && violations.some(v => v.startsWith("default-src") || v.startsWith("img-src"))`)
 	if len(c.reported(t, 2)) < 2 {
 		t.Error("the browser sends no reports")
+	}
+}
+
+func TestStrictPolicyIsNotViolated(t *testing.T) {
+	c := newCollector(t, tag.Standard(""))
+	c.page("/", `<body>%s<p data-reuna-text="traits.firstName">reader</p><div data-reuna-slot="hero">default<template data-reuna-variant="thrillers"><b>T</b></template></div>
+		<script nonce="n0nce">reuna.track("Early")</script></body>`)
+	p := c.pages["/"]
+	p.html = strings.ReplaceAll(strings.ReplaceAll(p.html, "<script>", `<script nonce="n0nce">`), "<script async", `<script nonce="n0nce" async`)
+	p.header = http.Header{"Content-Security-Policy": {"default-src 'none'; script-src 'nonce-n0nce'; connect-src 'self'; require-trusted-types-for 'script'; trusted-types 'none'; report-uri /report"}}
+	c.pages["/"] = p
+	ctx := tab(t)
+	shown := `document.querySelector("[data-reuna-slot]").textContent == "T" && document.querySelector("p").textContent == "Anna"`
+	shows(t, ctx, c.URL+"/", shown)
+	open(t, ctx, c.URL+"/") // this time the inline stub shows the variant
+	until(t, ctx, shown)
+	do(t, ctx, `document.querySelector("p").click(); history.pushState({}, "", "/other"); reuna.identify("u1"); reuna.reset()`)
+	c.wait(t, "reset", func(all []batch) bool {
+		return slices.ContainsFunc(all, func(b batch) bool { return b.Path == "/v1/reset" })
+	})
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, r := range c.reports {
+		t.Errorf("violation: %s", r)
 	}
 }
