@@ -8,7 +8,7 @@
 // whom: gateway/collect/link.go.
 
 import { verdict } from "./consent.ts";
-import { guard, listen, on } from "./signals.ts";
+import { guard, listen } from "./signals.ts";
 import { ask } from "./transport.ts";
 
 const enum Limit {
@@ -28,6 +28,12 @@ export const arrival = (): string => {
 	const text = landed && `"link":${JSON.stringify(landed)},`;
 	landed = "";
 	return text;
+};
+
+/** Takes an answer's tokens, by the domain that they lead to. */
+export const given = (fresh: Record<string, string>): void => {
+	tokens = fresh;
+	since = Date.now();
 };
 
 const decorate = (e: Event) => {
@@ -55,10 +61,6 @@ export const linker = (): void => {
 	guard(() => {
 		const rest = strip(location.href);
 		if (landed) history.replaceState(history.state, "", rest);
-	});
-	on("link", (given) => {
-		tokens = given;
-		since = Date.now();
 	});
 	listen("pointerover focusin click auxclick submit", decorate);
 };

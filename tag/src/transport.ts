@@ -13,13 +13,13 @@
 import type { Answer, Message } from "../types/reuna";
 import { consented, personal, verdict } from "./consent.ts";
 import { context } from "./context.ts";
-import { arrival } from "./linker.ts";
+import { arrival, given } from "./linker.ts";
 import { newRun, number, run, settle } from "./notes.ts";
 import { discard, keep, keepFailed, Limit as Kept, newItem, recall, resetWaits } from "./outbox.ts";
 import type { Item, Note } from "./outbox.ts";
 import { emit, fail, guard, listen } from "./signals.ts";
 import { load, remove, save } from "./store.ts";
-import type { Inner, View } from "./types.ts";
+import type { View } from "./types.ts";
 
 /** Sizes and times; an enum, because esbuild writes its members in place. */
 const enum Limit {
@@ -111,7 +111,7 @@ const again = (): void => {
 	pump();
 };
 
-const accept = (item: Item, answer: Partial<Answer & Inner>, ms: number): void => {
+const accept = (item: Item, answer: Partial<Answer & { link: Record<string, string> }>, ms: number): void => {
 	if (!SETTINGS.consent || (item.path_ == "/interact" && !(SETTINGS.cookieless && isBare(item)))) save("known", "1");
 	if (SETTINGS.outbox) settle(item);
 	if (!SETTINGS.answers) return;
@@ -119,7 +119,7 @@ const accept = (item: Item, answer: Partial<Answer & Inner>, ms: number): void =
 	// Who refused personalisation gets a page that knows nothing.
 	const { profile, decisions = {} } = personal() ? answer : ({} as Partial<Answer>);
 	if (rejected[0]) fail("refused: " + JSON.stringify(rejected));
-	if (SETTINGS.link && answer.link) emit("link", answer.link);
+	if (SETTINGS.link && answer.link) given(answer.link);
 	// Answers may overtake each other, and earlier pages' requests ask nothing for this one.
 	if (item.id < latest) return;
 	latest = item.id;

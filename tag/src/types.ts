@@ -65,8 +65,6 @@ export type Draft = Omit<Message, "messageId" | "timestamp" | "context">;
 export interface Inner extends Signals {
 	/** The site said who the visitor is. */
 	identity: void;
-	/** Tokens for links, by the domain that they lead to. */
-	link: Record<string, string>;
 	/** A page view began. */
 	view: void;
 	/** The profile and the variants are gone: the page shows its own content again. */
