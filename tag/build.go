@@ -7,7 +7,6 @@
 package tag
 
 import (
-	"bytes"
 	"crypto/sha256"
 	"crypto/sha512"
 	"embed"
@@ -19,8 +18,6 @@ import (
 	"strings"
 
 	"github.com/evanw/esbuild/pkg/api"
-	"github.com/tdewolff/minify/v2"
-	"github.com/tdewolff/minify/v2/js"
 )
 
 // Version is what the tag calls itself in context.library.
@@ -54,11 +51,11 @@ func Build(o Options) (Bundle, error) {
 	if err != nil {
 		return Bundle{}, err
 	}
-	js, err := bundle(o, api.FormatIIFE)
+	js, err := script(o, api.FormatIIFE)
 	if err != nil {
 		return Bundle{}, err
 	}
-	esm, err := bundle(o, api.FormatESModule)
+	esm, err := script(o, api.FormatESModule)
 	if err != nil {
 		return Bundle{}, err
 	}
@@ -108,7 +105,8 @@ export default reuna;
 	return b.String()
 }
 
-func bundle(o Options, format api.Format) ([]byte, error) {
+// joined is all modules of one script in one.
+func joined(o Options, format api.Format) ([]byte, error) {
 	result := api.Build(api.BuildOptions{
 		Stdin:             &api.StdinOptions{Contents: entry(o, format), Sourcefile: "entry.ts", Loader: api.LoaderTS},
 		Bundle:            true,
@@ -129,23 +127,35 @@ func bundle(o Options, format api.Format) ([]byte, error) {
 	if err := failure(result.Errors); err != nil {
 		return nil, fmt.Errorf("tag: building %s: %w", o.WriteKey, err)
 	}
-	// Each module was minified alone; what they are together is smaller once more.
-	joined := api.Transform(string(result.OutputFiles[0].Contents), minified(o))
-	if err := failure(joined.Errors); err != nil {
-		return nil, fmt.Errorf("tag: joining the modules of %s: %w", o.WriteKey, err)
-	}
-	return renamed(joined.Code, o)
+	return result.OutputFiles[0].Contents, nil
 }
 
-// renamed gives local variables the names of outer ones that they do not use.
-// esbuild names each apart, and the same few letters everywhere compress better:
-// it saves two bytes in a hundred.
-func renamed(code []byte, o Options) ([]byte, error) {
-	var b bytes.Buffer
-	if err := (&js.Minifier{Version: 2020}).Minify(minify.New(), &b, bytes.NewReader(code), nil); err != nil {
+// script is the site's tag in one of its forms.
+func script(o Options, format api.Format) ([]byte, error) {
+	code, err := joined(o, format)
+	if err != nil {
+		return nil, err
+	}
+	return smaller(code, o, format)
+}
+
+// smaller makes a script of a bundle, whose modules were each minified alone.
+func smaller(bundle []byte, o Options, format api.Format) ([]byte, error) {
+	code := bundle
+	var err error
+	if format == api.FormatIIFE { // a module's users minify it themselves
+		if code, err = inlined(code); err != nil {
+			return nil, fmt.Errorf("tag: joining the modules of %s: %w", o.WriteKey, err)
+		}
+	}
+	result := api.Transform(string(code), minified(o))
+	if err := failure(result.Errors); err != nil {
+		return nil, fmt.Errorf("tag: joining the modules of %s: %w", o.WriteKey, err)
+	}
+	if code, err = renamed(result.Code); err != nil {
 		return nil, fmt.Errorf("tag: renaming the variables of %s: %w", o.WriteKey, err)
 	}
-	return b.Bytes(), nil
+	return code, nil
 }
 
 // minified are the settings of a single script.

@@ -131,7 +131,7 @@ var kept = []room{
 	{"github.com/valyala/fasthttp", []string{"gateway", "tools", "benchmarks"}, "HTTP is the gateway's; tools and benchmarks use it as a client and as the bare handler they compare with"},
 	{"github.com/cockroachdb/pebble", []string{"storage"}, "only storage knows which engine keeps the data"},
 	{"github.com/evanw/esbuild", []string{"tag"}, "only tag knows how its scripts are built"},
-	{"github.com/tdewolff/minify", []string{"tag"}, "only tag knows how its scripts are built"},
+	{"github.com/tdewolff", []string{"tag"}, "only tag knows how its scripts are built"},
 }
 
 func rooms(r *repo) []finding {
