@@ -17,7 +17,7 @@ var loads = flag.Int("loads", 20, "page loads of the flicker tests")
 // recorder writes down what a visitor sees of the hero, from the first frame on.
 //
 // Frames: an animation frame's callbacks are the last that runs before its
-// paint, so what stands in the slot then is what is painted. Painted: the
+// paint, so what is to be seen in the slot then is what is painted. Painted: the
 // browser's own word for which headline was painted, and when (Element Timing).
 // Shifts: layout shifts with something of the slot among their sources, or
 // something that is in the page no more.
@@ -26,7 +26,7 @@ const recorder = `(() => {
 	const slot = () => document.querySelector('[data-reuna-slot="hero"]');
 	const look = () => {
 		const title = slot() && slot().querySelector("h1");
-		const now = title ? title.getAttribute("elementtiming") : "";
+		const now = title && getComputedStyle(title).visibility == "visible" ? title.getAttribute("elementtiming") : "";
 		if (rec.frames.at(-1) !== now) rec.frames.push(now);
 		requestAnimationFrame(look);
 	};

@@ -53,7 +53,9 @@ func stand(t *testing.T, settings string) *shopfront {
 				return err
 			}
 			text = bytes.ReplaceAll(text, []byte(`<h1 id="hero-title">`), []byte(`<h1 id="hero-title" elementtiming="variant">`))
-			text = bytes.Replace(text, []byte(`elementtiming="variant"`), []byte(`elementtiming="default"`), 1)
+			if i := bytes.LastIndex(text, []byte(`elementtiming="variant"`)); i >= 0 { // the templates come first
+				copy(text[i:], `elementtiming="default"`)
+			}
 			r.Body = io.NopCloser(bytes.NewReader(text))
 			r.Header.Del("ETag")
 			r.ContentLength = int64(len(text))
