@@ -46,6 +46,10 @@ type Options struct {
 	// user, profile, decide and slots.
 	CollectOnly bool
 	NoOutbox    bool // undelivered requests are not kept for the next page
+	// Beacon sends what is left when the page closes by sendBeacon in browsers whose
+	// fetch has no keepalive (Firefox before 133). Its answer cannot be heard, so
+	// with the outbox the next page sends it again, and the gateway counts it once.
+	Beacon bool
 
 	Slots bool // data-reuna-slot, data-reuna-text and data-reuna-segments
 
@@ -94,7 +98,7 @@ func Everything(writeKey string) Options {
 	o := Standard(writeKey)
 	o.HashRoutes, o.Debug, o.Downloads = true, true, []string{"apk"}
 	o.Consent, o.TCF, o.ConsentMode, o.Link = ConsentCookieless, true, true, true
-	o.Given, o.FetchLater = true, true
+	o.Given, o.FetchLater, o.Beacon = true, true, true
 	o.Frustration, o.Vitals, o.Errors, o.Search, o.Campaign, o.Hints = true, true, true, true, true, true
 	return o
 }
@@ -216,6 +220,7 @@ func (o Options) constants() map[string]string {
 		"SETTINGS.answers":    strconv.FormatBool(!o.CollectOnly),
 		"SETTINGS.given":      strconv.FormatBool(o.Given && !o.CollectOnly),
 		"SETTINGS.fetchLater": strconv.FormatBool(o.FetchLater),
+		"SETTINGS.beacon":     strconv.FormatBool(o.Beacon),
 		"SETTINGS.outbox":     strconv.FormatBool(!o.NoOutbox),
 		"SETTINGS.consent":    strconv.FormatBool(o.Consent != ConsentOff),
 		"SETTINGS.cookieless": strconv.FormatBool(o.Consent == ConsentCookieless),

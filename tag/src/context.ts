@@ -12,19 +12,16 @@ import { uuidv7 } from "./uuid.ts";
 export const look = (referrer: string): View => ({ id: uuidv7(Date.now()), page: { url: location.href, path: location.pathname, search: location.search, title: scrub(document.title), referrer } });
 
 /** The context that a batch's messages share. */
-export const context = (view: View, consent: Properties | undefined): Properties => {
-	const { width, height } = screen;
-	return {
-		library: { name: "reuna.js", version: SETTINGS.version },
-		page: view.page,
-		pageViewId: view.id,
-		run,
-		locale: navigator.language,
-		timezoneOffset: -new Date().getTimezoneOffset(),
-		screen: { width, height, density: devicePixelRatio, innerWidth, innerHeight },
-		// Its JSON form is the low-entropy hints: brands, mobile, platform.
-		userAgentData: (SETTINGS.hints && agent) || (navigator as Navigator & { userAgentData?: Properties }).userAgentData,
-		campaign: SETTINGS.campaign && view.campaign ? { query: view.campaign } : undefined,
-		consent,
-	};
-};
+export const context = (view: View, consent: Properties | undefined): Properties => ({
+	library: { name: "reuna.js", version: SETTINGS.version },
+	page: view.page,
+	pageViewId: view.id,
+	run,
+	locale: navigator.language,
+	timezoneOffset: -new Date().getTimezoneOffset(),
+	screen: { width: screen.width, height: screen.height, density: devicePixelRatio, innerWidth, innerHeight },
+	// Its JSON form is the low-entropy hints: brands, mobile, platform.
+	userAgentData: (SETTINGS.hints && agent) || (navigator as Navigator & { userAgentData?: Properties }).userAgentData,
+	campaign: SETTINGS.campaign && view.campaign ? { query: view.campaign } : undefined,
+	consent,
+});

@@ -118,12 +118,18 @@ const accept = (item: Item, answer: Partial<Answer & { link: Record<string, stri
 	const { rejected = [] } = answer;
 	// Who refused personalisation gets a page that knows nothing.
 	const { profile, decisions = {} } = personal() ? answer : ({} as Partial<Answer>);
+<<<<<<< /tmp/h1/wt/./tag/src/transport.ts
+	if (rejected[0]) fail(JSON.stringify(rejected));
+	if (SETTINGS.link && answer.link) emit("link", answer.link);
+=======
 	if (rejected[0]) fail("refused: " + JSON.stringify(rejected));
 	if (SETTINGS.link && answer.link) given(answer.link);
+>>>>>>> ./tag/src/transport.ts
 	// Answers may overtake each other, and earlier pages' requests ask nothing for this one.
-	if (item.id < latest) return;
-	latest = item.id;
-	emit("answer", { ms, profile, decisions, placements: item.placements_, rejected });
+	if (item.id >= latest) {
+		latest = item.id;
+		emit("answer", { ms, profile, decisions, placements: item.placements_, rejected });
+	}
 };
 
 const launch = async (item: Item, body: string): Promise<void> => {
@@ -133,14 +139,14 @@ const launch = async (item: Item, body: string): Promise<void> => {
 	flying.push(item);
 	try {
 		// A gateway that never answers must not stop the rest; old browsers wait as long as they like.
-		r = await fetch(address(item.path_), { method: "POST", body, credentials: SETTINGS.cookieless && isBare(item) ? "omit" : "include", keepalive: !!item.size_, signal: AbortSignal.timeout?.(Limit.TimeoutMs) ?? null });
+		r = await fetch(address(item.path_), { method: "POST", body, credentials: SETTINGS.cookieless && isBare(item) ? "omit" : "include", keepalive: !!item.size_, signal: AbortSignal.timeout?.(Limit.TimeoutMs) as AbortSignal });
 		answer = await r.json();
 	} catch {} // no connection, or an answer that is none
 	flying = flying.filter((i) => i != item);
-	if (!r || /408|429|5../.test("" + r.status)) failed(item, retryAfter(r?.headers.get("Retry-After")));
+	if (!r || /408|429|5../.test(r.status as never)) failed(item, retryAfter(r?.headers.get("Retry-After")));
 	else {
 		if (r.ok) accept(item, { ...answer }, performance.now() - sent);
-		else fail(item.path_ + " refused: " + r.status);
+		else fail("refused: " + r.status);
 		if (SETTINGS.outbox) {
 			discard(item);
 			drained();
@@ -169,7 +175,7 @@ const pump = (leaving?: boolean): void => {
 			(!load("known") && flying[0]) ||
 			(leaving && !fits) ||
 			// Without keepalive a beacon is the only way out; its answer cannot be heard, so the item is kept for the next page.
-			(SETTINGS.outbox && leaving && !("keepalive" in Request.prototype) && navigator.sendBeacon(address(item.path_), body)) ||
+			(SETTINGS.beacon && leaving && !("keepalive" in Request.prototype) && navigator.sendBeacon(address(item.path_), body)) ||
 			void launch(item, body)
 		);
 	});

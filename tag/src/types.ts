@@ -22,6 +22,8 @@ export interface Settings {
 	given: boolean;
 	/** The browser may be asked to send the summary when the page is gone. */
 	fetchLater: boolean;
+	/** Browsers whose fetch has no keepalive send a beacon when the page closes. */
+	beacon: boolean;
 	/** Undelivered requests are kept for the next page. */
 	outbox: boolean;
 	/** The consent module is there. */
