@@ -118,13 +118,8 @@ const accept = (item: Item, answer: Partial<Answer & { link: Record<string, stri
 	const { rejected = [] } = answer;
 	// Who refused personalisation gets a page that knows nothing.
 	const { profile, decisions = {} } = personal() ? answer : ({} as Partial<Answer>);
-<<<<<<< /tmp/h1/wt/./tag/src/transport.ts
 	if (rejected[0]) fail(JSON.stringify(rejected));
-	if (SETTINGS.link && answer.link) emit("link", answer.link);
-=======
-	if (rejected[0]) fail("refused: " + JSON.stringify(rejected));
 	if (SETTINGS.link && answer.link) given(answer.link);
->>>>>>> ./tag/src/transport.ts
 	// Answers may overtake each other, and earlier pages' requests ask nothing for this one.
 	if (item.id >= latest) {
 		latest = item.id;
