@@ -141,7 +141,7 @@ func TestAGatewayInFrontOfASite(t *testing.T) {
 	}
 	b.reads(f)
 	resp, text = b.page("/demo/")
-	if !strings.Contains(text, `<html lang="en" data-reuna-segments="reader">`) || !strings.Contains(text, `data-reuna-slot="hero" data-reuna-shown="thrillers"`) || resp.Header.Get("Cache-Control") != "private, no-store" {
+	if !strings.Contains(text, `<html lang="en" data-reuna-segments="reader">`) || !strings.Contains(text, `data-reuna-wait data-reuna-shown="thrillers"`) || resp.Header.Get("Cache-Control") != "private, no-store" {
 		t.Errorf("to a reader of thrillers: %v\n%.6000s", resp.Header, text)
 	}
 	// The shop's policy names the stub by its hash, so nothing else may stand in there.
