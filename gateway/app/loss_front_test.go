@@ -24,7 +24,8 @@ type faultyFront struct {
 	gateway string // where it is now
 	snippet string // what it says to put into pages
 	healed  bool
-	spell   time.Time // until then every request is answered 503
+	spell   time.Time     // until then every request is answered 503,
+	calm    time.Duration // and for so long from then on few are
 	fates   map[string]int
 	history map[string][]string // of each message, for who has to find out
 }
@@ -100,20 +101,20 @@ func (f *faultyFront) fate() (fate, gateway string, delay time.Duration) {
 	now := time.Now()
 	fate = fatePass
 	if !f.healed {
+		if now.After(f.spell.Add(f.calm)) {
+			f.spell = now.Add(time.Duration(200+f.rand.IntN(800)) * time.Millisecond)
+			f.calm = time.Duration(4+f.rand.IntN(10)) * time.Second
+		}
 		switch n := f.rand.IntN(100); {
-		case now.Before(f.spell):
+		case now.Before(f.spell), n < 2:
 			fate = fateRefuse
-		case n < 2:
-			f.spell, fate = now.Add(time.Duration(100+f.rand.IntN(500))*time.Millisecond), fateRefuse
 		case n < 6:
-			fate = fateRefuse
-		case n < 12:
 			fate = fateLose
-		case n < 20:
+		case n < 11:
 			fate = fateAnswer
-		case n < 24:
+		case n < 13:
 			fate = fateGarble
-		case n < 36:
+		case n < 23:
 			fate, delay = fateLate, time.Duration(f.rand.IntN(300))*time.Millisecond
 		}
 	}

@@ -197,11 +197,27 @@ func readStore(t *testing.T, dir string) *inStore {
 	return s
 }
 
-// sum is the account of one load, of all of a label, or of everything.
+// sum is the account of one load, of all of a label, or of everything: what was
+// made, what is stored, and how many were made as far as anybody can know.
 type sum struct{ made, stored, known int }
 
 func (s *sum) add(o sum) {
 	s.made, s.stored, s.known = s.made+o.made, s.stored+o.stored, s.known+o.known
+}
+
+// account compares what pages made with the store.
+type account struct {
+	*testing.T
+	x       *truth
+	s       *inStore
+	history map[string][]string // of a message at the front, for who has to find out
+
+	loads   map[string]*sum // by path
+	highest map[string]int  // number that a load gave
+	full    [2]bool         // an outbox of the profile was, and its tag said so
+
+	unheard, given, late         int
+	unknown, unknownLoads, crash int
 }
 
 // summary is the event that a page makes of its own when it is told of its end.
@@ -212,88 +228,116 @@ const afterwards = " after pagehide"
 
 func settleUp(t *testing.T, x *truth, s *inStore, shown map[[2]string][2]int, history map[string][]string) {
 	t.Helper()
-	unheard := 0
-	for id, n := range s.times {
-		if n != 1 {
-			t.Errorf("event %s is in the store %d times", id, n)
-		}
-		if _, ok := x.events[id]; !ok { // its page went before the test was told
-			unheard++
-			x.events[id] = s.events[id]
-		}
-	}
-	given, late := 0, 0
-	var full [2]bool
-	for path, list := range x.faults {
-		t.Logf("the tag on %s: %q", path, list)
-		full[x.loads[path].profile] = full[x.loads[path].profile] || slices.Contains(list, "Error: reuna: outbox full")
-	}
-	loads := map[string]*sum{}
-	highest := map[string]int{}
+	a := &account{T: t, x: x, s: s, history: history, loads: map[string]*sum{}, highest: map[string]int{}}
 	for path := range x.loads {
-		loads[path] = &sum{}
+		a.loads[path] = &sum{}
 	}
-	for id, e := range x.events {
-		n := loads[e.load]
+	for path, list := range x.faults {
+		if slices.Contains(list, "Error: reuna: outbox full") {
+			a.full[x.loads[path].profile] = true
+			continue
+		}
+		t.Errorf("the tag on %s complains: %q", path, list)
+	}
+	a.countEvents()
+	total, ends, labels := a.countLoads()
+	made, received := 0, 0
+	for k, want := range labels {
+		got := shown[k]
+		made, received = made+got[0], received+got[1]
+		if got != [2]int{want.known, want.stored} {
+			t.Errorf("%s %s: the gateway says %d made and %d arrived; true are %d (and %d that nobody can know) and %d", k[0], k[1], got[0], got[1], want.known, want.made-want.known, want.stored)
+		}
+	}
+	if len(shown) != len(labels) {
+		t.Errorf("the gateway has rows %v, the visits were %v", shown, slices.Collect(maps.Keys(labels)))
+	}
+	t.Logf("%d loads (%v) made %d events; %d are stored, each once; %d lost, the gateway says %d of %d (%.2f %%)",
+		len(a.loads), ends, total.made, total.stored, total.made-total.stored, made-received, made, 100*float64(made-received)/float64(max(made, 1)))
+	t.Logf("%d numbers of %d loads nobody can know: they were on no disk of a killed browser (%d of these pages' renderers had crashed before); %d events were stored and not heard, %d made by tabs that were closed already, %d given up by a full outbox",
+		a.unknown, a.unknownLoads, a.crash, a.unheard, a.late, a.given)
+	if made-received != total.made-total.stored-a.unknown {
+		t.Errorf("the gateway says that %d were lost; true are %d, and %d that nobody can know", made-received, total.made-total.stored-a.unknown, a.unknown)
+	}
+}
+
+// countEvents holds every event that was made against the store.
+func (a *account) countEvents() {
+	for id, n := range a.s.times {
+		if n != 1 {
+			a.Errorf("event %s is in the store %d times", id, n)
+		}
+		if _, ok := a.x.events[id]; !ok { // its page went before the test was told
+			a.unheard++
+			a.x.events[id] = a.s.events[id]
+		}
+	}
+	for id, e := range a.x.events {
+		n := a.loads[e.load]
 		if n == nil {
-			t.Errorf("event %s is of %q, which nobody visited", id, e.load)
+			a.Errorf("event %s is of %q, which nobody visited", id, e.load)
 			continue
 		}
 		n.made++
-		highest[e.load] = max(highest[e.load], e.seq)
-		if s.times[id] > 0 {
+		a.highest[e.load] = max(a.highest[e.load], e.seq)
+		if a.s.times[id] > 0 {
 			n.stored++
 			n.known = max(n.known, e.seq)
 			continue
 		}
-		l := x.loads[e.load]
-		switch {
-		case full[l.profile]: // the outbox has a bound, and the tag said that it was reached
-			given++
-		case l.exposed && l.kept[id]:
-			t.Errorf("%s, number %d of %s (%s), is lost, though the disk had it: %s %q", e.name, e.seq, e.load, l.end, id, history[id])
+		what := ""
+		switch l := a.x.loads[e.load]; {
+		case l.exposed && !l.kept[id]: // it was in the page's memory alone
+		case a.full[l.profile]: // an outbox has a bound
+			a.given++
 		case l.exposed:
+			what = "the disk had it"
 		case l.end == endClose && e.name != summary+afterwards && strings.Contains(e.name, afterwards):
-			late++ // a tab that is closed runs some tasks more, and may end in the middle of one
+			a.late++ // a tab that is closed runs some tasks more, and may end in the middle of one
 		default:
-			t.Errorf("%s, number %d of %s (%s), is lost, though its page was left in order: %s %q", e.name, e.seq, e.load, l.end, id, history[id])
+			what = "its page was left in order"
+		}
+		if what != "" {
+			a.Errorf("%s, number %d of %s (%s), is lost, though %s: %s %q", e.name, e.seq, e.load, a.x.loads[e.load].end, what, id, a.history[id])
 		}
 	}
-	total, ends := sum{}, map[string]int{}
-	unknown, unknownLoads, unknownCrash := 0, 0, 0
-	labels := map[[2]string]*sum{}
+}
+
+// countLoads works out what can be known of each load, and sums up.
+func (a *account) countLoads() (total sum, ends map[string]int, labels map[[2]string]*sum) {
+	ends, labels = map[string]int{}, map[[2]string]*sum{}
 	names := [2]string{}
-	for path, b := range s.browser {
-		if l := x.loads[path]; l != nil {
+	for path, b := range a.s.browser {
+		if l := a.x.loads[path]; l != nil {
 			names[l.profile] = b
 		}
 	}
 	if names[0] == names[1] {
-		t.Errorf("both profiles are %q: the figures by browser are not tried", names[0])
+		a.Errorf("both profiles are %q: the figures by browser are not tried", names[0])
 	}
-	for path, n := range loads {
-		l := x.loads[path]
+	for path, n := range a.loads {
+		l := a.x.loads[path]
 		ends[l.end]++
-		if n.known = max(n.known, s.told[path]); n.known < l.noted {
-			t.Errorf("%s (%s): the disk said %d, the gateway was told of %d: %q", path, l.end, l.noted, n.known, history[path])
+		if n.known = max(n.known, a.s.told[path]); n.known < l.noted {
+			a.Errorf("%s (%s): the disk said %d, the gateway was told of %d: %q", path, l.end, l.noted, n.known, a.history[path])
 			n.known = l.noted
 		}
 		if l.exposed {
 			// What a page made in its last moment the test may not have been told.
-			n.made = max(n.made, highest[path], n.known)
+			n.made = max(n.made, a.highest[path], n.known)
+		}
+		switch {
+		case n.known > n.made:
+			a.Errorf("%s (%s) made %d and is said to have made %d", path, l.end, n.made, n.known)
+		case n.known < n.made && !l.exposed:
+			a.Errorf("%s (%s) made %d, of which the gateway can know %d: %q", path, l.end, n.made, n.known, a.history[path])
 		}
 		if n.known < n.made {
-			unknown += n.made - n.known
-			unknownLoads++
-			switch {
-			case l.end == endCrash:
-				unknownCrash += n.made - n.known
-			case !l.exposed:
-				t.Errorf("%s (%s) made %d, of which the gateway can know %d: %q", path, l.end, n.made, n.known, history[path])
+			a.unknown += n.made - n.known
+			a.unknownLoads++
+			if l.end == endCrash {
+				a.crash += n.made - n.known
 			}
-		}
-		if n.known > n.made {
-			t.Errorf("%s (%s) made %d and is said to have made %d", path, l.end, n.made, n.known)
 		}
 		total.add(*n)
 		if n.known > 0 {
@@ -304,20 +348,5 @@ func settleUp(t *testing.T, x *truth, s *inStore, shown map[[2]string][2]int, hi
 			labels[k].add(*n)
 		}
 	}
-	made, received := 0, 0
-	for _, k := range slices.SortedFunc(maps.Keys(labels), func(a, b [2]string) int { return strings.Compare(a[0]+a[1], b[0]+b[1]) }) {
-		want, got := *labels[k], shown[k]
-		made, received = made+got[0], received+got[1]
-		if got != [2]int{want.known, want.stored} {
-			t.Errorf("%s %s: the gateway says %d made and %d arrived; true are %d (and %d nobody can know) and %d", k[0], k[1], got[0], got[1], want.known, want.made-want.known, want.stored)
-		}
-	}
-	if len(shown) != len(labels) {
-		t.Errorf("the gateway has rows %v, the visits were %v", shown, slices.Collect(maps.Keys(labels)))
-	}
-	t.Logf("%d loads (%v) made %d events; %d are stored, each once; %d lost, the gateway says %d of %d (%.2f %%); %d numbers of %d loads were on no disk of a killed browser or renderer (%d of crashed renderers); %d events were stored and not heard; %d events were made by tabs that were already closed and left nothing; %d events were given up by a full outbox",
-		len(loads), ends, total.made, total.stored, total.made-total.stored, made-received, made, 100*float64(made-received)/float64(max(made, 1)), unknown, unknownLoads, unknownCrash, unheard, late, given)
-	if made-received != total.made-total.stored-unknown {
-		t.Errorf("the gateway says that %d were lost; true are %d, and %d that nobody can know", made-received, total.made-total.stored-unknown, unknown)
-	}
+	return total, ends, labels
 }
