@@ -367,3 +367,25 @@ func TestWaitingSlotIsDecided(t *testing.T) {
 		}
 	}
 }
+
+// A slot that the parser is not through with stays as it is until it is: what
+// came later would stand behind the variant. The script in it holds the parser up.
+func TestSlotThatIsBeingParsed(t *testing.T) {
+	c := newCollector(t, tag.Standard(""))
+	c.page("/", `%s<script>reuna.on("answer", () => window.answered = true)</script><div data-reuna-slot="hero"><template data-reuna-variant="thrillers"><h2>Thrillers</h2></template><p>one</p><script src="/v1/slow.js"></script><p>two</p></div>
+		<div data-reuna-slot="hero"><p>other</p><template data-reuna-variant="thrillers"><h2>Others</h2></template></div>`)
+	ctx := tab(t)
+	for _, view := range []string{"first", "repeated"} {
+		more := c.hold("/v1/slow.js")
+		visit(t, ctx, c.URL+"/?"+view)
+		until(t, ctx, `location.search == "?`+view+`" && window.answered`)
+		if got := value[string](t, ctx, `document.readyState + document.querySelector("[data-reuna-slot]").innerText`); got != "loadingone" {
+			t.Errorf("%s view: half a slot is %q", view, got)
+		}
+		more()
+		until(t, ctx, `document.readyState == "complete" && [...document.querySelectorAll("[data-reuna-slot]")].map(s => s.innerText) == "Thrillers,Others"`)
+		do(t, ctx, `reuna.identify("u")`)
+	}
+	do(t, ctx, `reuna.reset()`)
+	until(t, ctx, `[...document.querySelectorAll("[data-reuna-slot]")].map(s => s.innerText.replace(/\s+/g, " ")) == "one two,other"`)
+}

@@ -129,7 +129,10 @@ export const start = (home: string, ...modules: Module[]): unknown => {
 	if (stub) {
 		stub.forEach(take);
 		stub.push = api.push as typeof stub.push; // whoever kept the stub still reaches the tag
-		starts.push(() => stub.o.disconnect?.()); // not earlier, or a slot parsed until then showed its default; where storage is blocked `o` is a method of the stub's making
+		// While the parser is at it the stub goes on, or a slot that comes later showed its default; where storage is blocked `o` is a method of the stub's making.
+		const end = () => stub.o.disconnect?.();
+		if (document.readyState == "loading") document.addEventListener("DOMContentLoaded", end);
+		else end();
 	}
 	// In a task of its own, so that neither it nor the script's evaluation is long. Waits for title and
 	// slots, but not for a slow document; a prerendered page begins when somebody looks at it.

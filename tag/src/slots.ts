@@ -36,6 +36,8 @@ const show = (slot: Slot): void => {
 	const { dataset } = slot;
 	const last = SETTINGS.given ? (slot.lastElementChild as HTMLElement | null) : null;
 	const name = dataset.reunaSlot!;
+	// What the parser is not through with would get the rest of its content behind the variant.
+	if (!slot.nextSibling && document.readyState == "loading") return;
 	if (SETTINGS.given && last?.dataset.reunaDefault == "") {
 		slot.reuna = [...(last as HTMLTemplateElement).content.childNodes];
 		last.remove();
@@ -77,6 +79,7 @@ export const slots = (): void => {
 		wait();
 		showAll();
 	});
+	document.addEventListener("DOMContentLoaded", showAll);
 	on("identity", wait);
 	on("answer", ({ ms, profile }) => {
 		if (performance.now() < until) showAll();
