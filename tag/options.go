@@ -89,7 +89,7 @@ const (
 
 // Standard is the tag that most sites want.
 func Standard(writeKey string) Options {
-	return Options{WriteKey: writeKey, SPA: true, Autocapture: true, Engagement: true, Slots: true, RespectGPC: true}
+	return Options{WriteKey: writeKey, SPA: true, Autocapture: true, Engagement: true, Slots: true, Beacon: true, RespectGPC: true}
 }
 
 // Everything is the tag with all that can be on: the largest one, which the

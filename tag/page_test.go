@@ -72,7 +72,7 @@ func TestVitalsAgreeWithThePagesOwnObserver(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			o := tag.Standard("")
-			o.Vitals = true
+			o.Vitals, o.FetchLater = true, true // one summary, however slowly the page goes
 			change(&o)
 			c := newCollector(t, o)
 			c.page("/", `<script>

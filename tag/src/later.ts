@@ -24,8 +24,7 @@ const replace = (draft: Draft, end?: boolean): boolean => {
 		message = last = undefined;
 		return true;
 	}
-	const { fetchLater } = window as { fetchLater?: FetchLater };
-	if (verdict() != "granted" || (!message && (end || !fetchLater))) {
+	if (verdict() != "granted") {
 		send(draft, true);
 		return true;
 	}
@@ -41,9 +40,9 @@ const replace = (draft: Draft, end?: boolean): boolean => {
 		try {
 			cancel = new AbortController();
 			// Without sentAt: it may leave much later, and then its own time counts.
-			last = fetchLater!(address("/interact"), { method: "POST", body: `{${members(of, [JSON.stringify(message)])}"writeKey":"${SETTINGS.writeKey}"}`, credentials: "include", signal: cancel.signal });
+			last = (window as unknown as { fetchLater: FetchLater }).fetchLater(address("/interact"), { method: "POST", body: `{${members(of, [JSON.stringify(message)])}"writeKey":"${SETTINGS.writeKey}"}`, credentials: "include", signal: cancel.signal });
 			return false;
-		} catch {} // the browser's quota for such requests is used up
+		} catch {} // there is none, or the browser's quota for such requests is used up
 	add(message, of, true);
 	message = last = undefined;
 	return true;
