@@ -186,7 +186,7 @@ func TestDeadClicks(t *testing.T) {
 		{"changes", `<button id="changes" onclick="this.className = 'on'">changes</button>`, false, ""},
 		{"inside", `<div id="inside"></div><script>{ const root = document.querySelector("#inside").attachShadow({mode: "open"}); root.innerHTML = "<button style='width: 150px; height: 30px'>inside</button>"; root.firstChild.onclick = () => root.append("x") }</script>`, false, ""},
 		{"fetches", `<button id="fetches" onclick="fetch('/?fetched', {cache: 'no-store'})">fetches</button>`, false, `performance.getEntriesByType("resource").some(e => e.name.endsWith("?fetched"))`},
-		{"moves", `<button id="moves" onclick="history.pushState({}, '', '/?moved')">moves</button>`, false, ""},
+		{"moves", `<button id="moves" onclick="reuna.once('view', () => window.moved = true); history.pushState({}, '', '/?moved')">moves</button>`, false, "window.moved"},
 		{"focuses", `<button id="focuses" onclick="document.querySelector('#field').focus()">focuses</button>`, false, ""},
 		{"field", `<input id="field">`, false, ""},
 		{"ignored", `<button id="ignored" class="ph-no-capture">ignored</button>`, false, ""},

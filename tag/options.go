@@ -166,7 +166,6 @@ func (o Options) modules() []string {
 		on   bool
 		name string
 	}{
-		{o.Debug, "debug"},
 		{o.Consent != ConsentOff, "consent"},
 		{o.TCF, "tcf"},
 		{o.ConsentMode, "consentmode"},
@@ -215,6 +214,7 @@ func (o Options) constants() map[string]string {
 		"SETTINGS.apiBase":    quote(o.APIBase),
 		"SETTINGS.global":     quote(o.Global),
 		"SETTINGS.version":    quote(Version),
+		"SETTINGS.debug":      strconv.FormatBool(o.Debug),
 		"SETTINGS.manual":     strconv.FormatBool(o.ManualPages),
 		"SETTINGS.hash":       strconv.FormatBool(o.HashRoutes),
 		"SETTINGS.answers":    strconv.FormatBool(!o.CollectOnly),

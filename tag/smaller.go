@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"slices"
 
 	"github.com/tdewolff/minify/v2"
 	minifier "github.com/tdewolff/minify/v2/js"
@@ -12,8 +13,8 @@ import (
 	"github.com/tdewolff/parse/v2/js"
 )
 
-// inlined puts functions and texts that are used in one place only into that
-// place, so that the sources may name what they do and the script need not.
+// inlined puts functions and texts that are used in one place only, and short
+// literals, where they are used, so that the sources may name what they do and the script need not.
 // esbuild does this within a function but not for a module's own names.
 //
 // It takes what esbuild's bundle gives, whose names make it safe: no variable
@@ -40,11 +41,13 @@ func inlined(code []byte) ([]byte, error) {
 		kept := list.List[:0]
 		for _, d := range list.List {
 			v, ok := d.Binding.(*js.Var)
-			if !ok || !movable(d.Default) || len(uses[v]) != 1 || uses[v][0].assigned {
+			if !ok || !movable(d.Default, len(uses[v])) || slices.ContainsFunc(uses[v], func(u use) bool { return u.assigned }) {
 				kept = append(kept, d)
 				continue
 			}
-			uses[v][0].place.Set(reflect.ValueOf(&js.GroupExpr{X: d.Default}))
+			for _, u := range uses[v] {
+				u.place.Set(reflect.ValueOf(&js.GroupExpr{X: d.Default}))
+			}
 		}
 		if list.List = kept; len(kept) == 0 {
 			body.List[i] = &js.EmptyStmt{}
@@ -78,14 +81,20 @@ func immediate(ast *js.AST) *js.BlockStmt {
 	return nil
 }
 
-// movable says that it makes no difference when, or how often, e is evaluated.
-// A regular expression has a state, and a template may read variables.
-func movable(e js.IExpr) bool {
+// shortText is the length of a literal that is worth no name however often it is
+// used, quotes included.
+const shortText = 4
+
+// movable says that it makes no difference when, or how often, e is evaluated,
+// and that it may stand in as many places. A regular expression has a state, and
+// a template may read variables.
+func movable(e js.IExpr, places int) bool {
 	switch e := e.(type) {
 	case *js.ArrowFunc:
-		return true
+		return places == 1
 	case *js.LiteralExpr:
-		return e.TokenType == js.StringToken || e.TokenType == js.IntegerToken || e.TokenType == js.DecimalToken
+		plain := e.TokenType == js.StringToken || e.TokenType == js.IntegerToken || e.TokenType == js.DecimalToken
+		return plain && (places == 1 || len(e.Data) <= shortText)
 	}
 	return false
 }

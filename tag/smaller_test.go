@@ -21,9 +21,11 @@ func TestInlined(t *testing.T) {
 		return b.String()
 	}
 	for _, c := range []struct{ name, in, out string }{
-		{"a function used once", `var f=a=>a+1,g=2,h=()=>f(g)+g;x(h),y(h)`, `var g=2,h=()=>(a=>a+1)(g)+g;x(h),y(h)`},
+		{"a function used once", `var f=a=>a+1,g=z,h=()=>f(g)+g;x(h),y(h)`, `var g=z,h=()=>(a=>a+1)(g)+g;x(h),y(h)`},
 		{"through others", `var f=()=>1,g=()=>f(),h=()=>g();x(h)`, `;x((()=>(()=>(()=>1)())()))`},
 		{"a text and a number", `var t="text",n=50;x(a=>a>n?t:"")`, `;x(a=>a>50?"text":"")`},
+		{"short ones, in each place", `var n=30,t="o.",l="long";x(n,t,l),y(n,t,l)`, `var l="long";x(30,"o.",l),y(30,"o.",l)`},
+		{"a short one that is assigned", `var n=3;x(n,n,()=>{n=4})`, `var n=3;x(n,n,()=>{n=4})`},
 		{"used twice", `var f=()=>1;x(f,f)`, `var f=()=>1;x(f,f)`},
 		{"assigned", `var f=()=>1;x(()=>{f=y})`, `var f=()=>1;x(()=>{f=y})`},
 		{"counted", `var n=0;x(()=>n++)`, `var n=0;x(()=>n++)`},

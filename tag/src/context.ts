@@ -22,6 +22,6 @@ export const context = (view: View, consent: Properties | undefined): Properties
 	screen: { width: screen.width, height: screen.height, density: devicePixelRatio, innerWidth, innerHeight },
 	// Its JSON form is the low-entropy hints: brands, mobile, platform.
 	userAgentData: (SETTINGS.hints && agent) || (navigator as Navigator & { userAgentData?: Properties }).userAgentData,
-	campaign: SETTINGS.campaign && view.campaign ? { query: view.campaign } : undefined,
+	campaign: SETTINGS.campaign ? view.campaign : undefined,
 	consent,
 });

@@ -73,7 +73,7 @@ export const report = (path: Element[], event: string, more: Properties, urgent?
 		for (const { name, value } of el.attributes) {
 			const [, track, key] = /^data-reuna-(track$|prop-)(.*)/.exec(name) ?? [];
 			if (key) own[key] = value;
-			else if (track) event = value || event;
+			else event = (track && value) || event;
 		}
 	const properties = { element: path.slice(0, -2).slice(0, Most.Levels).map(word), ...more, ...own };
 	const time = now();

@@ -18,9 +18,8 @@ export const errors = (): void => {
 		// An image that did not load has nothing to say.
 		if (said == null || seen.length >= MOST || seen.includes(text)) return;
 		seen.push(text);
-		// A rejection tells its place only in the stack.
-		const [, source = "", line = 0, column = 0] = /(http.*?):(\d+):(\d+)/.exec(filename ? [filename, lineno, colno].join(":") : reason?.stack) ?? [];
-		send({ type: "track", event: "Script Error", properties: { message: text, source: scrub(source.replace(/[?#].*/, "")), line: +line, column: +column } });
+		// A rejection tells its place only in the stack; there it stands behind the address. Queries are dropped.
+		send({ type: "track", event: "Script Error", properties: { message: text, source: scrub(("" + (filename ?? /http[^)\s]+/.exec(reason?.stack) ?? "")).replace(/[?#].*?(?=(:\d+)*$)/, "")), line: lineno, column: colno } });
 	});
 	on("view", () => (seen = []));
 };

@@ -8,7 +8,7 @@
 // whom: gateway/collect/link.go.
 
 import { verdict } from "./consent.ts";
-import { guard, listen } from "./signals.ts";
+import { listen } from "./signals.ts";
 import { ask } from "./transport.ts";
 
 const enum Limit {
@@ -49,7 +49,7 @@ const decorate = (e: Event) => {
 				since = Date.now();
 				ask();
 			}
-			if ((name == "href" ? /click/ : /submit/).test(e.type)) {
+			if (e.type.endsWith(el.action ? "submit" : "click")) {
 				a.search += (a.search && "&") + "_reuna=" + tokens[domain];
 				el.setAttribute(name, a.href);
 				setTimeout(() => el.setAttribute(name, own));
@@ -58,9 +58,7 @@ const decorate = (e: Event) => {
 };
 
 export const linker = (): void => {
-	guard(() => {
-		const rest = strip(location.href);
-		if (landed) history.replaceState(history.state, "", rest);
-	});
 	listen("pointerover focusin click auxclick submit", decorate);
+	const rest = strip(location.href);
+	if (landed) history.replaceState(history.state, "", rest); // last, because a page may have used up its allowance of these
 };

@@ -15,7 +15,7 @@
 import type { Profile } from "../types/reuna";
 import { personal } from "./consent.ts";
 import { variants, WAIT_MS } from "./profile.ts";
-import { on } from "./signals.ts";
+import { listen, on } from "./signals.ts";
 import { slotSources } from "./transport.ts";
 
 /** An element with what was its own: a slot's children exactly while it shows a variant, a text's text once it was looked at. */
@@ -79,13 +79,13 @@ export const slots = (): void => {
 		wait();
 		showAll();
 	});
-	document.addEventListener("DOMContentLoaded", showAll);
+	listen("DOMContentLoaded", showAll);
 	on("identity", wait);
 	on("answer", ({ ms, profile }) => {
 		if (performance.now() < until) showAll();
 		if (profile) fill(profile);
 		// What came with the page or the tag is new enough for this page.
-		if (SETTINGS.given && !ms) until = 0;
+		if (SETTINGS.given) until = ms && until;
 	});
 	on("forget", () => {
 		showAll();

@@ -284,16 +284,12 @@ export const restore = (): void => {
 };
 
 /** Goes on where the page may have come back from the back/forward cache; a timer that runs still counts. */
-const wake = (): void => {
-	if (retryTimer < 1) again();
-};
+const wake = (): unknown => retryTimer < 1 && again();
 
 /** Begins: `api` is the API's absolute base. */
 export const connect = (api: string): void => {
 	base = api;
 	drop();
 	listen("online", again);
-	listen("pagehide", leave);
-	listen("pageshow", wake);
-	listen("visibilitychange", () => (document.hidden ? leave() : wake()));
+	listen("pagehide pageshow visibilitychange", (e) => (document.hidden || e.type == "pagehide" ? leave() : wake()));
 };

@@ -12,6 +12,8 @@ export interface Settings {
 	apiBase: string;
 	global: string;
 	version: string;
+	/** The tag writes its signals to the console. */
+	debug: boolean;
 	/** The site sends its page views itself. */
 	manual: boolean;
 	/** The hash is a part of the page's address. */
@@ -57,7 +59,7 @@ export interface View {
 	id: string;
 	page: Properties;
 	/** Campaign tags and click ids of the address that it began with, as a query. */
-	campaign?: string | undefined;
+	campaign?: Properties | undefined;
 }
 
 /** A message before it has its id, time and context. */
