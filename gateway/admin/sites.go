@@ -33,6 +33,7 @@ type Site struct {
 // SiteTag is where the site's tag is, and what stands in a page for it.
 type SiteTag struct {
 	Path      string // short cache
+	Module    string // the same as an ES module
 	Immutable string // named by its content
 	Integrity string // "sha384-…", of the immutable one
 	Snippet   string
@@ -177,6 +178,7 @@ func (c *call) serveSites() *failure {
 
 type tagView struct {
 	Path      string `json:"path"`
+	Module    string `json:"module"`
 	Immutable string `json:"immutable"`
 	Integrity string `json:"integrity"`
 	Snippet   string `json:"snippet"`

@@ -41,7 +41,7 @@ func TestSites(t *testing.T) {
 	var shop struct {
 		Name, WriteKey string
 		Origins        []string
-		Tag            struct{ Path, Immutable, Integrity, Snippet string }
+		Tag            struct{ Path, Module, Immutable, Integrity, Snippet string }
 		Headers        []struct{ Name, Value, Why string }
 		Delivery       struct{ Day, Week window }
 	}

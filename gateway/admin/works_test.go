@@ -60,7 +60,7 @@ func (w *works) Log() (admin.Log, error) {
 func (w *works) Sites() []admin.Site {
 	return []admin.Site{
 		{Name: "shop", WriteKey: "wk_shop", Origins: []string{"https://shop.example"},
-			Tag:     admin.SiteTag{Path: "/tag/wk_shop.js", Immutable: "/tag/wk_shop.0123.js", Integrity: "sha384-abc", Snippet: "<script></script>"},
+			Tag:     admin.SiteTag{Path: "/tag/wk_shop.js", Module: "/tag/wk_shop.mjs", Immutable: "/tag/wk_shop.0123.js", Integrity: "sha384-abc", Snippet: "<script></script>"},
 			Headers: []admin.Header{{Name: "Accept-CH", Value: "Sec-CH-UA-Model", Why: "for models"}}},
 		{Name: "blog & more", WriteKey: "wk_blog", Tag: admin.SiteTag{Integrity: "sha384-def"}},
 	}

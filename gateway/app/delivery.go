@@ -50,7 +50,7 @@ func (x sites) Sites() (list []admin.Site) {
 		list = append(list, admin.Site{
 			Name: s.Name, WriteKey: s.WriteKey, Origins: s.Origins,
 			Tag: admin.SiteTag{
-				Path: x.f.tags.Path(s.WriteKey), Immutable: x.f.tags.ImmutablePath(s.WriteKey),
+				Path: x.f.tags.Path(s.WriteKey), Module: x.f.tags.ModulePath(s.WriteKey), Immutable: x.f.tags.ImmutablePath(s.WriteKey),
 				Integrity: x.f.tags.SRI(s.WriteKey), Snippet: snippet,
 			},
 			Headers: advice(snippet),

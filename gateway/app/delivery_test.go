@@ -86,7 +86,7 @@ func TestASitesTagIsWhereTheDeskSays(t *testing.T) {
 	if status != 200 {
 		t.Fatalf("%d %v", status, shop)
 	}
-	for _, key := range []string{"path", "immutable"} {
+	for _, key := range []string{"path", "module", "immutable"} {
 		resp, err := http.Get(g.SiteURL() + at(shop, "tag", key).(string))
 		if err != nil {
 			t.Fatal(err)

@@ -241,10 +241,23 @@ func (s *Server) Path(writeKey string) string {
 // ImmutablePath is where the site's present tag is served for ever; empty for
 // an unknown write key.
 func (s *Server) ImmutablePath(writeKey string) string {
+	b, ok := s.sites[writeKey]
+	if !ok {
+		return ""
+	}
+	return s.other(writeKey, "."+b.Hash+".js")
+}
+
+// ModulePath is where the site's tag is served as a module; empty for an unknown
+// write key.
+func (s *Server) ModulePath(writeKey string) string { return s.other(writeKey, ".mjs") }
+
+// other is the tag's path with another end.
+func (s *Server) other(writeKey, end string) string {
 	path, _, _ := strings.Cut(s.Path(writeKey), "?")
 	name, ok := strings.CutSuffix(path, ".js")
 	if !ok {
 		return ""
 	}
-	return name + "." + s.sites[writeKey].Hash + ".js"
+	return name + end
 }
