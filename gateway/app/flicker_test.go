@@ -12,7 +12,7 @@ import (
 )
 
 // loads is how often the flicker tests load the demo's front page.
-var loads = flag.Int("loads", 20, "page loads of the flicker tests")
+var loads = flag.Int("loads", 12, "page loads of the flicker tests")
 
 // recorder writes down what a visitor sees of the hero, from the first frame on.
 //

@@ -22,7 +22,7 @@ import (
 	"github.com/reuna/reuna/storage/vault"
 )
 
-var visits = flag.Int("visits", 40, "how many pages TestLossIsTheTrueOne visits")
+var visits = flag.Int("visits", 24, "how many pages TestLossIsTheTrueOne visits")
 
 const phoneAgent = "Mozilla/5.0 (Linux; Android 10; K) AppleWebKit/537.36 (KHTML, like Gecko) SamsungBrowser/27.0 Chrome/125.0.0.0 Mobile Safari/537.36"
 
