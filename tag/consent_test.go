@@ -15,7 +15,7 @@ const inStorage = `JSON.stringify({...localStorage, ...sessionStorage})`
 
 // nobodys says that a request carries nobody's id.
 func nobodys(b batch) bool {
-	return strings.Contains(b.Raw, `"cookieless":true`) && b.Cookie == "" && b.Token == "" && !strings.Contains(b.Raw, "u1") && !strings.Contains(b.Raw, "userId")
+	return strings.Contains(b.Raw, `"cookieless":true`) && b.Cookie == "" && b.Token == "" && !strings.Contains(b.Raw, `"u1`) && !strings.Contains(b.Raw, "userId")
 }
 
 // holding is the request that has an event or a message of that type.
