@@ -136,14 +136,6 @@ func collect(v reflect.Value, assigned bool, uses map[*js.Var][]use) {
 			collect(reflect.ValueOf(&n.Y).Elem(), false, uses)
 		case *js.UnaryExpr:
 			collect(reflect.ValueOf(&n.X).Elem(), assigned || assigns(n.Op), uses)
-		case *js.ForInStmt:
-			collect(reflect.ValueOf(&n.Init).Elem(), true, uses)
-			collect(reflect.ValueOf(&n.Value).Elem(), false, uses)
-			collect(reflect.ValueOf(n.Body), false, uses)
-		case *js.ForOfStmt:
-			collect(reflect.ValueOf(&n.Init).Elem(), true, uses)
-			collect(reflect.ValueOf(&n.Value).Elem(), false, uses)
-			collect(reflect.ValueOf(n.Body), false, uses)
 		default:
 			collect(v.Elem(), assigned, uses)
 		}
@@ -153,8 +145,9 @@ func collect(v reflect.Value, assigned bool, uses map[*js.Var][]use) {
 		}
 	case reflect.Struct:
 		for i := range v.NumField() {
-			if f := v.Field(i); v.Type().Field(i).IsExported() && f.Type() != scopeType {
-				collect(f, assigned, uses)
+			// A loop's Init is what it runs through its values with.
+			if f, field := v.Field(i), v.Type().Field(i); field.IsExported() && f.Type() != scopeType {
+				collect(f, assigned || field.Name == "Init", uses)
 			}
 		}
 	}

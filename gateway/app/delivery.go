@@ -5,11 +5,11 @@ import (
 	"encoding/base64"
 	"fmt"
 	"io"
-	"strings"
 	"time"
 
 	"github.com/reuna/reuna/gateway/admin"
 	"github.com/reuna/reuna/gateway/insight/loss"
+	"github.com/reuna/reuna/gateway/rewrite"
 )
 
 // openLoss begins to count what pages made and never delivered.
@@ -46,14 +46,14 @@ type sites struct {
 func (x sites) Sites() (list []admin.Site) {
 	for i := range x.f.sites {
 		s := &x.f.sites[i]
-		snippet := x.f.snippet(s)
+		stub, path := x.f.tags.Parts(s.WriteKey)
 		list = append(list, admin.Site{
 			Name: s.Name, WriteKey: s.WriteKey, Origins: s.Origins,
 			Tag: admin.SiteTag{
-				Path: x.f.tags.Path(s.WriteKey), Module: x.f.tags.ModulePath(s.WriteKey), Immutable: x.f.tags.ImmutablePath(s.WriteKey),
-				Integrity: x.f.tags.SRI(s.WriteKey), Snippet: snippet,
+				Path: path, Module: x.f.tags.ModulePath(s.WriteKey), Immutable: x.f.tags.ImmutablePath(s.WriteKey),
+				Integrity: x.f.tags.SRI(s.WriteKey), Snippet: x.f.snippet(s),
 			},
-			Headers: advice(snippet),
+			Headers: advice(stub),
 		})
 	}
 	return list
@@ -71,28 +71,21 @@ func (x sites) Counted() admin.Counted {
 	return admin.Counted{UpTo: st.UpTo, Durable: x.a.events.Durable(), NotJudged: st.Unjudged}
 }
 
-// advice is what a site's own answers should carry for a snippet in its pages.
-// The policies are those of the browser tests.
-func advice(snippet string) []admin.Header {
-	list := []admin.Header{{
+// advice is what a site's own answers should carry for a stub in its pages. The
+// policies are those of the browser tests.
+func advice(stub string) []admin.Header {
+	sum := sha256.Sum256([]byte(stub))
+	return []admin.Header{{
 		Name: "Content-Security-Policy", Value: "script-src 'nonce-…' 'strict-dynamic'; connect-src 'self'; require-trusted-types-for 'script'",
 		Why: "with a nonce: a fresh one for each answer, in the nonce attribute of both script elements; where the gateway has a host of its own, its origin stands in connect-src, too",
+	}, {
+		Name: "Content-Security-Policy", Value: "script-src 'self' 'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'; connect-src 'self'; require-trusted-types-for 'script'",
+		Why: "or, for pages that are kept in caches, by the hash of the inline script; it changes when the gateway is updated",
+	}, {
+		Name: "Accept-CH", Value: rewrite.ClientHints,
+		Why: "where exact versions and phones' models are wanted: browsers of Chromium's family then send them along, without a script",
+	}, {
+		Name: "Permissions-Policy", Value: `ch-ua-platform-version=(self "https://GATEWAY"), ch-ua-model=(self "https://GATEWAY"), ch-ua-full-version-list=(self "https://GATEWAY"), ch-ua-arch=(self "https://GATEWAY")`,
+		Why: "beside Accept-CH, and only where the gateway has a host of its own: it is sent none of them otherwise",
 	}}
-	if _, rest, ok := strings.Cut(snippet, "<script>"); ok {
-		stub, _, _ := strings.Cut(rest, "</script>")
-		sum := sha256.Sum256([]byte(stub))
-		list = append(list, admin.Header{
-			Name: "Content-Security-Policy", Value: "script-src 'self' 'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'; connect-src 'self'; require-trusted-types-for 'script'",
-			Why: "or, for pages that are kept in caches, by the hash of the inline script; it changes when the gateway is updated",
-		})
-	}
-	return append(list,
-		admin.Header{
-			Name: "Accept-CH", Value: "Sec-CH-UA-Full-Version-List, Sec-CH-UA-Platform-Version, Sec-CH-UA-Model, Sec-CH-UA-Arch",
-			Why: "where exact versions and phones' models are wanted: browsers of Chromium's family then send them along, without a script",
-		},
-		admin.Header{
-			Name: "Permissions-Policy", Value: `ch-ua-full-version-list=(self "https://GATEWAY"), ch-ua-platform-version=(self "https://GATEWAY"), ch-ua-model=(self "https://GATEWAY"), ch-ua-arch=(self "https://GATEWAY")`,
-			Why: "beside Accept-CH, and only where the gateway has a host of its own: it is sent none of them otherwise",
-		})
 }

@@ -176,7 +176,7 @@ func (f *front) tagSites() (list []tagserve.Site) {
 			Clicks: auto && s.Tag.Clicks, Downloads: s.Tag.Downloads, Forms: auto && s.Tag.Forms,
 			Engagement: auto && s.Tag.Engagement, Frustration: auto && s.Tag.Frustration, Vitals: auto && s.Tag.Vitals, Errors: auto && s.Tag.Errors,
 			Search: auto && s.Tag.Search, SearchParameters: s.Tag.SearchParameters, Campaign: s.Tag.Campaign, Hints: s.Tag.Hints,
-			Slots: s.Tag.Slots, Given: s.Tag.Profile || s.Upstream != "", FetchLater: s.Tag.FetchLater, Beacon: true, Consent: tag.Consent(s.Tag.Consent), RespectGPC: s.Tag.RespectGPC,
+			Slots: s.Tag.Slots, Given: s.Upstream != "", FetchLater: s.Tag.FetchLater, Beacon: true, Consent: tag.Consent(s.Tag.Consent), RespectGPC: s.Tag.RespectGPC,
 			TCF: slices.Contains(s.Tag.ConsentFrom, "tcf"), ConsentMode: slices.Contains(s.Tag.ConsentFrom, "gcm"), Link: len(s.LinkedDomains) > 0,
 		}})
 	}

@@ -8,7 +8,6 @@ import (
 	"maps"
 	"math/rand/v2"
 	"net/http"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -16,10 +15,8 @@ import (
 	"testing"
 
 	"github.com/reuna/reuna/identity/event"
-	"github.com/reuna/reuna/storage/engine"
 	"github.com/reuna/reuna/storage/eventlog"
 	"github.com/reuna/reuna/storage/people"
-	"github.com/reuna/reuna/storage/vault"
 )
 
 var visits = flag.Int("visits", 24, "how many pages TestLossIsTheTrueOne visits")
@@ -143,20 +140,8 @@ type inStore struct {
 // readStore reads the whole log of a gateway that is closed.
 func readStore(t *testing.T, dir string) *inStore {
 	t.Helper()
-	quiet := slog.New(slog.DiscardHandler)
-	db, err := engine.Open(engine.Options{Dir: dir, Logger: quiet})
-	if err != nil {
-		t.Fatal(err)
-	}
-	key, err := vault.LoadMasterKey(filepath.Join(dir+".keys", "master.key"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	v, err := vault.Open(db, key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	log, err := eventlog.Open(db, v, eventlog.Options{Logger: quiet})
+	db, v := openFolder(t, dir)
+	log, err := eventlog.Open(db, v, eventlog.Options{Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -71,7 +71,7 @@ func (x *exchange) rewritten(resp *http.Response) *page {
 	content := x.content(decided, ok)
 	personal(h, content.Personal && (content.Segments != "" || len(content.Variants) > 0))
 	if x.s.ClientHints && h["Accept-Ch"] == nil {
-		h["Accept-Ch"] = []string{clientHints}
+		h["Accept-Ch"] = []string{ClientHints}
 	}
 	p := &page{coding: coding}
 	p.editor = editor{page: content, origin: "http://" + x.host, sized: named}
@@ -100,9 +100,9 @@ func (x *exchange) rewritten(resp *http.Response) *page {
 	return p
 }
 
-// clientHints are what browsers tell only who asks (UA Client Hints, 3), and
+// ClientHints are what browsers tell only who asks (UA Client Hints, 3), and
 // what the gateway reads.
-const clientHints = "Sec-CH-UA-Platform-Version, Sec-CH-UA-Model, Sec-CH-UA-Full-Version-List, Sec-CH-UA-Arch"
+const ClientHints = "Sec-CH-UA-Platform-Version, Sec-CH-UA-Model, Sec-CH-UA-Full-Version-List, Sec-CH-UA-Arch"
 
 // brotli gives a compressor, of which each has some megabytes.
 func (p *Proxy) brotli(to io.Writer) *brotli.Writer {

@@ -123,7 +123,7 @@ func TestHeadersOfPages(t *testing.T) {
 	}
 	resp, _ := f.visit("/")
 	check("somebody's own", resp.Header, map[string]string{"Cache-Control": "private, no-store", "ETag": "", "Last-Modified": "", "Accept-Ranges": "", "Content-MD5": "",
-		"Expires": "", "Vary": "Cookie, Accept-Encoding", "Content-Length": "", "Accept-CH": clientHints})
+		"Expires": "", "Vary": "Cookie, Accept-Encoding", "Content-Length": "", "Accept-CH": ClientHints})
 	everybody := map[string]string{"Cache-Control": "public, max-age=600", "ETag": `W/"x"`, "Last-Modified": "Mon, 02 Jan 2006 15:04:05 GMT", "Accept-Ranges": "", "Content-MD5": "", "Expires": "0"}
 	for name, d := range map[string]decider{
 		"nobody's":         nil,

@@ -12,6 +12,7 @@ package tagserve
 
 import (
 	"bytes"
+	"cmp"
 	"compress/gzip"
 	"crypto/sha256"
 	"encoding/hex"
@@ -32,7 +33,7 @@ type Site struct {
 	Name     string // for errors and logs
 	WriteKey string
 	File     string      // the tag is called so, too, and in the snippet: letters, digits, '-' and '_'; empty: WriteKey
-	Tag      tag.Options // its WriteKey is taken from the site
+	Tag      tag.Options // its WriteKey is taken from the site, and Given follows from Profile, too
 	// Profile lets the snippet ask for profile and decisions with the tag.
 	Profile bool
 }
@@ -138,6 +139,7 @@ func New(o Options) (*Server, error) {
 func build(site Site) (*built, map[string]*file, error) {
 	o := site.Tag
 	o.WriteKey = site.WriteKey
+	o.Given = o.Given || site.Profile
 	b, err := tag.Build(o)
 	if err != nil {
 		return nil, nil, err
@@ -152,9 +154,8 @@ func build(site Site) (*built, map[string]*file, error) {
 	}
 	forever := *short
 	forever.cache = cacheLong
-	short.site, short.global = site.Name, o.Global
-	if short.global == "" {
-		short.global = "reuna"
+	if o.Given { // another tag would not look at an answer
+		short.site, short.global = site.Name, cmp.Or(o.Global, "reuna")
 	}
 	files := map[string]*file{}
 	one := &built{Bundle: b}

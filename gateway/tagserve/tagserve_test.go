@@ -233,6 +233,19 @@ func answering(t testing.TB) *Server {
 	})
 }
 
+// A tag that was not built for answers would not look at one.
+func TestATagWithoutAnswersIsTheSameForAll(t *testing.T) {
+	s := serve(t, Options{
+		Sites:  []Site{{Name: "shop", WriteKey: "wk_shop", Tag: tag.Standard("")}},
+		Answer: func(_ *fasthttp.RequestCtx, _ string, dst []byte) ([]byte, bool) { return append(dst, "{}"...), true },
+	})
+	plain := get(s, "/tag/wk_shop.js")
+	asked := get(s, "/tag/wk_shop.js?profile", "Sec-Fetch-Site", "same-origin")
+	if !bytes.Equal(asked.Body(), plain.Body()) || string(asked.Header.Peek("Cache-Control")) != string(plain.Header.Peek("Cache-Control")) {
+		t.Errorf("?profile is answered with %.100s", asked.Body())
+	}
+}
+
 func TestTheTagWithItsAnswer(t *testing.T) {
 	s := answering(t)
 	plain := get(s, "/tag/app.js").Body()

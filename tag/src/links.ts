@@ -3,7 +3,7 @@
 
 import { scrub } from "./scrub.ts";
 
-type Address = Pick<URL, "protocol" | "origin" | "pathname" | "hostname">;
+type Address = Pick<URL, "protocol" | "origin" | "pathname">;
 
 /** Where a link leads; of other schemes than http only which. */
 export const leadsTo = ({ protocol, origin, pathname }: Address): string => (/^http/.test(protocol) ? scrub(origin + pathname) : protocol);
