@@ -4,6 +4,7 @@ import (
 	"hash/maphash"
 	"strings"
 
+	"github.com/reuna/reuna/gateway/enrich/memo"
 	"github.com/reuna/reuna/identity/event"
 )
 
@@ -24,7 +25,7 @@ type agent struct {
 // agents reads user agents and remembers the answers.
 type agents struct {
 	seed  maphash.Seed
-	known *table[agent]
+	known *memo.Table[agent]
 	bots  []botMark
 }
 
@@ -33,7 +34,7 @@ func newAgents(size int) (*agents, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &agents{seed: maphash.MakeSeed(), known: newTable[agent](size), bots: bots}, nil
+	return &agents{seed: maphash.MakeSeed(), known: memo.NewTable[agent](size), bots: bots}, nil
 }
 
 // find is the answer for a key, whose strings need not outlive the call. The
@@ -41,10 +42,10 @@ func newAgents(size int) (*agents, error) {
 func (a *agents) find(key agentKey) *agent {
 	// Cutting comes before everything: the parser takes a third of a second for
 	// an agent of a megabyte.
-	key.ua = cut(key.ua, maxAgent)
+	key.ua = memo.Cut(key.ua, memo.MaxAgent)
 	key.hints.bound()
 	h := a.hash(&key)
-	x, y := a.known.candidates(h)
+	x, y := a.known.Candidates(h)
 	if x != nil && x.key == key {
 		return x
 	}
@@ -52,7 +53,7 @@ func (a *agents) find(key agentKey) *agent {
 		return y
 	}
 	found := a.read(key.clone())
-	a.known.put(h, found)
+	a.known.Put(h, found)
 	return found
 }
 

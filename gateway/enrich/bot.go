@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/reuna/reuna/gateway/enrich/memo"
 	"github.com/reuna/reuna/identity/event"
 )
 
@@ -62,7 +63,7 @@ func parseBots(text string) ([]botMark, error) {
 	return marks, nil
 }
 
-// verdict judges an agent of at most maxAgent bytes. It is a first verdict, by
+// verdict judges an agent of at most memo.MaxAgent bytes. It is a first verdict, by
 // what the client says of itself; a client that lies looks like a person.
 func (a *agents) verdict(ua string, c *claims) event.Bot {
 	if c.headless {
@@ -122,5 +123,5 @@ func robotName(ua, low, word string) string {
 	for end < len(low) && isWordByte(low[end]) {
 		end++
 	}
-	return cut(ua[start:end], maxName)
+	return memo.Cut(ua[start:end], memo.MaxName)
 }

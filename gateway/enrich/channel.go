@@ -1,6 +1,10 @@
 package enrich
 
-import "strings"
+import (
+	"strings"
+
+	"github.com/reuna/reuna/gateway/enrich/memo"
+)
 
 // visit is what the channel rules look at, all in lower case.
 type visit struct {
@@ -80,8 +84,8 @@ const unassigned = "Unassigned"
 
 // channel is the GA4 default channel group of a source, a medium (both in
 // lower case) and a campaign.
-func (r *referrers) channel(source, medium, campaign string, words *interner) string {
-	v := visit{source: source, medium: medium, campaign: words.lower(campaign), kind: r.kindOf(source), paid: isPaid(medium)}
+func (r *referrers) channel(source, medium, campaign string, words *memo.Interner) string {
+	v := visit{source: source, medium: medium, campaign: words.Lower(campaign), kind: r.kindOf(source), paid: isPaid(medium)}
 	v.shopping = isShoppingCampaign(v.campaign)
 	for i := range r.rules {
 		if r.rules[i].applies(v) {

@@ -1,6 +1,7 @@
 package enrich
 
 import (
+	"github.com/reuna/reuna/gateway/enrich/memo"
 	"math/rand/v2"
 	"regexp"
 	"strings"
@@ -14,7 +15,7 @@ func TestChannels(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	words := newInterner(64)
+	words := memo.NewInterner(64)
 	seen := map[string]bool{}
 	for _, c := range []struct{ source, medium, campaign, want string }{
 		{"(direct)", "(none)", "", "Direct"}, {"(direct)", "(not set)", "", "Direct"}, {"(direct)", "", "", "Direct"},

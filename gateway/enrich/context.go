@@ -3,6 +3,7 @@ package enrich
 import (
 	"strings"
 
+	"github.com/reuna/reuna/gateway/enrich/memo"
 	"github.com/reuna/reuna/identity/event"
 )
 
@@ -76,7 +77,7 @@ func (s *said) read(ev *event.Event) {
 
 func (s *said) readCampaign(v event.Value) {
 	v.Each(func(key string, v event.Value) bool {
-		text := cut(v.Text(), maxText)
+		text := memo.Cut(v.Text(), memo.MaxText)
 		switch key {
 		case "name":
 			s.campaign.name = text
@@ -115,13 +116,13 @@ func isServerLibrary(name string) bool {
 // library's user agent let guess.
 func (s *said) describe(d *event.Device) {
 	if s.os.name != "" {
-		d.OS, d.OSVersion = systemFamily(cut(s.os.name, maxName)), cut(s.os.version, maxName)
+		d.OS, d.OSVersion = systemFamily(memo.Cut(s.os.name, memo.MaxName)), memo.Cut(s.os.version, memo.MaxName)
 	}
 	if s.device.model != "" {
-		d.Model = cut(s.device.model, maxName)
+		d.Model = memo.Cut(s.device.model, memo.MaxName)
 	}
 	if s.device.manufacturer != "" {
-		d.Vendor = cut(s.device.manufacturer, maxName)
+		d.Vendor = memo.Cut(s.device.manufacturer, memo.MaxName)
 	} else if s.device.model != "" {
 		d.Vendor = vendorOf(d.Model, d.OS)
 	}

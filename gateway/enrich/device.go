@@ -5,6 +5,7 @@ import (
 
 	"github.com/mssola/useragent"
 
+	"github.com/reuna/reuna/gateway/enrich/memo"
 	"github.com/reuna/reuna/identity/event"
 )
 
@@ -20,7 +21,7 @@ const (
 	typeOther    = "other"
 )
 
-// readDevice reads a user agent of at most maxAgent bytes. mssola/useragent
+// readDevice reads a user agent of at most memo.MaxAgent bytes. mssola/useragent
 // splits it and knows systems and models; the tables below give products the
 // names of uap-core and know those that mssola takes for Chrome or Safari.
 func readDevice(ua string) event.Device {
@@ -37,9 +38,9 @@ func readDevice(ua string) event.Device {
 	if d.Type == typeOther && parsed.Mobile() {
 		d.Type = typeMobile
 	}
-	d.OS, d.OSVersion = cut(d.OS, maxName), cut(d.OSVersion, maxName)
-	d.Browser, d.BrowserVersion = cut(d.Browser, maxName), cut(d.BrowserVersion, maxName)
-	d.Model = cut(d.Model, maxName)
+	d.OS, d.OSVersion = memo.Cut(d.OS, memo.MaxName), memo.Cut(d.OSVersion, memo.MaxName)
+	d.Browser, d.BrowserVersion = memo.Cut(d.Browser, memo.MaxName), memo.Cut(d.BrowserVersion, memo.MaxName)
+	d.Model = memo.Cut(d.Model, memo.MaxName)
 	return d
 }
 
@@ -242,7 +243,7 @@ func readBrowser(ua, system string, parsed *useragent.UserAgent) (name, version 
 	case "Opera":
 		version = orElse(versionAfter(ua, "Version/"), version)
 	}
-	return name, cut(version, maxName)
+	return name, memo.Cut(version, memo.MaxName)
 }
 
 // versionAfter is the run of digits, dots and underscores behind a token; ""

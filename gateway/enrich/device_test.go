@@ -4,6 +4,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/reuna/reuna/gateway/enrich/memo"
 	"github.com/reuna/reuna/identity/event"
 )
 
@@ -172,10 +173,10 @@ func TestHugeAgentIsCut(t *testing.T) {
 	a := testAgents(t)
 	huge := "Mozilla/5.0 " + strings.Repeat("(", 1<<20)
 	found := a.find(agentKey{ua: huge, hints: Hints{UA: strings.Repeat(`"a";`, 1<<18)}})
-	if len(found.key.ua) > maxAgent || found.key.hints.UA != "" {
+	if len(found.key.ua) > memo.MaxAgent || found.key.hints.UA != "" {
 		t.Errorf("kept %d bytes of agent and %d of hints", len(found.key.ua), len(found.key.hints.UA))
 	}
-	if again := a.find(agentKey{ua: huge}); len(again.key.ua) > maxAgent {
+	if again := a.find(agentKey{ua: huge}); len(again.key.ua) > memo.MaxAgent {
 		t.Error("not cut")
 	}
 }
@@ -215,8 +216,8 @@ func FuzzAgent(f *testing.F) {
 		found := a.find(agentKey{ua: ua, hints: Hints{UA: brands, FullVersionList: brands, Platform: version, PlatformVersion: version, Model: version}})
 		d := found.device
 		for _, s := range []string{d.OS, d.OSVersion, d.Browser, d.BrowserVersion, d.Model, d.Vendor} {
-			if len(s) > maxName {
-				t.Errorf("%q is longer than %d bytes", s, maxName)
+			if len(s) > memo.MaxName {
+				t.Errorf("%q is longer than %d bytes", s, memo.MaxName)
 			}
 		}
 		switch d.Type {

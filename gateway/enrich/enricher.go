@@ -21,6 +21,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/reuna/reuna/gateway/enrich/memo"
 	"github.com/reuna/reuna/identity/event"
 )
 
@@ -68,7 +69,7 @@ type Enricher struct {
 	log       *slog.Logger
 	agents    *agents
 	referrers *referrers
-	words     *interner
+	words     *memo.Interner
 
 	reloading sync.Mutex // one Reload at a time; readers never take it
 	places    atomic.Pointer[places]
@@ -85,7 +86,7 @@ func New(o Options) (*Enricher, error) {
 	if o.Logger == nil {
 		o.Logger = slog.Default()
 	}
-	e := &Enricher{opts: o, log: o.Logger, words: newInterner(4096)}
+	e := &Enricher{opts: o, log: o.Logger, words: memo.NewInterner(4096)}
 	switch o.IP {
 	case "", "truncated":
 		e.policy = keepTruncated

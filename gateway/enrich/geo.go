@@ -12,6 +12,7 @@ import (
 	"github.com/klauspost/compress/zstd"
 	"github.com/oschwald/maxminddb-golang/v2"
 
+	"github.com/reuna/reuna/gateway/enrich/memo"
 	"github.com/reuna/reuna/identity/event"
 )
 
@@ -33,7 +34,7 @@ type places struct {
 	asn     *geoFile // nil when not configured
 	policy  addrPolicy
 	seed    maphash.Seed
-	byAddr  *table[place]
+	byAddr  *memo.Table[place]
 }
 
 // place is what is known about one address.
@@ -48,7 +49,7 @@ type place struct {
 type geoFile struct {
 	reader  *maxminddb.Reader
 	seed    maphash.Seed
-	records *table[geoRecord]
+	records *memo.Table[geoRecord]
 }
 
 type geoRecord struct {
@@ -88,7 +89,7 @@ type geoNames struct {
 }
 
 func openPlaces(o Options, policy addrPolicy) (*places, error) {
-	p := &places{policy: policy, seed: maphash.MakeSeed(), byAddr: newTable[place](o.AddrCacheSize)}
+	p := &places{policy: policy, seed: maphash.MakeSeed(), byAddr: memo.NewTable[place](o.AddrCacheSize)}
 	var err error
 	switch {
 	case o.City != "":
@@ -160,7 +161,7 @@ func newGeoFile(data []byte) (*geoFile, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &geoFile{reader: r, seed: maphash.MakeSeed(), records: newTable[geoRecord](geoRecordCache)}, nil
+	return &geoFile{reader: r, seed: maphash.MakeSeed(), records: memo.NewTable[geoRecord](geoRecordCache)}, nil
 }
 
 // verify reads the whole file, so that a damaged one is refused here and not
@@ -195,7 +196,7 @@ func (p *places) at(addr netip.Addr) *place {
 	addr = plain(addr)
 	key := addr.As16()
 	h := maphash.Bytes(p.seed, key[:])
-	a, b := p.byAddr.candidates(h)
+	a, b := p.byAddr.Candidates(h)
 	if a != nil && a.addr == addr {
 		return a
 	}
@@ -206,7 +207,7 @@ func (p *places) at(addr netip.Addr) *place {
 	if isPublic(addr) {
 		found.geo = p.find(addr)
 	}
-	p.byAddr.put(h, found)
+	p.byAddr.Put(h, found)
 	return found
 }
 
@@ -238,7 +239,7 @@ func (f *geoFile) find(addr netip.Addr) event.Geo {
 	offset := r.Offset()
 	h := uint64(offset) * 0x9E3779B97F4A7C15 // Fibonacci hashing spreads the offsets
 	h ^= h >> 29
-	a, b := f.records.candidates(h)
+	a, b := f.records.Candidates(h)
 	if a != nil && a.offset == offset {
 		return a.geo
 	}
@@ -250,7 +251,7 @@ func (f *geoFile) find(addr netip.Addr) event.Geo {
 	if err := r.Decode(&row); err == nil {
 		geo = row.geo()
 	} // A verified file may still hold single rows of another layout: unknown.
-	f.records.put(h, &geoRecord{offset: offset, geo: geo})
+	f.records.Put(h, &geoRecord{offset: offset, geo: geo})
 	return geo
 }
 
@@ -269,7 +270,7 @@ func (row *geoRow) geo() event.Geo {
 	if g.Country == "" {
 		g.Country = row.CountryCode
 	}
-	if len(g.Country) != 2 || !isUpper(g.Country[0]) || !isUpper(g.Country[1]) || g.Country == "ZZ" {
+	if len(g.Country) != 2 || !memo.IsUpper(g.Country[0]) || !memo.IsUpper(g.Country[1]) || g.Country == "ZZ" {
 		g.Country = "" // ZZ is how registries write "not known"
 	}
 	if len(row.Regions) > 0 {
@@ -277,5 +278,3 @@ func (row *geoRow) geo() event.Geo {
 	}
 	return g
 }
-
-func isUpper(c byte) bool { return c >= 'A' && c <= 'Z' }

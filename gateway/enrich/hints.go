@@ -4,6 +4,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/reuna/reuna/gateway/enrich/memo"
 	"github.com/reuna/reuna/identity/event"
 )
 
@@ -84,8 +85,8 @@ func claimsOf(h Hints, data event.Value) claims {
 	if full := data.Get("uaFullVersion").Text(); len(full) > len(c.version) && c.brand != "" {
 		c.version = full
 	}
-	c.platform, c.platformVersion = cut(c.platform, maxName), cut(c.platformVersion, maxName)
-	c.model, c.brand, c.version = cut(c.model, maxName), cut(c.brand, maxName), cut(c.version, maxName)
+	c.platform, c.platformVersion = memo.Cut(c.platform, memo.MaxName), memo.Cut(c.platformVersion, memo.MaxName)
+	c.model, c.brand, c.version = memo.Cut(c.model, memo.MaxName), memo.Cut(c.brand, memo.MaxName), memo.Cut(c.version, memo.MaxName)
 	return c
 }
 

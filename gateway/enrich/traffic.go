@@ -3,6 +3,7 @@ package enrich
 import (
 	"strings"
 
+	"github.com/reuna/reuna/gateway/enrich/memo"
 	"github.com/reuna/reuna/identity/event"
 )
 
@@ -75,7 +76,7 @@ func (e *Enricher) traffic(ev *event.Event, in *Input, s *said) event.Traffic {
 	if pageURL == "" && !s.forOther && ev.Source != event.FromSDK {
 		pageURL = in.Referer
 	}
-	pageHost, query := e.words.splitURL(pageURL)
+	pageHost, query := splitURL(e.words, pageURL)
 
 	var g tags
 	e.referrers.readTags(&g, query, e.words)
@@ -85,13 +86,13 @@ func (e *Enricher) traffic(ev *event.Event, in *Input, s *said) event.Traffic {
 	}
 	g.override(s)
 	var t event.Traffic
-	referrerHost, _ := e.words.splitURL(s.referrer)
+	referrerHost, _ := splitURL(e.words, s.referrer)
 	if referrerHost != "" && !e.isInternal(referrerHost, pageHost, ev, in, s) {
 		t.Referrer = referrerHost
 	}
 	from := e.referrers.find(t.Referrer)
 
-	t.Source, t.Medium = e.words.lower(g.source), e.words.lower(g.medium)
+	t.Source, t.Medium = e.words.Lower(g.source), e.words.Lower(g.medium)
 	t.Campaign = orElse(g.campaign, g.id)
 	t.Term, t.Content = g.term, g.content
 	if g.click != nil {
@@ -124,11 +125,11 @@ func (e *Enricher) isInternal(host, pageHost string, ev *event.Event, in *Input,
 		return true
 	}
 	if !s.forOther {
-		if origin, _ := e.words.splitURL(in.Origin); origin != "" && bare == withoutWWW(origin) {
+		if origin, _ := splitURL(e.words, in.Origin); origin != "" && bare == withoutWWW(origin) {
 			return true
 		}
 		// The gateway stands on the site's own domain for its tag.
-		if ev.Source == event.FromTag && in.Host != "" && bare == withoutWWW(e.words.host(in.Host)) {
+		if ev.Source == event.FromTag && in.Host != "" && bare == withoutWWW(hostOf(e.words, in.Host)) {
 			return true
 		}
 	}
@@ -154,7 +155,7 @@ func hasDomain(host, domain string) bool {
 
 // readTags reads a query. Names are compared without regard to case; of a
 // parameter that comes twice the first one with a value counts.
-func (r *referrers) readTags(g *tags, query string, words *interner) {
+func (r *referrers) readTags(g *tags, query string, words *memo.Interner) {
 	best := len(r.clicks)
 	for query != "" {
 		var name, value string
@@ -165,13 +166,13 @@ func (r *referrers) readTags(g *tags, query string, words *interner) {
 		if len(name) > 4 && name[3] == '_' && strings.EqualFold(name[:4], "utm_") {
 			field := g.utm(name[4:])
 			if field != nil && *field == "" {
-				*field = words.unescaped(value)
+				*field = words.Unescaped(value)
 			}
 			continue
 		}
 		for i := range best { // only what would outrank the one we have
 			if strings.EqualFold(r.clicks[i].param, name) {
-				if v := words.unescaped(value); v != "" {
+				if v := words.Unescaped(value); v != "" {
 					g.click, g.clickValue, best = &r.clicks[i], v, i
 				}
 				break

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"unicode/utf8"
 
+	"github.com/reuna/reuna/gateway/enrich/memo"
 	"github.com/reuna/reuna/identity/event"
 )
 
@@ -112,7 +113,7 @@ func TestTrafficFromElsewhere(t *testing.T) {
 }
 
 func TestSplitURL(t *testing.T) {
-	words := newInterner(16)
+	words := memo.NewInterner(16)
 	for _, c := range []struct{ url, host, query string }{
 		{"https://Shop.Example:443/a?b=c#d", "shop.example", "b=c"},
 		{"https://shop.example", "shop.example", ""},
@@ -132,7 +133,7 @@ func TestSplitURL(t *testing.T) {
 		{"https://" + strings.Repeat("a", 300) + ".example/", "", ""},
 		{"?", "", ""}, {"", "", ""}, {"#", "", ""},
 	} {
-		host, query := words.splitURL(c.url)
+		host, query := splitURL(words, c.url)
 		if host != c.host || query != c.query {
 			t.Errorf("%q: host %q query %q, want %q %q", c.url, host, query, c.host, c.query)
 		}
@@ -144,7 +145,7 @@ func TestUnescapedAgreesWithNetURL(t *testing.T) {
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
 	r := rand.New(rand.NewPCG(seed, 1))
-	words := newInterner(64)
+	words := memo.NewInterner(64)
 	letters := []rune("aZ9 +%&=?#äö漢😀-_.~\t")
 	for range 3000 {
 		runes := make([]rune, r.IntN(40))
@@ -152,7 +153,7 @@ func TestUnescapedAgreesWithNetURL(t *testing.T) {
 			runes[i] = letters[r.IntN(len(letters))]
 		}
 		plain := strings.TrimSpace(string(runes))
-		if got := words.unescaped(url.QueryEscape(plain)); got != strings.Trim(plain, " ") {
+		if got := words.Unescaped(url.QueryEscape(plain)); got != strings.Trim(plain, " ") {
 			t.Fatalf("%q became %q", plain, got)
 		}
 	}
@@ -169,7 +170,7 @@ func FuzzTraffic(f *testing.F) {
 		e.Enrich(ev, &Input{UserAgent: chromeWindows, Referer: page, Origin: referrer, Host: page, InternalHosts: []string{referrer}})
 		tr := ev.Traffic
 		for _, s := range []string{tr.Source, tr.Medium, tr.Campaign, tr.Term, tr.Content, tr.ClickID, tr.Referrer} {
-			if len(s) > maxText || !utf8.ValidString(s) {
+			if len(s) > memo.MaxText || !utf8.ValidString(s) {
 				t.Errorf("%d bytes, valid %v: %q", len(s), utf8.ValidString(s), s)
 			}
 		}

@@ -1,12 +1,16 @@
 package enrich
 
-import "strings"
+import (
+	"strings"
+
+	"github.com/reuna/reuna/gateway/enrich/memo"
+)
 
 // splitURL finds the host (lower case, without user, port, brackets and
 // trailing dot) and the query of an absolute URL. It never fails: what is not
 // there comes out empty. Relative URLs have no host. Windows into s are returned,
 // so nothing is allocated for a host in lower case.
-func (in *interner) splitURL(s string) (host, query string) {
+func splitURL(in *memo.Interner, s string) (host, query string) {
 	if i := strings.IndexByte(s, '#'); i >= 0 {
 		s = s[:i]
 	}
@@ -24,12 +28,12 @@ func (in *interner) splitURL(s string) (host, query string) {
 	if i := strings.LastIndexByte(s, '@'); i >= 0 {
 		s = s[i+1:]
 	}
-	return in.host(s), query
+	return hostOf(in, s), query
 }
 
 // host cleans an authority without a user: Shop.Example:443 is shop.example.
 // Text that is no host's name comes out empty.
-func (in *interner) host(s string) string {
+func hostOf(in *memo.Interner, s string) string {
 	if strings.HasPrefix(s, "[") {
 		end := strings.IndexByte(s, ']')
 		if end < 0 {
@@ -40,7 +44,7 @@ func (in *interner) host(s string) string {
 		s = s[:i]
 	}
 	s = strings.TrimSuffix(s, ".")
-	if len(s) > maxText { // RFC 1035: a name has at most 253 bytes
+	if len(s) > memo.MaxText { // RFC 1035: a name has at most 253 bytes
 		return ""
 	}
 	for i := range len(s) {
@@ -49,7 +53,7 @@ func (in *interner) host(s string) string {
 			return ""
 		}
 	}
-	return in.lower(valid(s))
+	return in.Lower(memo.Valid(s))
 }
 
 func isScheme(s string) bool {
