@@ -132,6 +132,7 @@ var kept = []room{
 	{"github.com/cockroachdb/pebble", []string{"storage"}, "only storage knows which engine keeps the data"},
 	{"github.com/evanw/esbuild", []string{"tag"}, "only tag knows how its scripts are built"},
 	{"github.com/tdewolff", []string{"tag"}, "only tag knows how its scripts are built"},
+	{"github.com/ua-parser", []string{"benchmarks"}, "another reader of user agents is there to measure ours against"},
 }
 
 func rooms(r *repo) []finding {
