@@ -108,3 +108,8 @@ func Unhex(c byte) byte {
 
 // IsUpper says that c is an ASCII capital.
 func IsUpper(c byte) bool { return c >= 'A' && c <= 'Z' }
+
+// Why is one thing that enrichment says and what made it say so, for people who
+// ask: Field "browser", Value "Samsung Internet", Rule "rules.txt line 41:
+// SamsungBrowser/".
+type Why struct{ Field, Value, Rule string }
