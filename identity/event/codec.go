@@ -12,7 +12,7 @@ import (
 
 // codecVersion is the first byte of every encoded event. A change of the layout
 // takes a new number, and Decode keeps reading the old ones.
-const codecVersion = 2
+const codecVersion = 3
 
 // ErrCorrupt says that bytes are not an encoded event.
 var ErrCorrupt = errors.New("event: encoded event is corrupt")
@@ -35,7 +35,7 @@ const (
 //	version · type and flags · v receivedAt · v each further time that is there
 //	u lengths of properties, traits and context, 0 when absent
 //	u length of the message id · message id
-//	source · trust · map of packed texts · map of texts, 5, lowest bit first
+//	source · trust · map of packed texts · map of texts, 6, lowest bit first
 //	texts that are there: u length (but for those three) · text
 //	u ASN if it is there
 //
@@ -86,7 +86,7 @@ func (e *Event) AppendBinary(dst []byte) []byte {
 	dst = ids.append(dst, e.MessageID, firstID)
 	dst = append(dst, byte(e.Source), byte(e.Trust), packed)
 	at := len(dst)
-	dst = append(dst, 0, 0, 0, 0, 0)
+	dst = append(dst, 0, 0, 0, 0, 0, 0)
 	var there uint64
 	for i, s := range e.texts() {
 		if *s == "" {
@@ -107,7 +107,7 @@ func (e *Event) AppendBinary(dst []byte) []byte {
 		there |= 1 << asnBit
 		dst = binary.AppendUvarint(dst, uint64(e.Geo.ASN))
 	}
-	for i := range 5 {
+	for i := range mapBytes {
 		dst[at+i] = byte(there >> (8 * i))
 	}
 	return dst
@@ -143,7 +143,9 @@ func Decode(e *Event, record string) error {
 	case 1:
 		decode1(e, d)
 	case 2:
-		decode2(e, d)
+		decode2(e, d, asnBit2, mapBytes2)
+	case 3:
+		decode2(e, d, asnBit, mapBytes)
 	default:
 		return fmt.Errorf("%w: version %d; this program reads versions 1 to %d", ErrCorrupt, v, codecVersion)
 	}
@@ -154,7 +156,9 @@ func Decode(e *Event, record string) error {
 	return nil
 }
 
-func decode2(e *Event, d *wire.Reader) {
+// decode2 reads a record behind its version since version 2, of which each has
+// had more texts than the one before: asn is behind their last.
+func decode2(e *Event, d *wire.Reader, asn, size int) {
 	flags := d.Byte()
 	*e = Event{Type: Type(flags & typeMask)}
 	e.Bot.Is = flags&flagBot != 0
@@ -168,30 +172,30 @@ func decode2(e *Event, d *wire.Reader) {
 	if flags&flagSent != 0 {
 		e.SentAt = e.expectedSentAt() + d.Int()
 	}
-	var size [firstID]uint64
-	for i := range size {
-		size[i] = d.Uint()
+	var sizes [firstID]uint64
+	for i := range sizes {
+		sizes[i] = d.Uint()
 	}
 	e.MessageID = d.Text()
 	e.Source, e.Trust = Source(d.Byte()), id.Trust(d.Byte())
 	packed := d.Byte()
 	var there uint64
-	for i := range 5 {
+	for i := range size {
 		there |= uint64(d.Byte()) << (8 * i)
 	}
-	if there>>(asnBit+1) != 0 || flags&flagUnknown != 0 {
+	if there>>(asn+1) != 0 || flags&flagUnknown != 0 {
 		d.Fail() // nobody has written these
 	}
 	texts := e.texts()
-	for rest := there &^ (1 << asnBit); rest != 0 && !d.Bad(); rest &= rest - 1 {
+	for rest := there &^ (1 << asn); rest != 0 && !d.Bad(); rest &= rest - 1 {
 		i := bits.TrailingZeros64(rest)
 		if p := packedAs(i); p >= 0 && p < firstID {
-			*texts[i] = nextText(d, size[p])
+			*texts[i] = nextText(d, sizes[p])
 		} else {
 			*texts[i] = d.Text()
 		}
 	}
-	if there&(1<<asnBit) != 0 {
+	if there&(1<<asn) != 0 {
 		e.Geo.ASN = uint32(d.Uint())
 	}
 	if packed != 0 && !d.Bad() && !unpackIDs(e.packable(), packed, e.deviceTime()) {
@@ -210,11 +214,16 @@ func nextText(d *wire.Reader, n uint64) string {
 	return rest[:n]
 }
 
-// asnBit is the bit of the map of texts that says that the ASN is there.
-const asnBit = 37
+// asnBit is the bit of the map of texts that says that the ASN is there, and
+// mapBytes the size of that map; those of version 2 are beside them.
+const (
+	asnBit, mapBytes   = 41, 6
+	asnBit2, mapBytes2 = 37, 5
+)
 
 // texts lists the text fields behind a record's head, in their order. Another
-// order, or one more, is a new codecVersion.
+// order, or one more, is a new codecVersion; more go to the end, so that older
+// versions' are the first of them.
 func (e *Event) texts() [asnBit]*string {
 	return [...]*string{
 		&e.Name, &e.Category, (*string)(&e.Properties), (*string)(&e.Traits),
@@ -225,6 +234,7 @@ func (e *Event) texts() [asnBit]*string {
 		&e.Device.Type, &e.Device.OS, &e.Device.OSVersion, &e.Device.Browser, &e.Device.BrowserVersion, &e.Device.Vendor, &e.Device.Model,
 		&e.Geo.Country, &e.Geo.Region, &e.Geo.City, &e.Geo.Postcode, &e.Geo.Timezone, &e.Geo.ASOrg,
 		&e.IP, &e.AnonymousID, &e.UserID, &e.Site,
+		&e.Device.Language, &e.Device.Timezone, &e.Device.Screen, &e.Bot.Operator,
 	}
 }
 

@@ -37,9 +37,78 @@ func (e *Event) appendBinary1(dst []byte) []byte {
 	return dst
 }
 
-// versions are the ways in which a record may have been written.
+// appendBinary2 writes version 2, as programs did before version 3: it had fewer
+// texts and a byte less for the map of them.
+func (e *Event) appendBinary2(dst []byte) []byte {
+	flags := byte(e.Type) & 7
+	for i, there := range [...]bool{e.Bot.Is, e.Timestamp != 0, e.OriginalTimestamp != 0, e.SentAt != 0} {
+		if there {
+			flags |= 8 << i
+		}
+	}
+	dst = binary.AppendVarint(append(dst, 2, flags), e.ReceivedAt)
+	if e.Timestamp != 0 {
+		dst = binary.AppendVarint(dst, e.Timestamp-e.ReceivedAt)
+	}
+	if e.OriginalTimestamp != 0 {
+		dst = binary.AppendVarint(dst, e.OriginalTimestamp-e.Timestamp)
+	}
+	if e.SentAt != 0 {
+		dst = binary.AppendVarint(dst, e.SentAt-e.expectedSentAt())
+	}
+	var ids idList
+	var packed byte
+	var size [packables]int
+	for i, s := range e.packable() {
+		before := ids.n
+		size[i] = ids.find(*s, i, e.deviceTime())
+		if ids.n > before {
+			packed |= 1 << i
+		}
+	}
+	for i := range firstID + 1 {
+		dst = binary.AppendUvarint(dst, uint64(size[i]))
+	}
+	dst = ids.append(dst, e.MessageID, firstID)
+	dst = append(dst, byte(e.Source), byte(e.Trust), packed)
+	at := len(dst)
+	dst = append(dst, 0, 0, 0, 0, 0)
+	var there uint64
+	texts := e.texts()
+	for i, s := range texts[:37] {
+		if *s == "" {
+			continue
+		}
+		there |= 1 << i
+		if p := packedAs(i); p < 0 {
+			dst = wire.AppendText(dst, *s)
+		} else {
+			if p > firstID {
+				dst = binary.AppendUvarint(dst, uint64(size[p]))
+			}
+			dst = ids.append(dst, *s, p)
+		}
+	}
+	if e.Geo.ASN != 0 {
+		there |= 1 << 37
+		dst = binary.AppendUvarint(dst, uint64(e.Geo.ASN))
+	}
+	for i := range 5 {
+		dst[at+i] = byte(there >> (8 * i))
+	}
+	return dst
+}
+
+// versions are the ways in which a record may have been written. The older ones
+// leave out what they did not know (newTexts).
 func versions(e *Event) map[int]string {
-	return map[int]string{1: string(e.appendBinary1(nil)), 2: string(e.AppendBinary(nil))}
+	return map[int]string{1: string(e.appendBinary1(nil)), 2: string(e.appendBinary2(nil)), 3: string(e.AppendBinary(nil))}
+}
+
+// newTexts are the fields that version 3 was made for.
+func (e *Event) newTexts() []*string {
+	texts := e.texts()
+	return texts[37:]
 }
 
 // uuidOf writes 16 bytes as RFC 9562 does.
@@ -123,9 +192,10 @@ func randomEvent(r *rand.Rand) Event {
 		ReceivedAt: randomTime(r), Timestamp: randomTime(r), OriginalTimestamp: randomTime(r), SentAt: randomTime(r),
 	}
 	clock := e.deviceTime()
-	for _, s := range e.texts1() {
+	for _, s := range e.texts() {
 		*s = randomText(r, clock)
 	}
+	e.MessageID = randomText(r, clock)
 	e.Bot.Is = r.IntN(2) == 0
 	if r.IntN(2) == 0 {
 		e.Geo.ASN = r.Uint32()
@@ -143,17 +213,22 @@ func TestEncodedEventsComeBackWhole(t *testing.T) {
 			if version == 1 && (farFrom(e.Timestamp, e.ReceivedAt) || farFrom(e.OriginalTimestamp, e.ReceivedAt) || farFrom(e.SentAt, e.ReceivedAt)) {
 				continue // version 1 took a difference of -2⁶³ for "not said"
 			}
-			var back Event
-			if err := Decode(&back, record); err != nil || !reflect.DeepEqual(e, back) {
-				t.Fatalf("version %d: %v\n%+v\n%+v", version, err, e, back)
+			want, back := e, Event{}
+			if version < 3 {
+				for _, s := range want.newTexts() {
+					*s = ""
+				}
+			}
+			if err := Decode(&back, record); err != nil || !reflect.DeepEqual(want, back) {
+				t.Fatalf("version %d: %v\n%+v\n%+v", version, err, want, back)
 			}
 		}
 	}
 	// Every field is part of the record: one that is forgotten would come back empty.
 	e := new(Event)
 	want := countStrings(reflect.TypeOf(*e))
-	if n := len(e.texts1()); n != want {
-		t.Errorf("Event has %d text fields, its record of version 1 %d", want, n)
+	if n := len(e.texts1()) + len(e.newTexts()); n != want {
+		t.Errorf("Event has %d text fields, its record of version 1 and what came later %d", want, n)
 	}
 	fields := map[*string]bool{&e.MessageID: true}
 	for _, s := range e.texts() {
@@ -202,7 +277,8 @@ func TestTheRecordsArePinned(t *testing.T) {
 		"\x00\x00\x00\x00\x00\x00\x00\x00\x0ewww.google.com\x00\x00\x00"
 	const v2 = "\x02r\xd0\xaf\xab\xfe\xf9b\x13\x1d\x00\x07\x00\x1d\x0c\xff\x09\x7f\xff\x80\x01\x02\x03\x04\x05\x06\x07\x01\x01\x1c\x05\x10\x14\x08>\x04Home{\"a\":1}\x0ewww.google.com" +
 		"{\"pageViewId\":\"\xff\x11z\xaa\x9b\xbb\xcc\xcc\xcc\xcc\xcc\xcc\"}\x07desktop\x02FI\x09192.0.2.0\x12\xff\x03\x00\x01\x02\x03\x04\x05\x06\x07\x08\x09\x0a\x0b\x0c\x0d\x0e\x0f\x03ada\x04shop\xcf\x05"
-	for version, want := range map[int]string{1: v1, 2: v2} {
+	v3 := "\x03" + strings.Replace(v2[1:], "\x05\x10\x14\x08>", "\x05\x10\x14\x08\x1e\x02", 1)
+	for version, want := range map[int]string{1: v1, 2: v2, 3: v3} {
 		if got := versions(&e)[version]; got != want {
 			t.Errorf("version %d: record is %q\nwant %q", version, got, want)
 		}
@@ -275,12 +351,12 @@ func TestDecodeRefusesBrokenRecords(t *testing.T) {
 		}
 	}
 	var back Event
-	for _, record := range []string{"", "\x00", "\x03" + string(e.AppendBinary(nil)[1:])} {
+	for _, record := range []string{"", "\x00", "\x04" + string(e.AppendBinary(nil)[1:])} {
 		if Decode(&back, record) == nil {
 			t.Errorf("%.9q is taken", record)
 		}
 	}
-	for at, bit := range map[int]byte{1: 0x80, 34: 0x40} { // a flag and a text that there are not
+	for at, bit := range map[int]byte{1: 0x80, 35: 0x04} { // a flag and a text that there are not
 		record := e.AppendBinary(nil)
 		record[at] |= bit
 		if err := Decode(&back, string(record)); err == nil {
@@ -289,8 +365,8 @@ func TestDecodeRefusesBrokenRecords(t *testing.T) {
 	}
 	// Ids that nobody packs: a time before 1970, another kind, a cut one.
 	for _, id := range []string{"\xff\xf9\xff\xff\xff\x0f0123456789", "\xff\x050123456789abcdef", "\xff\x07", "\xff", "\xff\x000123456789abcde", "\xff\x02" + "0123456789abcdef"} {
-		head := string([]byte{2, byte(Track), 2, 0, 0, 0, byte(len(id))})
-		if Decode(&back, head+id+"\x01\x01\x08\x00\x00\x00\x00\x00") == nil {
+		head := string([]byte{3, byte(Track), 2, 0, 0, 0, byte(len(id))})
+		if Decode(&back, head+id+"\x01\x01\x08\x00\x00\x00\x00\x00\x00") == nil {
 			t.Errorf("id %q is taken: %q", id, back.MessageID)
 		}
 	}
@@ -370,9 +446,12 @@ func BenchmarkCodec(b *testing.B) {
 			b.ReportAllocs()
 			var buf []byte
 			for b.Loop() {
-				if version == 1 {
+				switch version {
+				case 1:
 					buf = e.appendBinary1(buf[:0])
-				} else {
+				case 2:
+					buf = e.appendBinary2(buf[:0])
+				default:
 					buf = e.AppendBinary(buf[:0])
 				}
 			}

@@ -105,6 +105,9 @@ type Device struct {
 	BrowserVersion string
 	Vendor         string
 	Model          string
+	Language       string // the first that its owner reads, BCP 47: "en-GB"
+	Timezone       string // that its clock is set to, IANA: "Europe/Helsinki"
+	Screen         string // in CSS pixels: "1920x1080"
 }
 
 // Geo is the place the address belongs to, empty where unknown.
@@ -117,6 +120,9 @@ type Geo struct {
 	ASN      uint32
 	ASOrg    string
 }
+
+// Direct is the channel of a visit that names no source.
+const Direct = "Direct"
 
 // Traffic is where the visit came from. Channel is a GA4 default channel group.
 type Traffic struct {
@@ -134,8 +140,9 @@ type Traffic struct {
 // Bot is the verdict about automation. Events of bots are flagged, never
 // dropped in silence.
 type Bot struct {
-	Is     bool
-	Class  string // search, ai-training, ai-assistant, monitor, preview, library, headless, scanner, other
-	Name   string
-	Reason string // which mark gave it away
+	Is       bool
+	Class    string // search, ai-training, ai-assistant, monitor, preview, library, headless, scanner, other
+	Name     string // what it calls itself: "Googlebot"
+	Operator string // who runs it: "Google"
+	Reason   string // which marks gave it away, joined with "; "
 }

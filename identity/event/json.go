@@ -56,12 +56,15 @@ func (e *Event) appendContext(o *Writer) {
 	o.Text("site", e.Site)
 	o.Text("ip", e.IP)
 	d := &e.Device
-	if d.Type != "" || d.Vendor != "" || d.Model != "" {
+	if d.Type != "" || d.Vendor != "" || d.Model != "" || d.Language != "" || d.Timezone != "" || d.Screen != "" {
 		o.Key("device")
 		o.Open()
 		o.Text("type", d.Type)
 		o.Text("manufacturer", d.Vendor)
 		o.Text("model", d.Model)
+		o.Text("language", d.Language)
+		o.Text("timezone", d.Timezone)
+		o.Text("screen", d.Screen)
 		o.Close()
 	}
 	if d.OS != "" {
@@ -88,13 +91,19 @@ func (e *Event) appendContext(o *Writer) {
 	}
 	if e.Bot.Is {
 		o.Key("bot")
-		o.Open()
-		o.Raw("is", "true")
-		o.Text("class", e.Bot.Class)
-		o.Text("name", e.Bot.Name)
-		o.Text("reason", e.Bot.Reason)
-		o.Close()
+		e.Bot.Append(o)
 	}
+	o.Close()
+}
+
+// Append writes the verdict as a JSON object.
+func (b *Bot) Append(o *Writer) {
+	o.Open()
+	o.Flag("is", b.Is)
+	o.Text("class", b.Class)
+	o.Text("name", b.Name)
+	o.Text("operator", b.Operator)
+	o.Text("reason", b.Reason)
 	o.Close()
 }
 

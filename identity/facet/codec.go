@@ -2,6 +2,7 @@ package facet
 
 import (
 	"errors"
+	"fmt"
 	"maps"
 	"slices"
 
@@ -13,8 +14,11 @@ import (
 // codecVersion is the first byte of a facet's record; a new layout takes a new
 // number and Decode keeps reading the old ones.
 const (
-	codecVersion = 2
-	oldVersion   = 1 // without an origin: all was of the first
+	codecVersion = 3
+	// Version 2 had one count of page views and one of visits for people and robots,
+	// counted robots' events among all, kept no touch and less of a device.
+	togetherVersion = 2
+	oneLogVersion   = 1 // and this no origin: all was of the first
 )
 
 // ErrCorrupt says that bytes are not an encoded facet.
@@ -27,9 +31,10 @@ func (f *Facet) AppendBinary(dst []byte) []byte {
 	dst = wire.AppendText(dst, f.Key.AnonymousID)
 	dst = wire.AppendText(dst, f.Key.UserID)
 	dst = wire.AppendUint(dst, uint64(f.Key.Origin))
-	for _, n := range [...]int64{f.First, f.Last, f.Events, f.Pageviews, f.BotEvents, f.Visits.Older} {
+	for _, n := range [...]int64{f.First, f.Last, f.Events, f.Pageviews, f.BotEvents, f.BotPageviews, f.Visits.Older} {
 		dst = wire.AppendInt(dst, n)
 	}
+	dst = append(dst, flag(f.Earlier))
 	dst = wire.AppendUint(dst, uint64(len(f.Visits.Spans)))
 	prev := int64(0)
 	for _, s := range f.Visits.Spans {
@@ -58,6 +63,7 @@ func (f *Facet) AppendBinary(dst []byte) []byte {
 	dst = appendLast(dst, &f.Geo, geoTexts)
 	dst = wire.AppendUint(dst, uint64(f.Geo.Value.ASN))
 	dst = appendLast(dst, &f.Traffic, trafficTexts)
+	dst = appendLast(dst, &f.Touch, trafficTexts)
 	dst = appendLast(dst, &f.Arrival, trafficTexts)
 	dst = appendLast(dst, &f.Site, itself)
 	dst = wire.AppendUint(dst, uint64(len(f.Computed)))
@@ -66,6 +72,13 @@ func (f *Facet) AppendBinary(dst []byte) []byte {
 		dst = f.Computed[name].append(dst)
 	}
 	return dst
+}
+
+func flag(b bool) byte {
+	if b {
+		return 1
+	}
+	return 0
 }
 
 func itself(s *string) []*string { return []*string{s} }
@@ -108,20 +121,27 @@ func (s *Series) append(dst []byte) []byte {
 func Decode(record string) (*Facet, error) {
 	r := wire.NewReader(record)
 	version := r.Byte()
-	if version != codecVersion && version != oldVersion {
-		return nil, ErrCorrupt
+	if version < oneLogVersion || version > codecVersion {
+		return nil, fmt.Errorf("%w: version %d; this program reads versions %d to %d", ErrCorrupt, version, oneLogVersion, codecVersion)
 	}
 	f := &Facet{Key: Key{Origin: 1}}
 	f.Key.Trust = id.Trust(r.Byte())
 	f.Key.AnonymousID, f.Key.UserID = r.Text(), r.Text()
-	if version > oldVersion {
+	if version > oneLogVersion {
 		origin := r.Uint()
 		if f.Key.Origin = uint16(origin); uint64(f.Key.Origin) != origin {
 			return nil, ErrCorrupt
 		}
 	}
-	for _, n := range [...]*int64{&f.First, &f.Last, &f.Events, &f.Pageviews, &f.BotEvents, &f.Visits.Older} {
+	for _, n := range [...]*int64{&f.First, &f.Last, &f.Events, &f.Pageviews, &f.BotEvents} {
 		*n = r.Int()
+	}
+	if version > togetherVersion {
+		f.BotPageviews = r.Int()
+	}
+	f.Visits.Older = r.Int()
+	if version > togetherVersion {
+		f.Earlier = r.Byte() == 1
 	}
 	prev := int64(0)
 	for range r.Count() {
@@ -146,10 +166,17 @@ func Decode(record string) (*Facet, error) {
 			f.Orders[k] = Order{At: readStamp(r), Micros: r.Int(), Currency: r.Text()}
 		}
 	}
-	readLast(r, &f.Device, deviceTexts)
+	texts := deviceTexts
+	if version <= togetherVersion {
+		texts = deviceTexts2
+	}
+	readLast(r, &f.Device, texts)
 	readLast(r, &f.Geo, geoTexts)
 	f.Geo.Value.ASN = uint32(r.Uint())
 	readLast(r, &f.Traffic, trafficTexts)
+	if version > togetherVersion {
+		readLast(r, &f.Touch, trafficTexts)
+	}
 	readLast(r, &f.Arrival, trafficTexts)
 	readLast(r, &f.Site, itself)
 	if n := r.Count(); n > 0 {
@@ -162,7 +189,30 @@ func Decode(record string) (*Facet, error) {
 	if !r.Done() {
 		return nil, ErrCorrupt
 	}
+	if version <= togetherVersion {
+		f.upgrade()
+	}
 	return f, nil
+}
+
+// upgrade makes the best of a facet of version 2. Of a facet that only people or
+// only robots contributed to nothing is lost, nor of a touch that is the latest.
+func (f *Facet) upgrade() {
+	f.Events -= f.BotEvents
+	switch {
+	case f.Events == 0:
+		f.BotPageviews, f.Pageviews, f.Visits = f.Pageviews, 0, Visits{}
+	case f.BotEvents > 0:
+		f.Earlier = true
+	}
+	if !f.Traffic.Set || f.Traffic.Value.Channel != event.Direct {
+		f.Touch = f.Traffic
+		return
+	}
+	f.Earlier = true
+	if f.Arrival.Value.Channel != event.Direct { // the one other that is known
+		f.Touch = f.Arrival
+	}
 }
 
 func readStamp(r *wire.Reader) Stamp { return Stamp{Time: r.Int(), Tie: r.Uint()} }

@@ -127,10 +127,17 @@ type Order struct {
 type Facet struct {
 	Key Key
 
-	First, Last int64 // event times
-	Events      int64
-	Pageviews   int64
-	BotEvents   int64
+	First, Last int64 // event times, of people and robots
+	// Events, Pageviews and Visits count what people did; what robots did is told
+	// apart, and folds into everything else.
+	Events       int64
+	Pageviews    int64
+	BotEvents    int64
+	BotPageviews int64
+	// Earlier says that some events were folded by a program that did not tell
+	// people's page views and visits from robots', and kept no touch: Pageviews and
+	// Visits may hold robots', and Touch may not be the latest.
+	Earlier bool
 
 	Visits   Visits
 	Traits   map[string]Trait
@@ -138,6 +145,7 @@ type Facet struct {
 	Device   Last[event.Device]
 	Geo      Last[event.Geo]
 	Traffic  Last[event.Traffic] // latest source that an event named
+	Touch    Last[event.Traffic] // latest that was not Direct: GA4's last non-direct click
 	Arrival  Last[event.Traffic] // first one
 	Site     Last[string]
 	Computed map[string]*Series // by the definition's series name
@@ -163,18 +171,22 @@ type Rules struct {
 // counts traits that a bound kept out.
 func (f *Facet) Fold(e *event.Event, r *Rules) (refused int) {
 	at := StampOf(e)
-	f.Events++
 	if f.First == 0 || e.Timestamp < f.First {
 		f.First = e.Timestamp
 	}
 	f.Last = max(f.Last, e.Timestamp)
+	page := int64(0)
+	if e.Type == event.Page || e.Type == event.Screen {
+		page = 1
+	}
 	if e.Bot.Is {
 		f.BotEvents++
+		f.BotPageviews += page
+	} else {
+		f.Events++
+		f.Pageviews += page
+		f.Visits.Add(e.Timestamp)
 	}
-	if e.Type == event.Page || e.Type == event.Screen {
-		f.Pageviews++
-	}
-	f.Visits.Add(e.Timestamp)
 	if e.Device != (event.Device{}) {
 		f.Device.put(at, keep(e.Device, f.Device.Value, deviceTexts))
 	}
@@ -182,8 +194,7 @@ func (f *Facet) Fold(e *event.Event, r *Rules) (refused int) {
 		f.Geo.put(at, keep(e.Geo, f.Geo.Value, geoTexts))
 	}
 	if e.Traffic.Channel != "" {
-		f.Traffic.put(at, keep(e.Traffic, f.Traffic.Value, trafficTexts))
-		f.Arrival.putFirst(at, keep(e.Traffic, f.Arrival.Value, trafficTexts))
+		f.foldTraffic(e.Traffic, at)
 	}
 	f.Site.put(at, keep(e.Site, f.Site.Value, itself))
 	if e.Type == event.Identify {
@@ -196,6 +207,25 @@ func (f *Facet) Fold(e *event.Event, r *Rules) (refused int) {
 		r.Contribute(e, func(s SeriesSpec, key string, n int64) { f.series(s).Add(key, e.Timestamp, n) })
 	}
 	return refused
+}
+
+// foldTraffic keeps one copy of t however many of the three it becomes.
+func (f *Facet) foldTraffic(t event.Traffic, at Stamp) {
+	switch t {
+	case f.Traffic.Value:
+		t = f.Traffic.Value
+	case f.Touch.Value:
+		t = f.Touch.Value
+	case f.Arrival.Value:
+		t = f.Arrival.Value
+	default:
+		t = copied(t, trafficTexts)
+	}
+	f.Traffic.put(at, t)
+	f.Arrival.putFirst(at, t)
+	if t.Channel != event.Direct {
+		f.Touch.put(at, t)
+	}
 }
 
 func (f *Facet) foldTraits(e *event.Event, at Stamp, r *Rules) (refused int) {
@@ -281,6 +311,11 @@ func copied[T any](v T, texts func(*T) []*string) T {
 // The texts of each value, in the order of the facet's record.
 
 func deviceTexts(d *event.Device) []*string {
+	return append(deviceTexts2(d), &d.Language, &d.Timezone, &d.Screen)
+}
+
+// deviceTexts2 are those of versions 1 and 2.
+func deviceTexts2(d *event.Device) []*string {
 	return []*string{&d.Type, &d.OS, &d.OSVersion, &d.Browser, &d.BrowserVersion, &d.Vendor, &d.Model}
 }
 

@@ -32,8 +32,14 @@ func history(r *rand.Rand, anonymous, user string, trust id.Trust, n int) []even
 			Timestamp: 1_700_000_000_000 + r.Int64N(60)*day/2 + r.Int64N(3)*VisitGap/2, Type: event.Page}
 		e.Device = event.Device{Type: "desktop", Browser: []string{"Firefox", "Chrome"}[r.IntN(2)]}
 		e.Geo.Country = []string{"FI", "SE"}[r.IntN(2)]
-		if r.IntN(3) == 0 {
+		switch r.IntN(5) {
+		case 0:
 			e.Traffic = event.Traffic{Channel: "Organic Search", Source: []string{"google", "bing"}[r.IntN(2)]}
+		case 1:
+			e.Traffic = event.Traffic{Channel: event.Direct, Source: "(direct)"}
+		}
+		if r.IntN(6) == 0 {
+			e.Bot = event.Bot{Is: true, Class: "headless"}
 		}
 		switch r.IntN(4) {
 		case 0:
@@ -180,24 +186,6 @@ func TestNewestOrders(t *testing.T) {
 	}
 	if p := Join(facets); p.Orders != 3 {
 		t.Errorf("the profile counts %d", p.Orders)
-	}
-}
-
-// TestRecordsOfVersion1: they had no origin, and were all of the first.
-func TestRecordsOfVersion1(t *testing.T) {
-	f := &Facet{Key: Key{"a", "u", id.Verified, 1}, Events: 7}
-	now := f.AppendBinary(nil)
-	at := len("\x02\x02\x01a\x01u") // version, trust, and each text after its length
-	if now[0] != 2 || now[at] != 1 {
-		t.Fatalf("record %q has no origin where it should be", now)
-	}
-	old := append(append([]byte{1}, now[1:at]...), now[at+1:]...)
-	got, err := Decode(string(old))
-	if err != nil || got.Key != f.Key || got.Events != 7 {
-		t.Fatalf("version 1 reads as %+v, %v", got, err)
-	}
-	if _, err := Decode("\x02\x02\x01a\x01u\x80\x80\x04" + string(now[at+1:])); err == nil {
-		t.Error("origin 65,536 was taken")
 	}
 }
 

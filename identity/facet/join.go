@@ -11,21 +11,25 @@ import (
 
 // Profile is the join of facets: all that a view lets us know of a person.
 type Profile struct {
-	First, Last int64
-	Events      int64
-	Pageviews   int64
-	BotEvents   int64
-	Sessions    int64 // summed over devices
+	First, Last  int64
+	Events       int64
+	Pageviews    int64
+	BotEvents    int64
+	BotPageviews int64
+	Sessions     int64 // summed over devices
 
-	Traits   map[string]Trait
-	Orders   int64
-	Revenue  []Amount // by currency, largest first
-	Device   event.Device
-	Geo      event.Geo
-	Traffic  event.Traffic // latest source
-	Arrival  event.Traffic // first source
-	Devices  []DeviceSeen  // latest first
-	Computed map[string]*Series
+	Traits  map[string]Trait
+	Orders  int64
+	Revenue []Amount // by currency, largest first
+	Device  event.Device
+	Geo     event.Geo
+	Traffic event.Traffic // latest source, Direct too
+	// FirstTouch and LastTouch are what brought the person here for the first time,
+	// and last: the latest source that was not Direct, if there was one.
+	FirstTouch event.Traffic
+	LastTouch  event.Traffic
+	Devices    []DeviceSeen // latest first
+	Computed   map[string]*Series
 }
 
 // Amount is money in millionths of one currency.
@@ -51,7 +55,7 @@ func Join(facets []*Facet) *Profile {
 	p := &Profile{}
 	var device, seen Last[event.Device] // the person's, and of the device at hand
 	var geo Last[event.Geo]
-	var traffic, arrival Last[event.Traffic]
+	var traffic, touch, arrival Last[event.Traffic]
 	var visits Visits // of the device at hand
 	for i, f := range facets {
 		if f.First != 0 && (p.First == 0 || f.First < p.First) {
@@ -61,6 +65,7 @@ func Join(facets []*Facet) *Profile {
 		p.Events += f.Events
 		p.Pageviews += f.Pageviews
 		p.BotEvents += f.BotEvents
+		p.BotPageviews += f.BotPageviews
 		for name, t := range f.Traits {
 			if have, ok := p.Traits[name]; !ok || t.wins(&have) {
 				if p.Traits == nil {
@@ -72,6 +77,7 @@ func Join(facets []*Facet) *Profile {
 		join(&device, &f.Device)
 		join(&geo, &f.Geo)
 		join(&traffic, &f.Traffic)
+		join(&touch, &f.Touch)
 		if f.Arrival.Set {
 			arrival.putFirst(f.Arrival.At, f.Arrival.Value)
 		}
@@ -107,7 +113,11 @@ func Join(facets []*Facet) *Profile {
 			d.Device, d.Sessions = seen.Value, visits.Count()
 		}
 	}
-	p.Device, p.Geo, p.Traffic, p.Arrival = device.Value, geo.Value, traffic.Value, arrival.Value
+	p.Device, p.Geo, p.Traffic = device.Value, geo.Value, traffic.Value
+	p.FirstTouch, p.LastTouch = arrival.Value, traffic.Value
+	if touch.Set {
+		p.LastTouch = touch.Value
+	}
 	p.sum(joinedOrders(facets))
 	if len(p.Devices) > 0 && p.Devices[0].AnonymousID == "" { // a server's events have no device
 		p.Devices = p.Devices[1:]

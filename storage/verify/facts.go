@@ -63,10 +63,21 @@ type owner struct {
 	stored bool // its record was seen
 }
 
+// tally counts what people and what robots did apart.
 type tally struct {
-	events, pageviews, bots int64
-	min, max                int64 // event times, ms
+	events, pageviews       int64
+	botEvents, botPageviews int64
+	min, max                int64 // event times of either, ms
 }
+
+// together is the tally of a facet of which an earlier version did not tell
+// people's page views from robots'.
+func (t tally) together() tally {
+	t.pageviews, t.botPageviews = t.pageviews+t.botPageviews, 0
+	return t
+}
+
+func (t tally) all() int64 { return t.events + t.botEvents }
 
 // lateEvent is one behind the cursor: the record may or may not have it.
 type lateEvent struct {
@@ -75,22 +86,25 @@ type lateEvent struct {
 }
 
 func (t *tally) add(o tally) {
-	if t.events == 0 {
+	if t.all() == 0 {
 		t.min, t.max = math.MaxInt64, math.MinInt64
 	}
 	t.events += o.events
 	t.pageviews += o.pageviews
-	t.bots += o.bots
+	t.botEvents += o.botEvents
+	t.botPageviews += o.botPageviews
 	t.min, t.max = min(t.min, o.min), max(t.max, o.max)
 }
 
 func tallyOf(e *event.Event) tally {
-	t := tally{events: 1, min: e.Timestamp, max: e.Timestamp}
-	if e.Type == event.Page || e.Type == event.Screen {
-		t.pageviews = 1
-	}
+	t := tally{min: e.Timestamp, max: e.Timestamp}
+	events, pageviews := &t.events, &t.pageviews
 	if e.Bot.Is {
-		t.bots = 1
+		events, pageviews = &t.botEvents, &t.botPageviews
+	}
+	*events = 1
+	if e.Type == event.Page || e.Type == event.Screen {
+		*pageviews = 1
 	}
 	return t
 }

@@ -91,7 +91,7 @@ func (c *checker) checkFacets(p *part) error {
 	}
 	slices.SortFunc(missing, compareHash)
 	for _, h := range missing {
-		c.fault(keyspace.AppendFacet(nil, h), "is missing: %d events belong to it, the newest is entry %d", p.owners[h].events, p.owners[h].last)
+		c.fault(keyspace.AppendFacet(nil, h), "is missing: %d events belong to it, the newest is entry %d", p.owners[h].all(), p.owners[h].last)
 	}
 	return nil
 }
@@ -116,11 +116,14 @@ func (c *checker) compareFacet(k []byte, f *facet.Facet, applied uint64, o *owne
 			newest = max(newest, x.seq)
 		}
 	}
-	have := tally{events: f.Events, pageviews: f.Pageviews, bots: f.BotEvents, min: f.First, max: f.Last}
+	have := tally{events: f.Events, pageviews: f.Pageviews, botEvents: f.BotEvents, botPageviews: f.BotPageviews, min: f.First, max: f.Last}
+	if f.Earlier {
+		have, want = have.together(), want.together()
+	}
 	if c.expired != 0 && f.First < c.expired {
 		c.report.Uncertain++
-		if want.events > have.events || want.pageviews > have.pageviews || want.bots > have.bots ||
-			want.events > 0 && (want.min < have.min || want.max > have.max) {
+		if want.events > have.events || want.pageviews > have.pageviews || want.botEvents > have.botEvents || want.botPageviews > have.botPageviews ||
+			want.all() > 0 && (want.min < have.min || want.max > have.max) {
 			c.fault(k, "says %s, but there are %s, and others were deleted by age", have, want)
 		}
 		return
@@ -135,7 +138,8 @@ func (c *checker) compareFacet(k []byte, f *facet.Facet, applied uint64, o *owne
 }
 
 func (t tally) String() string {
-	return fmt.Sprintf("%d events, %d page views, %d of bots, from %d to %d", t.events, t.pageviews, t.bots, t.min, t.max)
+	return fmt.Sprintf("%d events and %d page views of people, %d and %d of robots, from %d to %d",
+		t.events, t.pageviews, t.botEvents, t.botPageviews, t.min, t.max)
 }
 
 // checkEdges makes sure that what an identifier's facets are is so.
