@@ -12,6 +12,10 @@ import (
 type said struct {
 	userAgent string
 	ip        string
+	hasIP     bool // whatever it is
+	locale    string
+	timezone  string
+	screen    event.Value
 	uaData    event.Value
 	library   string
 
@@ -35,7 +39,13 @@ func (s *said) read(ev *event.Event) {
 		case "userAgent":
 			s.userAgent = v.Text()
 		case "ip":
-			s.ip = v.Text()
+			s.ip, s.hasIP = v.Text(), true
+		case "locale":
+			s.locale = v.Text()
+		case "timezone":
+			s.timezone = v.Text()
+		case "screen":
+			s.screen = v
 		case "userAgentData":
 			if v.Kind() == event.Object && len(v) <= maxHints {
 				s.uaData = v
@@ -167,4 +177,19 @@ func systemFamily(name string) string {
 		return "Linux"
 	}
 	return name
+}
+
+// withoutIP is the context without the address that a sender put there: what is
+// kept of it is the event's IP, cut as configured.
+func withoutIP(context event.Value) event.Value {
+	w := event.NewWriter(make([]byte, 0, len(context)))
+	w.Open()
+	context.Each(func(k string, v event.Value) bool {
+		if k != "ip" {
+			w.Raw(k, v)
+		}
+		return true
+	})
+	w.Close()
+	return event.Value(w.Bytes())
 }

@@ -50,6 +50,7 @@ type Options struct {
 type Input struct {
 	UserAgent string
 	Hints     Hints      // the Sec-CH-UA headers, as sent
+	Language  string     // the Accept-Language header, as sent
 	Client    netip.Addr // as resolved by ClientAddr; may be invalid
 
 	Referer string // the request's own headers
@@ -70,6 +71,7 @@ type Enricher struct {
 	agents    *agents
 	referrers *referrers
 	words     *memo.Interner
+	languages *languages
 
 	reloading sync.Mutex // one Reload at a time; readers never take it
 	places    atomic.Pointer[places]
@@ -86,7 +88,7 @@ func New(o Options) (*Enricher, error) {
 	if o.Logger == nil {
 		o.Logger = slog.Default()
 	}
-	e := &Enricher{opts: o, log: o.Logger, words: memo.NewInterner(4096)}
+	e := &Enricher{opts: o, log: o.Logger, words: memo.NewInterner(4096), languages: newLanguages(1024)}
 	switch o.IP {
 	case "", "truncated":
 		e.policy = keepTruncated
@@ -147,6 +149,15 @@ func (e *Enricher) Enrich(ev *event.Event, in *Input) {
 
 	ev.Device, ev.Bot = e.device(ev, in, &s)
 	ev.Traffic = e.traffic(ev, in, &s)
+	ev.Device.Language = e.languages.tag(s.locale)
+	if ev.Device.Language == "" && !s.forOther {
+		ev.Device.Language = e.languages.tag(in.Language)
+	}
+	ev.Device.Timezone = timezone(s.timezone)
+	ev.Device.Screen = screen(s.screen, e.words)
+	if s.hasIP {
+		ev.Context = withoutIP(ev.Context)
+	}
 
 	ev.IP, ev.Geo = "", event.Geo{}
 	addr := in.Client

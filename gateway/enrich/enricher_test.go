@@ -250,3 +250,41 @@ func BenchmarkEnrichUnseen(b *testing.B) {
 		e.Enrich(ev, in)
 	}
 }
+
+// What a sender says of an address is looked up whole and kept as configured:
+// the context that goes to the log does not hold it.
+func TestAddressInContextIsNotKept(t *testing.T) {
+	e := newEnricher(t, Options{})
+	for _, ip := range []any{"193.166.3.2", 42, o{"v4": "193.166.3.2"}} {
+		ev := pageEvent(t, event.FromServer, o{"ip": ip, "locale": "fi-FI", "page": o{"url": "https://shop.example/"}})
+		e.Enrich(ev, &Input{})
+		if got := string(ev.Context); got != `{"locale":"fi-FI","page":{"url":"https://shop.example/"}}` {
+			t.Errorf("ip %v: the context is %s", ip, got)
+		}
+		if ip == "193.166.3.2" && (ev.IP != "193.166.3.0" || ev.Geo.Country != "FI") {
+			t.Errorf("ip %q, geo %+v", ev.IP, ev.Geo)
+		}
+	}
+}
+
+func TestFacts(t *testing.T) {
+	e := newEnricher(t, Options{})
+	said := o{"locale": "en_gb", "timezone": "Europe/London", "screen": o{"width": 1280, "height": 720}}
+	for _, c := range []struct {
+		source  event.Source
+		context o
+		want    event.Device
+	}{
+		{event.FromTag, said, event.Device{Language: "en-GB", Timezone: "Europe/London", Screen: "1280x720"}},
+		{event.FromTag, o{}, event.Device{Language: "sv-SE"}}, // of the request
+		{event.FromServer, o{}, event.Device{}},               // which is the server's own
+		{event.FromServer, said, event.Device{Language: "en-GB", Timezone: "Europe/London", Screen: "1280x720"}},
+	} {
+		ev := pageEvent(t, c.source, c.context)
+		e.Enrich(ev, &Input{Language: "sv-SE,sv;q=0.9,en;q=0.8"})
+		got := event.Device{Language: ev.Device.Language, Timezone: ev.Device.Timezone, Screen: ev.Device.Screen}
+		if got != c.want {
+			t.Errorf("%v %v: %+v, want %+v", c.source, c.context, got, c.want)
+		}
+	}
+}
