@@ -1,7 +1,6 @@
 package enrich
 
 import (
-	_ "embed" // the country database below
 	"fmt"
 	"hash/maphash"
 	"io"
@@ -9,15 +8,12 @@ import (
 	"os"
 	"strings"
 
-	"github.com/klauspost/compress/zstd"
 	"github.com/oschwald/maxminddb-golang/v2"
 
+	"github.com/reuna/reuna/gateway/enrich/geo"
 	"github.com/reuna/reuna/gateway/enrich/memo"
 	"github.com/reuna/reuna/identity/event"
 )
-
-//go:embed geodata/country.mmdb.zst
-var embeddedCountries []byte
 
 // maxGeoFile bounds a database in bytes; the largest commercial city file is
 // well below it.
@@ -111,14 +107,9 @@ func openPlaces(o Options, policy addrPolicy) (*places, error) {
 }
 
 func openEmbedded() (*geoFile, error) {
-	dec, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(1))
+	data, err := geo.Embedded()
 	if err != nil {
-		return nil, fmt.Errorf("enrich: making a zstd decoder: %w", err)
-	}
-	defer dec.Close()
-	data, err := dec.DecodeAll(embeddedCountries, nil)
-	if err != nil {
-		return nil, fmt.Errorf("enrich: unpacking the embedded country database: %w", err)
+		return nil, err
 	}
 	// A test verifies the whole file, so that a start need not.
 	return newGeoFile(data)

@@ -9,20 +9,14 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/klauspost/compress/zstd"
-
+	"github.com/reuna/reuna/gateway/enrich/geo"
 	"github.com/reuna/reuna/identity/event"
 )
 
 // countryFile is the embedded database as a plain file.
 func countryFile(t testing.TB) []byte {
 	t.Helper()
-	dec, err := zstd.NewReader(nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer dec.Close()
-	data, err := dec.DecodeAll(embeddedCountries, nil)
+	data, err := geo.Embedded()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -32,12 +26,12 @@ func countryFile(t testing.TB) []byte {
 func TestEmbeddedDatabaseIsWhole(t *testing.T) {
 	data := countryFile(t)
 	sum := sha256.Sum256(data)
-	readme, err := os.ReadFile("geodata/README.md")
+	readme, err := os.ReadFile("geo/data/README.md")
 	if err != nil {
 		t.Fatal(err)
 	}
 	if !strings.Contains(string(readme), hex.EncodeToString(sum[:])) {
-		t.Errorf("geodata/README.md does not name the checksum %x", sum)
+		t.Errorf("geo/data/README.md does not name the checksum %x", sum)
 	}
 	f, err := newGeoFile(data)
 	if err != nil {
