@@ -235,6 +235,10 @@ func (c *call) appendPerson(o *event.Writer, p *people.Person) error {
 	appendFacets(o, p.Facets)
 	o.Time("firstSeen", p.Profile.First)
 	o.Time("lastSeen", p.Profile.Last)
+	o.Key("firstTouch")
+	p.Profile.FirstTouch.Append(o)
+	o.Key("lastTouch")
+	p.Profile.LastTouch.Append(o)
 	appendDevices(o, p.Profile.Devices)
 	appendOrders(o, p.Orders)
 	o.Raw("consent", "{}") // events carry no recorded consent yet
@@ -317,7 +321,7 @@ func appendTrait(o *event.Writer, t facet.Trait) {
 // noCurrency is ISO 4217's code where no currency is involved.
 const noCurrency = "XXX"
 
-// appendCounts writes the counts. Money of different currencies has no sum: the
+// appendCounts writes the counts, of what people did but for those that say bot. Money of different currencies has no sum: the
 // revenue is that of the currency with the largest amount.
 func appendCounts(o *event.Writer, p *facet.Profile) {
 	o.Key("counts")
@@ -325,6 +329,8 @@ func appendCounts(o *event.Writer, p *facet.Profile) {
 	o.Int("events", p.Events)
 	o.Int("pageviews", p.Pageviews)
 	o.Int("sessions", p.Sessions)
+	o.Int("botEvents", p.BotEvents)
+	o.Int("botPageviews", p.BotPageviews)
 	o.Int("orders", p.Orders)
 	if len(p.Revenue) == 0 {
 		o.Int("revenue", 0)
@@ -369,6 +375,9 @@ func appendDevices(o *event.Writer, devices []facet.DeviceSeen) {
 		o.Text("type", d.Device.Type)
 		o.Text("os", d.Device.OS)
 		o.Text("browser", d.Device.Browser)
+		o.Text("language", d.Device.Language)
+		o.Text("timezone", d.Device.Timezone)
+		o.Text("screen", d.Device.Screen)
 		o.Time("firstSeen", d.First)
 		o.Time("lastSeen", d.Last)
 		o.Int("sessions", d.Sessions)

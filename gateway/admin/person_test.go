@@ -47,9 +47,14 @@ func TestPersonWhole(t *testing.T) {
 	order := msg(3, event.Track, "a1", "u1")
 	order.Name, order.Properties = "Order Completed", `{"order_id":"o1","revenue":49.90,"currency":"eur"}`
 	for _, e := range []*event.Event{&page, &login, &claim, &order} {
-		e.Device = event.Device{Type: "desktop", OS: "Linux", Browser: "Firefox"}
+		e.Device = event.Device{Type: "desktop", OS: "Linux", Browser: "Firefox", Language: "fi-FI", Timezone: "Europe/Helsinki", Screen: "1920x1080"}
 	}
-	d.send(page, login, claim, order)
+	page.Traffic = event.Traffic{Channel: "Email", Source: "news", ClickID: "x1", ClickType: "gclid"}
+	order.Traffic = event.Traffic{Channel: event.Direct}
+	polled, robot := msg(1, event.Page, "a1", ""), msg(2, event.Track, "a1", "")
+	polled.MessageID, robot.MessageID = "polled", "robot"
+	polled.Bot, robot.Bot = event.Bot{Is: true, Class: "headless"}, event.Bot{Is: true, Class: "headless"}
+	d.send(page, login, claim, order, polled, robot)
 
 	a := d.get(persons + "user_id:u1")
 	if a.status != 200 {
@@ -65,10 +70,11 @@ func TestPersonWhole(t *testing.T) {
 	  "old":{"value":null,"trust":"verified","source":"shop","party":"first","time":"2023-11-14T22:13:21.000Z"},
 	  "colour":{"value":"red","trust":"claimed","source":"shop","party":"first","time":"2023-11-14T22:13:22.000Z"}},
 	 "computed":{"orders_30d":1,"as_of":"2024-05-01T12:00:00Z"},"segments":["thriller-fans"],
-	 "counts":{"events":4,"pageviews":1,"sessions":1,"orders":1,"revenue":49.9,"currency":"EUR"},
+	 "counts":{"events":4,"pageviews":1,"sessions":1,"botEvents":2,"botPageviews":1,"orders":1,"revenue":49.9,"currency":"EUR"},
 	 "facets":[{"anonymousId":"a1","trust":"verified"},{"anonymousId":"a1","userId":"u1","trust":"claimed"},{"anonymousId":"a1","userId":"u1","trust":"verified"}],
 	 "firstSeen":"2023-11-14T22:13:20.000Z","lastSeen":"2023-11-14T22:13:23.000Z",
-	 "devices":[{"anonymousId":"a1","type":"desktop","os":"Linux","browser":"Firefox","firstSeen":"2023-11-14T22:13:20.000Z","lastSeen":"2023-11-14T22:13:23.000Z","sessions":1}],
+	 "firstTouch":{"channel":"Email","source":"news","clickId":"x1","clickType":"gclid"},"lastTouch":{"channel":"Email","source":"news","clickId":"x1","clickType":"gclid"},
+	 "devices":[{"anonymousId":"a1","type":"desktop","os":"Linux","browser":"Firefox","language":"fi-FI","timezone":"Europe/Helsinki","screen":"1920x1080","firstSeen":"2023-11-14T22:13:20.000Z","lastSeen":"2023-11-14T22:13:23.000Z","sessions":1}],
 	 "orders":[{"id":"o1","time":"2023-11-14T22:13:23.000Z","revenue":49.9,"currency":"EUR"}],"consent":{}}`, user, device, mail)
 	got := a.body
 	if pretty(t, got) != pretty(t, want) {

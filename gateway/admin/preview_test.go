@@ -97,12 +97,12 @@ func TestPreviewWhole(t *testing.T) {
 	"groups":[{"effect":"merge","text":"2 persons become 1 person.",
 	 "before":[
 	  {"personId":%[1]q,"known":true,"identifierCount":2,"identifiers":[{"type":"user_id","value":"u1","since":%[3]q},{"type":"anonymous_id","value":"a1","since":%[3]q}],
-	   "counts":{"events":1,"pageviews":0,"sessions":1,"orders":0,"revenue":0},"firstSeen":%[3]q,"lastSeen":%[3]q},
+	   "counts":{"events":1,"pageviews":0,"sessions":1,"botEvents":0,"botPageviews":0,"orders":0,"revenue":0},"firstSeen":%[3]q,"lastSeen":%[3]q},
 	  {"personId":%[2]q,"known":true,"identifierCount":2,"identifiers":[{"type":"user_id","value":"u2","since":%[4]q},{"type":"anonymous_id","value":"a2","since":%[4]q}],
-	   "counts":{"events":2,"pageviews":0,"sessions":1,"orders":1,"revenue":5,"currency":"EUR"},"firstSeen":%[4]q,"lastSeen":%[5]q}],
+	   "counts":{"events":2,"pageviews":0,"sessions":1,"botEvents":0,"botPageviews":0,"orders":1,"revenue":5,"currency":"EUR"},"firstSeen":%[4]q,"lastSeen":%[5]q}],
 	 "after":[
 	  {"personId":%[1]q,"known":true,"identifierCount":4,"identifiers":[{"type":"user_id","value":"u1","since":%[3]q},{"type":"user_id","value":"u2","since":%[4]q},{"type":"anonymous_id","value":"a1","since":%[3]q},{"type":"anonymous_id","value":"a2","since":%[4]q}],
-	   "counts":{"events":3,"pageviews":0,"sessions":2,"orders":1,"revenue":5,"currency":"EUR"},"firstSeen":%[3]q,"lastSeen":%[5]q}],
+	   "counts":{"events":3,"pageviews":0,"sessions":2,"botEvents":0,"botPageviews":0,"orders":1,"revenue":5,"currency":"EUR"},"firstSeen":%[3]q,"lastSeen":%[5]q}],
 	 "becomes":[
 	  {"from":%[1]q,"to":%[1]q,"identifierCount":2,"traits":[{"name":"plan","before":%[6]s,"after":%[7]s},{"name":"size","after":%[8]s}],
 	   "computed":[{"name":"orders","before":0,"after":1}],"segments":{"entered":["buyers"],"left":["lookers"]}},

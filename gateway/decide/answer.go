@@ -84,6 +84,7 @@ func (d *Decider) Append(dst []byte, v *View, siteName string, placements []stri
 	return o.Bytes()
 }
 
+// appendVisit writes what people did: a robot has no visits, whatever it did.
 func appendVisit(o *event.Writer, v *View) {
 	o.Key("visit")
 	o.Open()
@@ -102,9 +103,9 @@ func appendVisit(o *event.Writer, v *View) {
 }
 
 // appendNow writes what the person uses, where they are, and where they came
-// from.
+// from: now, for the first time, and last by more than typing an address.
 func appendNow(o *event.Writer, sub *segment.Subject) {
-	device, geo, traffic := sub.Device(), sub.Geo(), sub.Traffic()
+	device, geo := sub.Device(), sub.Geo()
 	o.Key("device")
 	o.Open()
 	o.String("type", device.Type)
@@ -117,12 +118,18 @@ func appendNow(o *event.Writer, sub *segment.Subject) {
 	o.String("region", geo.Region)
 	o.String("city", geo.City)
 	o.Close()
-	o.Key("traffic")
+	appendTraffic(o, "traffic", sub.Traffic())
+	appendTraffic(o, "firstTouch", sub.FirstTouch())
+	appendTraffic(o, "lastTouch", sub.LastTouch())
+}
+
+func appendTraffic(o *event.Writer, key string, t *event.Traffic) {
+	o.Key(key)
 	o.Open()
-	o.String("channel", traffic.Channel)
-	o.String("source", traffic.Source)
-	o.String("medium", traffic.Medium)
-	o.String("campaign", traffic.Campaign)
+	o.String("channel", t.Channel)
+	o.String("source", t.Source)
+	o.String("medium", t.Medium)
+	o.String("campaign", t.Campaign)
 	o.Close()
 }
 

@@ -107,6 +107,8 @@ func TestAnswer(t *testing.T) {
 		`"device":{"type":"desktop","os":"Windows","browser":"Firefox"},` +
 		`"geo":{"country":"FI","region":"","city":"Oulu"},` +
 		`"traffic":{"channel":"Organic Search","source":"google","medium":"organic","campaign":""},` +
+		`"firstTouch":{"channel":"Organic Search","source":"google","medium":"organic","campaign":""},` +
+		`"lastTouch":{"channel":"Organic Search","source":"google","medium":"organic","campaign":""},` +
 		`"traits":{"plan":"pro","favourite_category":"thrillers","views_30d":3},` +
 		`"segments":["thriller-fans","pro-fans"],"affinity":[["thrillers",2.99]]},` +
 		`"decisions":{"hero":{"variant":"thrillers","experience":"spring","holdout":false}}`
@@ -124,7 +126,8 @@ func TestAnswer(t *testing.T) {
 func TestAnonymousAnswer(t *testing.T) {
 	const want = `"profile":{"id":"v_1","known":false,"visit":{"new":true,"sessions":0,"pageviews":0},` +
 		`"device":{"type":"","os":"","browser":""},"geo":{"country":"","region":"","city":""},` +
-		`"traffic":{"channel":"","source":"","medium":"","campaign":""},"traits":{},"segments":[],"affinity":[]},"decisions":{}`
+		`"traffic":{"channel":"","source":"","medium":"","campaign":""},"firstTouch":{"channel":"","source":"","medium":"","campaign":""},` +
+		`"lastTouch":{"channel":"","source":"","medium":"","campaign":""},"traits":{},"segments":[],"affinity":[]},"decisions":{}`
 	bare, err := New(Options{})
 	if err != nil {
 		t.Fatal(err)
@@ -146,11 +149,54 @@ func TestTheNewestEventIsNow(t *testing.T) {
 	e := &event.Event{Device: event.Device{Type: "mobile", OS: "Android"}, Geo: event.Geo{Country: "SE"}, Traffic: event.Traffic{Channel: "Email", Campaign: "spring"}}
 	_, got := answer(t, d, &View{ID: "v_1", Now: now, Profile: reader(t, 0, `{}`), Event: e}, "shop", "hero")
 	for path, want := range map[string]event.Value{
-		"profile.device.type": `"mobile"`, "profile.geo.country": `"SE"`, "profile.geo.city": `""`, "profile.traffic.channel": `"Email"`, "decisions.hero.variant": `"mobile"`,
+		"profile.device.type": `"mobile"`, "profile.geo.country": `"SE"`, "profile.geo.city": `""`, "profile.traffic.channel": `"Email"`,
+		"profile.firstTouch.source": `"google"`, "profile.lastTouch.campaign": `"spring"`, "decisions.hero.variant": `"mobile"`,
 	} {
 		if x := got.Path(path); x != want {
 			t.Errorf("%s is %s, want %s", path, x, want)
 		}
+	}
+}
+
+// TestTouches: the first source stays, and the last is the latest that is more
+// than an address typed, of somebody of whom nothing is known yet too.
+func TestTouches(t *testing.T) {
+	d := decider(t, nil)
+	direct, email := event.Traffic{Channel: event.Direct, Source: "(direct)"}, event.Traffic{Channel: "Email", Source: "news"}
+	for _, c := range []struct {
+		known       []event.Traffic // folded, one after the other
+		now         event.Traffic   // of an event that is not
+		first, last string
+	}{
+		{nil, event.Traffic{}, "", ""},
+		{nil, direct, "(direct)", "(direct)"},
+		{nil, email, "news", "news"},
+		{[]event.Traffic{direct}, event.Traffic{}, "(direct)", "(direct)"},
+		{[]event.Traffic{direct, email, direct}, event.Traffic{}, "(direct)", "news"},
+		{[]event.Traffic{email, direct}, direct, "news", "news"},
+		{[]event.Traffic{direct}, email, "(direct)", "news"},
+	} {
+		f := &facet.Facet{}
+		for i, x := range c.known {
+			f.Fold(&event.Event{Type: event.Page, MessageID: fmt.Sprint(i), Timestamp: now + int64(i), Traffic: x}, &facet.Rules{})
+		}
+		_, got := answer(t, d, &View{ID: "v", Now: now, Profile: facet.Join([]*facet.Facet{f}), Event: &event.Event{Traffic: c.now}}, "shop")
+		first, last := got.Path("profile.firstTouch.source").Text(), got.Path("profile.lastTouch.source").Text()
+		if first != c.first || last != c.last {
+			t.Errorf("%+v: first %q, last %q", c, first, last)
+		}
+	}
+}
+
+// TestARobotHasNoVisits, and somebody who is told from it still has.
+func TestARobotHasNoVisits(t *testing.T) {
+	f := &facet.Facet{}
+	for i := range int64(4) {
+		f.Fold(&event.Event{Type: event.Page, MessageID: fmt.Sprint(i), Timestamp: now + i*day.Milliseconds(), Bot: event.Bot{Is: true}}, &facet.Rules{})
+	}
+	_, got := answer(t, decider(t, nil), &View{ID: "v", Now: now, Profile: facet.Join([]*facet.Facet{f})}, "shop")
+	if v := got.Path("profile.visit"); v.Get("new") != "true" || v.Get("sessions") != "0" || v.Get("pageviews") != "0" || v.Get("firstSeen") == "" {
+		t.Errorf("a robot's visit is %s", v)
 	}
 }
 

@@ -90,6 +90,8 @@ func newEnv(t *trait.Set) (*rule.Env, error) {
 		{Name: "geo", Type: object(o.Objects[2])},
 		{Name: "device", Type: object(o.Objects[3])},
 		{Name: "traffic", Type: object(o.Objects[4])},
+		{Name: "firstTouch", Type: object(o.Objects[4])},
+		{Name: "lastTouch", Type: object(o.Objects[4])},
 		{Name: "consent", Type: cel.MapType(cel.StringType, cel.BoolType)},
 		{Name: "affinity", Type: cel.MapType(cel.StringType, cel.DoubleType)},
 		{Name: "now", Type: cel.TimestampType},
@@ -124,11 +126,14 @@ func intField[T any](name string, read func(*T) int64) rule.Field {
 	}}
 }
 
+// counts are of what people did, but for those that say bot.
 func counts() *rule.Object {
 	type p = facet.Profile
 	return &rule.Object{Name: "reuna.counts", Fields: []rule.Field{
 		intField("events", func(p *p) int64 { return p.Events }),
 		intField("pageviews", func(p *p) int64 { return p.Pageviews }),
+		intField("botEvents", func(p *p) int64 { return p.BotEvents }),
+		intField("botPageviews", func(p *p) int64 { return p.BotPageviews }),
 		intField("sessions", func(p *p) int64 { return p.Sessions }),
 		intField("orders", func(p *p) int64 { return p.Orders }),
 		// Of the currency with the most of it: sums of several mean nothing.
@@ -165,6 +170,9 @@ func device() *rule.Object {
 		textField("browserVersion", func(d *d) string { return d.BrowserVersion }),
 		textField("vendor", func(d *d) string { return d.Vendor }),
 		textField("model", func(d *d) string { return d.Model }),
+		textField("language", func(d *d) string { return d.Language }),
+		textField("timezone", func(d *d) string { return d.Timezone }),
+		textField("screen", func(d *d) string { return d.Screen }),
 	}}
 }
 

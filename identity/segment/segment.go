@@ -2,11 +2,11 @@
 // the same language of conditions.
 //
 // A rule is CEL over traits, computed, counts, segments, identifiers, geo,
-// device, traffic, consent, affinity and now. What is missing does not match:
-// a rule whose outcome hangs on a trait that nobody set is false. The members
-// of computed, counts, geo, device and traffic are fixed, so that a misspelt
-// one is refused; where nothing is known they are 0 or the empty text, and
-// has() tells.
+// device, traffic, firstTouch, lastTouch, consent, affinity and now. What is
+// missing does not match: a rule whose outcome hangs on a trait that nobody set
+// is false. The members of computed, counts, geo, device, traffic and the two
+// touches are fixed, so that a misspelt one is refused; where nothing is known
+// they are 0 or the empty text, and has() tells.
 package segment
 
 import (

@@ -56,8 +56,11 @@ func reader(t testing.TB, set *trait.Set) *Subject {
 		fold(event.Event{Type: event.Track, Name: "Product Viewed"}, `{"category":"thrillers"}`)
 	}
 	fold(event.Event{Type: event.Track, Name: "Product Viewed"}, `{"category":"travel"}`)
-	fold(event.Event{Type: event.Page, Geo: event.Geo{Country: "FI"}, Device: event.Device{Type: "desktop", OS: "Linux"},
+	fold(event.Event{Type: event.Page, Geo: event.Geo{Country: "FI"}, Device: event.Device{Type: "desktop", OS: "Linux", Language: "fi-FI", Timezone: "Europe/Helsinki", Screen: "1920x1080"},
 		Traffic: event.Traffic{Channel: "Organic Search", Source: "google"}}, `{}`)
+	for _, kind := range []event.Type{event.Page, event.Track} {
+		fold(event.Event{Type: kind, Name: "Polled", Bot: event.Bot{Is: true}}, `{}`)
+	}
 	fold(event.Event{Type: event.Identify}, `{"plan":"pro","age":41,"gone":null,"tags":["a","b"],"address":{"city":"Oulu"}}`)
 	for i := range 2 {
 		fold(event.Event{Type: event.Track, Name: "Order Completed"}, fmt.Sprintf(`{"order_id":"o%d","revenue":24.95,"currency":"EUR"}`, i))
@@ -71,6 +74,7 @@ func TestRules(t *testing.T) {
 	env := NewEnv(set)
 	mobile := &event.Event{Type: event.Page, Device: event.Device{Type: "mobile"}, Geo: event.Geo{Country: "SE"}, Traffic: event.Traffic{Channel: "Email", Campaign: "spring"}}
 	internal := &event.Event{Type: event.Page, Device: event.Device{Type: "mobile"}}
+	direct := &event.Event{Type: event.Page, Traffic: event.Traffic{Channel: event.Direct}}
 	for _, c := range []struct {
 		rule            string
 		reader, unknown bool
@@ -91,6 +95,10 @@ func TestRules(t *testing.T) {
 		{"affinity.exists(k, affinity[k] > 2.0)", true, false},
 		{"affinity['crime'] < 1.0", false, false},
 		{"counts.events == 8 && counts.pageviews == 1 && counts.sessions == 1 && counts.orders == 2", true, false},
+		{"counts.botEvents == 2 && counts.botPageviews == 1", true, false},
+		{"device.language.startsWith('fi') && device.timezone == 'Europe/Helsinki' && device.screen == '1920x1080'", true, false},
+		{"firstTouch.source == 'google' && lastTouch.source == firstTouch.source", true, false},
+		{"!has(firstTouch.channel) && lastTouch.channel == ''", false, true},
 		{"counts.revenue > 49.8 && counts.revenue < 50", true, false},
 		{"counts.orders == 0 && !has(counts.revenue)", false, true},
 		{"'email' in identifiers", true, false},
@@ -134,6 +142,8 @@ func TestRules(t *testing.T) {
 		{"device.type == 'mobile' && geo.country == 'SE' && traffic.campaign == 'spring'", mobile, true},
 		{"device.type == 'mobile' && geo.country == 'FI' && traffic.source == 'google'", internal, true},
 		{"device.type == 'desktop'", nil, true},
+		{"firstTouch.source == 'google' && lastTouch.channel == 'Email'", mobile, true},
+		{"traffic.channel == 'Direct' && firstTouch.source == 'google' && lastTouch.source == 'google'", direct, true},
 	} {
 		r, bad := env.Rule("when", c.rule, nil)
 		if bad != nil {

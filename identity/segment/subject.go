@@ -61,6 +61,24 @@ func (s *Subject) Traffic() *event.Traffic {
 	return &s.profile().Traffic
 }
 
+// FirstTouch is where the person came from for the first time, Direct too.
+func (s *Subject) FirstTouch() *event.Traffic {
+	if p := s.profile(); p.FirstTouch.Channel != "" || s.Event == nil {
+		return &p.FirstTouch
+	}
+	return &s.Event.Traffic
+}
+
+// LastTouch is where the person last came from by more than typing an address,
+// as GA4's last non-direct click is; Direct for those who never did.
+func (s *Subject) LastTouch() *event.Traffic {
+	p := s.profile()
+	if s.Event != nil && s.Event.Traffic.Channel != "" && (s.Event.Traffic.Channel != event.Direct || p.LastTouch.Channel == "") {
+		return &s.Event.Traffic
+	}
+	return &p.LastTouch
+}
+
 func (s *Subject) profile() *facet.Profile {
 	if s.Profile == nil {
 		return &s.nobody
@@ -90,6 +108,10 @@ func (s *Subject) ResolveName(name string) (any, bool) {
 		return s.Device(), true
 	case "traffic":
 		return s.Traffic(), true
+	case "firstTouch":
+		return s.FirstTouch(), true
+	case "lastTouch":
+		return s.LastTouch(), true
 	case "affinity":
 		if !s.affinity.Ready() {
 			s.affinity.Of((*affinity)(s), maxKeys)

@@ -12,6 +12,14 @@ export type Properties = { [key: string]: Json | undefined };
 /** Event name to the shape of its properties. */
 export type EventMap = { [event: string]: Properties };
 
+/** A source of visits; `channel` is one of GA4's default channel groups. */
+export interface Traffic {
+	channel: string;
+	source: string;
+	medium: string;
+	campaign: string;
+}
+
 /** What the gateway tells the page about its visitor (`POST /v1/interact`). Times are RFC 3339, UTC. */
 export interface Profile {
 	id: string;
@@ -19,7 +27,11 @@ export interface Profile {
 	visit: { new: boolean; sessions: number; pageviews: number; firstSeen: string; lastSeen: string };
 	device: { type: string; os: string; browser: string };
 	geo: { country: string; region: string; city: string };
-	traffic: { channel: string; source: string; medium: string; campaign: string };
+	/** Where the latest visit came from. */
+	traffic: Traffic;
+	/** Where the first one came from, and the latest that was more than an address typed. */
+	firstTouch: Traffic;
+	lastTouch: Traffic;
 	/** Only the traits that the site's `page_traits` allows. */
 	traits: Properties;
 	segments: string[];
