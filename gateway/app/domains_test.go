@@ -8,7 +8,6 @@ import (
 	"net/http/httptest"
 	"net/http/httputil"
 	"net/url"
-	"os/exec"
 	"strings"
 	"sync"
 	"testing"
@@ -88,28 +87,16 @@ func (w *town) open() context.Context {
 	if w.browser != nil {
 		return w.browser
 	}
-	for _, name := range []string{"chromium", "chromium-browser", "google-chrome", "google-chrome-stable"} {
-		path, err := exec.LookPath(name)
-		if err != nil {
-			continue
-		}
-		options := append(chromedp.DefaultExecAllocatorOptions[:],
-			chromedp.ExecPath(path), chromedp.NoSandbox, chromedp.DisableGPU, chromedp.UserDataDir(w.t.TempDir()),
-			chromedp.Flag("disable-quic", true), chromedp.Flag("disable-component-update", true),
-			chromedp.Flag("host-resolver-rules", "MAP *.test 127.0.0.1 , MAP * ~NOTFOUND , EXCLUDE 127.0.0.1"),
-		)
-		allocator, cancel := chromedp.NewExecAllocator(w.t.Context(), options...)
-		w.t.Cleanup(cancel)
-		ctx, cancel := chromedp.NewContext(allocator)
-		w.t.Cleanup(cancel)
-		if err := chromedp.Do(ctx); err != nil {
-			w.t.Fatal(err)
-		}
-		w.browser = ctx
-		return ctx
+	options := chromiumOptions(w.t, w.t.TempDir(), chromedp.Flag("host-resolver-rules", "MAP *.test 127.0.0.1 , MAP * ~NOTFOUND , EXCLUDE 127.0.0.1"))
+	allocator, cancel := chromedp.NewExecAllocator(w.t.Context(), options...)
+	w.t.Cleanup(cancel)
+	ctx, cancel := chromedp.NewContext(allocator)
+	w.t.Cleanup(cancel)
+	if err := chromedp.Do(ctx); err != nil {
+		w.t.Fatal(err)
 	}
-	w.t.Fatal("no Chromium on this machine: run `go run ./tools/check`, which installs it")
-	return nil
+	w.browser = ctx
+	return ctx
 }
 
 // walker is somebody with a browser profile of their own.

@@ -87,6 +87,10 @@ func (l testLog) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
+// firefoxAgent is a person's. Without one, Go's client is a robot to us, an HTTP
+// library, and robots have no visits.
+const firefoxAgent = "Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:140.0) Gecko/20100101 Firefox/140.0"
+
 // browser keeps cookies as a browser does.
 type browser struct {
 	g *gateway
@@ -109,7 +113,7 @@ func (b *browser) post(path, body string, headers ...string) (status int, answer
 		b.g.t.Fatal(err)
 	}
 	req.Header.Set("Content-Type", "text/plain")
-	req.Header.Set("User-Agent", "Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:140.0) Gecko/20100101 Firefox/140.0")
+	req.Header.Set("User-Agent", firefoxAgent)
 	for i := 0; i+1 < len(headers); i += 2 {
 		req.Header.Set(headers[i], headers[i+1])
 	}

@@ -138,6 +138,7 @@ func (l *lab) batch(server bool, list []message) error {
 		return err
 	}
 	req.Header.Set("Content-Type", "application/json")
+	req.Header.Set("User-Agent", firefoxAgent)
 	req.SetBasicAuth(writeKey, "")
 	if server {
 		req.SetBasicAuth(serverKey, "")

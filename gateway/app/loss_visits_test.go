@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"maps"
 	"math/rand/v2"
-	"os/exec"
 	"slices"
 	"strings"
 	"sync"
@@ -140,14 +139,7 @@ type visitTab struct {
 
 func (p *profile) launch() {
 	p.t.Helper()
-	path, err := exec.LookPath("chromium")
-	if err != nil {
-		p.t.Fatalf("%v: run `go run ./tools/check`, which installs it", err)
-	}
-	options := append(chromedp.DefaultExecAllocatorOptions[:],
-		chromedp.ExecPath(path), chromedp.NoSandbox, chromedp.DisableGPU, chromedp.UserDataDir(p.dir),
-		chromedp.Flag("disable-quic", true), chromedp.Flag("disable-component-update", true), chromedp.Flag("hide-crash-restore-bubble", true),
-	)
+	options := chromiumOptions(p.t, p.dir, chromedp.Flag("hide-crash-restore-bubble", true))
 	if p.agent != "" {
 		options = append(options, chromedp.UserAgent(p.agent))
 	}

@@ -244,6 +244,7 @@ func (s *scribes) send(server bool, list []message) bool {
 		s.t.Error(err)
 		return false
 	}
+	req.Header.Set("User-Agent", firefoxAgent)
 	req.SetBasicAuth(key, "")
 	resp, err := s.client.Do(req)
 	if err != nil {
