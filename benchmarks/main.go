@@ -23,6 +23,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/reuna/reuna/benchmarks/enrich"
 	"github.com/reuna/reuna/benchmarks/page"
 )
 
@@ -46,8 +47,10 @@ func main() {
 
 type flags struct {
 	settings
-	out string // folder of the results; "" writes none
-	tag bool   // measure the tag instead
+	out       string // folder of the results; "" writes none
+	tag       bool   // measure the tag instead
+	enrich    bool   // measure enrichment instead
+	enriching enrich.Options
 }
 
 func parse(args []string, stderr io.Writer) (*flags, error) {
@@ -62,12 +65,16 @@ func parse(args []string, stderr io.Writer) (*flags, error) {
 	f.StringVar(&o.pprof, "pprof", "", "write a CPU profile of the gateway under load to this `file`")
 	f.StringVar(&o.out, "out", "benchmarks/results", "`folder` for the JSON and the chart; a relative one is taken from the module's root")
 	f.BoolVar(&o.tag, "tag", false, "measure what the tag costs the page, in Chromium, instead of the gateway; fails above a budget")
+	f.BoolVar(&o.enrich, "enrich", false, "measure how often enrichment is right and what it costs, on public fixtures that the first run fetches with npm and go; fails when a bar is missed")
+	f.IntVar(&o.enriching.Failures, "enrich-failures", 0, "with -enrich: print the first `N` wrong answers of each class, but none of those held out")
+	f.StringVar(&o.enriching.Cache, "enrich-cache", "", "with -enrich: `folder` for the fixtures; reuna-fixtures in the user's cache folder by default")
 	quick := f.Bool("quick", false, "2 rounds of 1 s: shows that all works; results are written only with -out")
 	if err := f.Parse(args); err != nil {
 		return nil, err
 	}
 	given := map[string]bool{}
 	f.Visit(func(g *flag.Flag) { given[g.Name] = true })
+	o.enriching.Quick = *quick
 	if *quick {
 		if !given["rounds"] {
 			o.rounds = 2
@@ -88,6 +95,12 @@ func parse(args []string, stderr io.Writer) (*flags, error) {
 		return nil, fmt.Errorf("-round-duration is %v: expected 100ms or more, since processor time is counted in steps of 10 ms", o.round)
 	case o.connections < 1:
 		return nil, fmt.Errorf("-connections is %d: expected 1 or more", o.connections)
+	case o.tag && o.enrich:
+		return nil, errors.New("-tag and -enrich measure different things: give one of them")
+	case !o.enrich && (given["enrich-failures"] || given["enrich-cache"]):
+		return nil, errors.New("-enrich-failures and -enrich-cache say how to measure enrichment: give -enrich too")
+	case o.enriching.Failures < 0:
+		return nil, fmt.Errorf("-enrich-failures is %d: expected 0 or more", o.enriching.Failures)
 	}
 	return &o, nil
 }
@@ -99,6 +112,9 @@ func command(ctx context.Context, args []string, stdout, stderr io.Writer) (err 
 	}
 	if o.tag {
 		return measureTag(ctx, o, stdout, stderr)
+	}
+	if o.enrich {
+		return measureEnrich(ctx, o, stdout, stderr)
 	}
 	if runtime.GOOS != "linux" {
 		return fmt.Errorf("processor time is read from /proc, which %s does not have: run on Linux", runtime.GOOS)
@@ -145,30 +161,51 @@ func command(ctx context.Context, args []string, stdout, stderr io.Writer) (err 
 
 // measureTag measures the tag, and fails where it costs more than it may.
 func measureTag(ctx context.Context, o *flags, stdout, stderr io.Writer) error {
+	r, err := page.Run(ctx, o.rounds, stderr)
+	if err != nil {
+		return err
+	}
+	if err := keep(o, r, stdout); err != nil {
+		return err
+	}
+	if over := r.Over(); over != nil {
+		return fmt.Errorf("the tag costs more than it may:\n%w", over)
+	}
+	return nil
+}
+
+// measureEnrich measures enrichment, and fails where it misses a bar.
+func measureEnrich(ctx context.Context, o *flags, stdout, stderr io.Writer) error {
+	r, err := enrich.Run(ctx, o.enriching, stdout, stderr)
+	if err != nil {
+		return err
+	}
+	if err := keep(o, r, stdout); err != nil {
+		return err
+	}
+	if missed := r.Missed(); missed != nil {
+		return fmt.Errorf("enrichment misses its bars:\n%w", missed)
+	}
+	return nil
+}
+
+// keep prints a report and writes it where results are kept.
+func keep(o *flags, r interface {
+	Table(io.Writer) error
+	Save(dir string) error
+}, stdout io.Writer) error {
+	if err := r.Table(stdout); err != nil || o.out == "" {
+		return err
+	}
 	out := o.out
-	if out != "" && !filepath.IsAbs(out) {
+	if !filepath.IsAbs(out) {
 		root, err := moduleRoot()
 		if err != nil {
 			return err
 		}
 		out = filepath.Join(root, out)
 	}
-	r, err := page.Run(ctx, o.rounds, stderr)
-	if err != nil {
-		return err
-	}
-	if err := r.Table(stdout); err != nil {
-		return err
-	}
-	if out != "" {
-		if err := r.Save(out); err != nil {
-			return err
-		}
-	}
-	if over := r.Over(); over != nil {
-		return fmt.Errorf("the tag costs more than it may:\n%w", over)
-	}
-	return nil
+	return r.Save(out)
 }
 
 // moduleRoot is the folder of the go.mod that the working folder belongs to.

@@ -1,0 +1,211 @@
+package enrich
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"net/netip"
+	"os"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/reuna/reuna/benchmarks/measure"
+	"github.com/reuna/reuna/gateway/enrich"
+	"github.com/reuna/reuna/identity/event"
+)
+
+// Cost is what one thing takes.
+type Cost struct {
+	Name string `json:"name"`
+	// Mean is processor time for each, collecting garbage included. Median and
+	// P99 are over the agents (each one's best of the rounds, by the clock); 0
+	// where all do the same.
+	Mean    float64 `json:"meanMicroseconds"`
+	Median  float64 `json:"medianMicroseconds,omitempty"`
+	P99     float64 `json:"p99Microseconds,omitempty"`
+	Allocs  float64 `json:"allocations"`
+	Bar     float64 `json:"barMicroseconds,omitempty"` // of the mean; 0: told for information
+	NoAlloc bool    `json:"mustNotAllocate,omitempty"`
+	Other   bool    `json:"other,omitempty"` // somebody else's library, for comparison
+}
+
+// Kept says that the bars are held.
+func (c *Cost) Kept() bool {
+	return (c.Bar == 0 || c.Mean <= c.Bar) && (!c.NoAlloc || c.Allocs == 0)
+}
+
+// spent is the processor time of this process, or the clock where the system
+// does not tell it. It comes in steps of 10 ms.
+func spent() time.Duration {
+	if d, err := measure.CPU(os.Getpid()); err == nil {
+		return d
+	}
+	return time.Duration(time.Now().UnixNano())
+}
+
+// meter measures with rounds of at least this long.
+type meter struct {
+	ctx   context.Context
+	round time.Duration
+}
+
+// each measures do(i) for i below n, going round and round.
+func (m *meter) each(n int, do func(i int)) (mean, median, p99 float64) {
+	best := make([]time.Duration, n)
+	for i := range best {
+		best[i] = time.Hour
+	}
+	for range 5 {
+		for i := range n {
+			at := time.Now()
+			do(i)
+			best[i] = min(best[i], time.Since(at))
+		}
+		if m.ctx.Err() != nil {
+			return 0, 0, 0
+		}
+	}
+	slices.Sort(best)
+	micro := func(d time.Duration) float64 { return float64(d.Nanoseconds()) / 1e3 }
+	return m.mean(n, do), micro(best[n/2]), micro(best[n*99/100])
+}
+
+// mean is the median of three rounds' processor time for each.
+func (m *meter) mean(n int, do func(i int)) float64 {
+	var rounds []float64
+	for range 3 {
+		calls, from, began := 0, spent(), time.Now()
+		for i := 0; time.Since(began) < m.round && m.ctx.Err() == nil; {
+			for range 256 {
+				do(i)
+				if i++; i == n {
+					i = 0
+				}
+			}
+			calls += 256
+		}
+		rounds = append(rounds, float64((spent()-from).Nanoseconds())/1e3/float64(max(1, calls)))
+	}
+	return measure.Of(rounds).Median
+}
+
+// costs measures all.
+func costs(ctx context.Context, d *data, quick bool) ([]Cost, error) {
+	m := &meter{ctx, time.Second}
+	if quick {
+		m.round = 200 * time.Millisecond
+	}
+	var all []Cost
+	cold, err := newOurs(2) // remembers two agents, so that each is new
+	if err != nil {
+		return nil, err
+	}
+	var robots, hinted []labelled
+	robots = append(robots, d.crawlers...)
+	for _, l := range d.generated {
+		if l.hints.platformVersion != "" {
+			hinted = append(hinted, l)
+		}
+	}
+	for _, s := range []struct {
+		name string
+		set  []labelled
+		bar  float64
+	}{
+		{"an agent of the long tail, never seen", d.core.browsers, 10},
+		{"a real visitor's agent, never seen", d.visitors, 10},
+		{"a robot's agent, never seen", robots, 10},
+		{"an agent with all client hints, never seen", hinted, 0},
+	} {
+		read := func(i int) { cold.read(&s.set[i]) }
+		c := Cost{Name: s.name, Bar: s.bar, Allocs: perCall(len(s.set), read)}
+		c.Mean, c.Median, c.P99 = m.each(len(s.set), read)
+		all = append(all, c)
+	}
+	for _, s := range []struct {
+		name string
+		who  subject
+	}{{"the same of the long tail by mssola/useragent", mssola{}}, {"the same of the long tail by uap-go", uapGo{d.core.oracle}}} {
+		set := d.core.browsers
+		read := func(i int) { s.who.read(&set[i]) }
+		c := Cost{Name: s.name, Other: true, Allocs: perCall(min(200, len(set)), read)}
+		c.Mean, c.Median, c.P99 = m.each(len(set), read)
+		all = append(all, c)
+	}
+	warm, err := newOurs(1 << 14)
+	if err != nil {
+		return nil, err
+	}
+	known := d.visitors[:min(1024, len(d.visitors))]
+	read := func(i int) { warm.read(&known[i]) }
+	for i := range known {
+		read(i)
+	}
+	all = append(all, Cost{Name: "an agent seen before", Bar: 0.3, NoAlloc: true, Allocs: perCall(len(known), read), Mean: m.mean(len(known), read)})
+	places, err := placeCosts(m)
+	if err != nil {
+		return nil, err
+	}
+	all = append(all, places...)
+	whole, err := wholeCost(m, known)
+	if err != nil {
+		return nil, err
+	}
+	return append(all, whole), nil
+}
+
+// perCall counts the allocations of each call.
+func perCall(n int, do func(i int)) float64 {
+	i := 0
+	return testing.AllocsPerRun(n, func() {
+		do(i % n)
+		i++
+	})
+}
+
+// addresses are public ones from a seed.
+func addresses(n int, six bool) []netip.Addr {
+	random := rand.New(rand.NewPCG(1, 2))
+	all := make([]netip.Addr, n)
+	for i := range all {
+		var b [16]byte
+		for j := range b {
+			b[j] = byte(random.Uint32())
+		}
+		if six {
+			b[0], b[1] = 0x2a, b[1]&0x0f // 2a00::/12, RIPE NCC's
+			all[i] = netip.AddrFrom16(b)
+		} else {
+			b[0] = []byte{2, 31, 62, 77, 81, 91, 109, 151, 176, 188, 212, 217}[i%12]
+			all[i] = netip.AddrFrom4([4]byte(b[:4]))
+		}
+	}
+	return all
+}
+
+// wholeCost is a page view of the tag with everything in it.
+func wholeCost(m *meter, known []labelled) (Cost, error) {
+	we, err := newOurs(1 << 14)
+	if err != nil {
+		return Cost{}, err
+	}
+	context := event.Value(`{"page":{"url":"https://shop.example/books/7?utm_source=google&utm_medium=cpc&utm_campaign=spring","path":"/books/7","referrer":"https://www.google.com/","title":"A book","search":"?utm_source=google&utm_medium=cpc&utm_campaign=spring"},"locale":"en-GB","timezone":"Europe/Helsinki","screen":{"width":1920,"height":1080,"density":1},"library":{"name":"reuna","version":"1"}}`)
+	from := addresses(1024, false)
+	enricher := we.enricher
+	var ev event.Event
+	do := func(i int) {
+		l := &known[i]
+		ev = event.Event{Type: event.Page, Source: event.FromTag, Context: context}
+		in := enrich.Input{UserAgent: l.agent, Client: from[i], Referer: "https://shop.example/books/7", Origin: "https://shop.example", Host: "shop.example"}
+		enricher.Enrich(&ev, &in)
+	}
+	n := min(len(known), len(from))
+	for i := range n {
+		do(i)
+	}
+	if ev.Traffic.Channel != "Paid Search" || ev.Device.Type == "" || ev.IP == "" {
+		return Cost{}, fmt.Errorf("the page view was not enriched: %+v", ev)
+	}
+	return Cost{Name: "a whole page view whose visitor was seen before", Mean: m.mean(n, do), Allocs: perCall(n, do)}, nil
+}
