@@ -66,7 +66,7 @@ func (x *intake) handOver(r *collect.Request) *pipeline.Request {
 	*q = pipeline.Request{
 		Site: r.Site, Source: r.Source, Trust: r.Trust, ReceivedAt: r.ReceivedAt,
 		AnonymousID: r.AnonymousID, Login: r.Login, Fresh: r.Fresh, Cookieless: r.Cookieless,
-		Client: r.Client, UserAgent: r.UserAgent, Referer: r.Referer, Origin: r.Origin, Host: r.Host,
+		Client: r.Client, UserAgent: r.UserAgent, Referer: r.Referer, Origin: r.Origin, Host: r.Host, Language: r.Language,
 		Hints: pipeline.Hints(r.Hints), Batch: &r.Batch,
 	}
 	return q

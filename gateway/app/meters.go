@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/VictoriaMetrics/metrics"
@@ -39,7 +40,11 @@ func newMeters(a *App) *meters {
 	counter("reuna_events_total", m.flow.Events.Load)
 	counter("reuna_events_duplicate_total", m.flow.Duplicates.Load)
 	counter("reuna_events_refused_total", m.flow.Refused.Load)
-	counter("reuna_events_bot_total", m.flow.Bots.Load)
+	counter("reuna_events_bot_total", m.flow.Bots.All)
+	counter("reuna_events_human_total", func() int64 { return max(m.flow.Events.Load()-m.flow.Bots.All(), 0) })
+	m.flow.Bots.Each(func(class string, n *atomic.Int64) {
+		counter(fmt.Sprintf("reuna_bot_events_total{class=%q}", class), n.Load)
+	})
 	counter("reuna_identity_blocked_total", m.flow.Blocked.Load)
 	counter("reuna_sessions_started_total", m.flow.Sessions.Load)
 	counter("reuna_tokens_refused_total", m.flow.TokensRefused.Load)

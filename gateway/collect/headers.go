@@ -16,7 +16,7 @@ type head struct {
 	contentType, contentEncoding     []byte
 	authorization, writeKey          []byte
 	userAgent, referer, origin, host []byte
-	secFetchSite                     []byte
+	secFetchSite, language           []byte
 	forwardedFor, forwardedProto     []byte
 	retryCount, retryAttempt         []byte
 	gpc                              []byte
@@ -131,6 +131,8 @@ func (h *head) take(name, value []byte) (twice string) {
 			h.forward(value)
 		} else if is("Sec-CH-UA-Model") {
 			to = &h.model
+		} else if is("Accept-Language") {
+			to = &h.language
 		}
 	case 16:
 		if is("Content-Encoding") {

@@ -114,7 +114,7 @@ func (c *call) own(body []byte) string {
 		to   *string
 		from []byte
 	}{
-		{&r.UserAgent, h.userAgent}, {&r.Referer, h.referer}, {&r.Origin, h.origin}, {&r.Host, h.host},
+		{&r.UserAgent, h.userAgent}, {&r.Referer, h.referer}, {&r.Origin, h.origin}, {&r.Host, h.host}, {&r.Language, h.language},
 		{&r.Hints.Brands, h.brands}, {&r.Hints.Mobile, h.mobile}, {&r.Hints.Platform, h.platform},
 		{&r.Hints.PlatformVersion, h.platformVersion}, {&r.Hints.Model, h.model},
 		{&r.Hints.FullVersions, h.fullVersions}, {&r.Hints.Arch, h.arch},

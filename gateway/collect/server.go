@@ -149,6 +149,7 @@ type Request struct {
 	Referer   string
 	Origin    string
 	Host      string
+	Language  string // Accept-Language
 	Hints     Hints
 	GPC       bool // Sec-GPC: 1
 

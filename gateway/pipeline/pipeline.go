@@ -43,6 +43,7 @@ type Request struct {
 	Referer   string
 	Origin    string
 	Host      string
+	Language  string // Accept-Language, as it was sent
 	Hints     Hints
 
 	Batch *event.Batch
@@ -69,6 +70,14 @@ type Enricher interface {
 	Enrich(e *event.Event, r *Request)
 }
 
+// Watcher looks at what a client does, and may add to the bot verdict of the
+// request's events what that shows. It is called once for each request whose
+// events are taken, after they were enriched and before whose they are is
+// settled: the request's own visitor, if it has one, is AnonymousID.
+type Watcher interface {
+	Watch(r *Request)
+}
+
 // Decider writes the answer's `profile` and `decisions` members.
 type Decider interface {
 	Append(dst []byte, v *View, site string, placements []string) []byte
@@ -93,6 +102,7 @@ type Options struct {
 	People   *people.Store
 	Types    *id.Types
 	Enricher Enricher
+	Watcher  Watcher // nil: none
 	Decider  Decider
 	Sites    map[string]Site
 	Counter  Counter // nil: Cookieless is not asked for
@@ -109,9 +119,11 @@ type Pipeline struct {
 
 // Stats count what came through, since the start.
 type Stats struct {
-	Requests, Events, Duplicates, Refused, Bots atomic.Int64
-	Blocked                                     atomic.Int64 // identifiers that identify nobody
-	Sessions, TokensRefused                     atomic.Int64
+	Requests, Duplicates, Refused atomic.Int64
+	Events                        atomic.Int64 // of people and robots
+	Blocked                       atomic.Int64 // identifiers that identify nobody
+	Bots                          Bots
+	Sessions, TokensRefused       atomic.Int64
 }
 
 // New makes a pipeline.
@@ -157,9 +169,7 @@ func (p *Pipeline) Interact(r *Request, dst []byte) ([]byte, error) {
 	if err := p.recognise(j); err != nil {
 		return dst, err
 	}
-	for i := range r.Batch.Events {
-		p.o.Enricher.Enrich(&r.Batch.Events[i], r)
-	}
+	p.enrich(r)
 	p.settle(j)
 	durable, err := p.take(j)
 	if err != nil {
@@ -184,9 +194,7 @@ func (p *Pipeline) Collect(r *Request) error {
 			return err
 		}
 	}
-	for i := range r.Batch.Events {
-		p.o.Enricher.Enrich(&r.Batch.Events[i], r)
-	}
+	p.enrich(r)
 	p.settle(j)
 	durable, err := p.take(j)
 	if err != nil {
@@ -231,6 +239,16 @@ func (p *Pipeline) Preview(r *Request, dst []byte) ([]byte, error) {
 	return p.answer(dst, j, &view), nil
 }
 
+// enrich says of each event what it came from, and whether a robot made it.
+func (p *Pipeline) enrich(r *Request) {
+	for i := range r.Batch.Events {
+		p.o.Enricher.Enrich(&r.Batch.Events[i], r)
+	}
+	if p.o.Watcher != nil && len(r.Batch.Events) > 0 {
+		p.o.Watcher.Watch(r)
+	}
+}
+
 // take resolves, folds and appends the job's events, all under one hold of the
 // state's lock. The ticket also covers what the duplicates are duplicates of.
 func (p *Pipeline) take(j *job) (durable ticket, err error) {
@@ -258,6 +276,9 @@ func (p *Pipeline) take(j *job) (durable ticket, err error) {
 		tx.Resolve(it)
 		tx.Fold(it, tx.Append(it))
 		p.stats.Events.Add(1)
+		if it.Event.Bot.Is {
+			p.stats.Bots.count(it.Event.Bot.Class)
+		}
 	}
 	for i := range j.r.Batch.Rejected {
 		tx.Refuse(refused(j.r, &j.r.Batch.Rejected[i]))

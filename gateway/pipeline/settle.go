@@ -19,9 +19,6 @@ func (p *Pipeline) settle(j *job) {
 	for i := range events {
 		e := &events[i]
 		e.Site, e.Source, e.Trust = j.r.Site, j.r.Source, j.r.Trust
-		if e.Bot.Is {
-			p.stats.Bots.Add(1)
-		}
 		blocked, bare := 0, j.site.NoClaimedLinks
 		if j.r.Cookieless {
 			j.anonymise(e)
