@@ -121,11 +121,14 @@ func systemIs(l *labelled, r *reading) (string, string, bool) {
 	return l.system, got, strings.EqualFold(kernel(got), kernel(l.system))
 }
 
-// kernel is Linux for its distributions that uap-core tells apart.
+// kernel is Linux for its distributions that uap-core tells apart, and one
+// spelling for systems that have two.
 func kernel(system string) string {
 	switch system {
 	case "Ubuntu", "Kubuntu", "Fedora", "Debian", "Red Hat", "CentOS", "SUSE", "Mageia", "Linux Mint", "Arch Linux", "Gentoo", "Mandriva", "Slackware", "PCLinuxOS":
 		return "Linux"
+	case "Web0S": // as LG writes it; its maker calls it webOS
+		return "webOS"
 	}
 	return system
 }

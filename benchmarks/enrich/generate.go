@@ -141,7 +141,7 @@ func androidProducts() []product {
 	return []product{
 		{brand: "Google Chrome", family: familyOf("", "Chrome Mobile", "Chrome")},
 		{brand: "Microsoft Edge", family: always("Edge Mobile"), suffix: func(v int) string { return fmt.Sprintf(" EdgA/%d.0.%d.%d", v, v*20, 50+v%40) }},
-		{brand: "Opera", family: always("Opera Mobile"), own: func(v int) string { return fmt.Sprint(v - 40) }, suffix: func(v int) string { return fmt.Sprintf(" OPR/%d.0.0.0", v-40) }},
+		{brand: "Opera", family: familyOf("", "Opera Mobile", "Opera"), own: func(v int) string { return fmt.Sprint(v - 40) }, suffix: func(v int) string { return fmt.Sprintf(" OPR/%d.0.0.0", v-40) }},
 		{brand: "Samsung Internet", family: always("Samsung Internet"), own: func(v int) string { return fmt.Sprintf("%d.0", v/5-1) }, middle: func(v int) string { return fmt.Sprintf("SamsungBrowser/%d.0 ", v/5-1) }},
 		{brand: "Brave", family: always("Brave"), quiet: true},
 		{brand: "Android WebView", family: always("Chrome Mobile WebView"), webApp: true, middle: func(int) string { return "Version/4.0 " }},
