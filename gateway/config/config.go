@@ -51,6 +51,7 @@ type Config struct {
 	Retention    Retention     `yaml:"retention"`
 	Backup       Backup        `yaml:"backup"`
 	Limits       Limits        `yaml:"limits"`
+	Behaviour    Behaviour     `yaml:"behaviour"`
 	DedupeWindow time.Duration `yaml:"dedupe_window"` // how long a messageId is remembered
 	CacheBytes   Size          `yaml:"cache_bytes"`   // memory for the store's block cache
 	Traits       []Trait       `yaml:"traits"`
@@ -200,6 +201,17 @@ type Retention struct {
 	Tail    time.Duration `yaml:"tail"`    // how long events stay in the log before they settle into histories
 	Refused time.Duration `yaml:"refused"` // messages in quarantine
 	IP      string        `yaml:"ip"`      // truncated (/24, /48), full or none
+}
+
+// Behaviour says from when on what a client does is a robot's, whatever its
+// agent says. 0 switches a sign off.
+type Behaviour struct {
+	// PageViewsPerMinute of one visitor, by the times of the events: no person
+	// looks at a page a second for a whole minute.
+	PageViewsPerMinute int `yaml:"page_views_per_minute"`
+	// DevicesPerAddress that are new within ten minutes, from one address with one
+	// agent, when next to none of them is seen again.
+	DevicesPerAddress int `yaml:"devices_per_address"`
 }
 
 // Backup says where the gateway copies its data folder to by itself, and how

@@ -58,6 +58,7 @@ func Default() *Config {
 			CommitWait:                  10 * time.Second,
 			MinFree:                     256 * MiB,
 		},
+		Behaviour:    Behaviour{PageViewsPerMinute: 60, DevicesPerAddress: 20},
 		DedupeWindow: 7 * day,
 		CacheBytes:   128 * MiB,
 	}

@@ -37,6 +37,7 @@ func (c *Config) check() Faults {
 	k.between("dedupe_window", c.DedupeWindow, time.Minute, 90*day)
 	k.size("cache_bytes", c.CacheBytes, MiB, 1<<50)
 	k.limits()
+	k.behaviour()
 	k.sites()
 	k.identifiers()
 	k.identity()
@@ -217,6 +218,22 @@ func (k *checker) limits() {
 		k.number("limits.requests_per_second_per_"+r.who, r.rate, 0, many)
 		if r.rate > 0 {
 			k.number("limits.burst_per_"+r.who, r.burst, 1, many)
+		}
+	}
+}
+
+// behaviour refuses what people do, too: somebody who opens ten tabs looks at
+// ten pages within a minute, and a family is a few devices on one address.
+func (k *checker) behaviour() {
+	for _, b := range []struct {
+		at          string
+		n, low, top int
+	}{
+		{"behaviour.page_views_per_minute", k.c.Behaviour.PageViewsPerMinute, 20, 60_000},
+		{"behaviour.devices_per_address", k.c.Behaviour.DevicesPerAddress, 10, 60_000},
+	} {
+		if b.n != 0 && (b.n < b.low || b.n > b.top) {
+			k.fault(b.at, "saw %d, expected %d to %d, or 0 to leave the sign out: fewer are a person's", b.n, b.low, b.top)
 		}
 	}
 }

@@ -49,10 +49,10 @@ var special6 = [...]struct {
 // IsPublic says that an address belongs to somebody on the internet: it is in
 // none of the IANA special-purpose registries. An address that carries an IPv4
 // address (::ffff:0:0/96, 64:ff9b::/96, 2002::/16) is as public as that.
-func IsPublic(a netip.Addr) bool { return reserved(carried(a)) == "" }
+func IsPublic(a netip.Addr) bool { return reserved(Carried(a)) == "" }
 
 // reserved is the range, and what for, that makes an address no place on the
-// internet; empty when it is one. a comes from carried.
+// internet; empty when it is one. a comes from Carried.
 func reserved(a netip.Addr) string {
 	switch {
 	case !a.IsValid():
@@ -83,11 +83,11 @@ func reserved(a netip.Addr) string {
 // plain drops an address's zone and its IPv4-in-IPv6 wrapping.
 func plain(a netip.Addr) netip.Addr { return a.Unmap().WithZone("") }
 
-// carried is the IPv4 address that an IPv6 address stands for: mapped
+// Carried is the IPv4 address that an IPv6 address stands for: mapped
 // (::ffff:0:0/96, RFC 4291), translated (64:ff9b::/96, NAT64, RFC 6052) or
 // 6to4 (2002::/16, RFC 3056). Any other address is itself, without its zone.
 // Teredo is left out: its address is the tunnel's end, and nothing uses it.
-func carried(a netip.Addr) netip.Addr {
+func Carried(a netip.Addr) netip.Addr {
 	a = plain(a)
 	if !a.Is6() {
 		return a

@@ -150,7 +150,7 @@ func unpanic(err *error) {
 
 // find is the record of an address; the zero Geo
 // where the database has none or its entry cannot be read. addr comes from
-// carried.
+// Carried.
 func (f *file) find(addr netip.Addr) event.Geo {
 	r, ok := f.lookup(addr)
 	if !ok {

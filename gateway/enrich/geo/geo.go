@@ -116,7 +116,7 @@ func (p *Places) At(addr netip.Addr) *Place {
 	if p.text != nil {
 		found.Text = p.text(addr)
 	}
-	if at := carried(addr); reserved(at) == "" {
+	if at := Carried(addr); reserved(at) == "" {
 		p.fill(found, at)
 	}
 	p.byAddr.Put(h, found)
@@ -142,7 +142,7 @@ func (p *Places) fill(to *Place, at netip.Addr) {
 // Explain is the place of an address and, for each thing said, the database and
 // the network in it that say so; for an address of no place, why it is none.
 func (p *Places) Explain(addr netip.Addr) (event.Geo, []memo.Why) {
-	at := carried(addr)
+	at := Carried(addr)
 	var why []memo.Why
 	if at != plain(addr) {
 		why = append(why, memo.Why{Field: "address", Value: at.String(), Rule: "the IPv4 address that " + addr.String() + " stands for"})
