@@ -185,6 +185,11 @@ func rebuild(ctx context.Context, c *call) (int, error) {
 	if r.Unprovable > 0 {
 		c.say("%d records rest on events that were deleted by age, and stay as they are", r.Unprovable)
 	}
+	if r.Earlier > 0 && c.replace {
+		c.say("%d facets of an earlier version were written anew: their page views and visits of people and robots are told apart now", r.Earlier)
+	} else if r.Earlier > 0 {
+		c.say("%d facets are of an earlier version, which did not tell page views and visits of people from those of robots; -replace writes them anew", r.Earlier)
+	}
 	for _, x := range r.Differences {
 		c.say("differs: %x: %s", x.Key, x.What)
 	}

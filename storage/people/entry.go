@@ -18,6 +18,7 @@ const (
 	entrySession  = 3 // a session began or ended
 	entryEvidence = 4 // an operator linked or cut two identifiers, or lifted a cut
 	entryErasure  = 5 // a person was erased
+	entryExcluded = 6 // an event that is kept out of profiles; as entryEvent
 )
 
 func readHash(r *wire.Reader, h *Hash) {

@@ -371,6 +371,7 @@ func (s *Store) eraseRecords(seq uint64, x erasure, unindexed ...uint64) (*Erasu
 	s.erased.Store(true) // the same when a restart does it again
 	g.sessions()
 	g.refused()
+	g.settledTail()
 	if g.err != nil {
 		return nil, fmt.Errorf("people: erasing: %w", g.err)
 	}

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/reuna/reuna/identity/event"
+	"github.com/reuna/reuna/identity/facet"
 	"github.com/reuna/reuna/identity/id"
 	"github.com/reuna/reuna/storage/engine"
 	"github.com/reuna/reuna/storage/keyspace"
@@ -139,7 +140,8 @@ func (g *eraser) indexed(h Hash, shared bool) {
 	})
 }
 
-// sharers are the identifiers that a session's or an evidence's entry stands under.
+// sharers are the identifiers that the entry of a session, of evidence or of an
+// excluded event stands under.
 func (s *Store) sharers(entry []byte) []Hash {
 	if len(entry) == 0 {
 		return nil
@@ -148,6 +150,15 @@ func (s *Store) sharers(entry []byte) []Hash {
 	case entrySession:
 		if visitor, x, err := parseSession(string(entry[1:])); err == nil {
 			return s.sessionOwners(visitor, x)
+		}
+	case entryExcluded:
+		var e event.Event
+		if _, err := decodeEvent(&e, string(entry[1:])); err == nil {
+			hashes := make([]Hash, 0, 2)
+			for _, x := range owners(facet.KeyOf(&e, 0)) {
+				hashes = append(hashes, s.hashID(x))
+			}
+			return hashes
 		}
 	case entryEvidence:
 		if e, err := parseEvidence(string(entry[1:])); err == nil {
@@ -243,6 +254,32 @@ func (g *eraser) sessions() {
 			g.b.Delete(k)
 		}
 		return true, err
+	}))
+}
+
+// settledTail finds what has settled into no history and is in the log still,
+// since a reader is behind: nothing else leads to it any more.
+func (g *eraser) settledTail() {
+	s := g.s
+	cursor, err := s.o.Log.Cursor(historyCursor)
+	g.note(err)
+	head := s.o.Log.Head()
+	if g.err != nil || cursor.Seq < head {
+		return
+	}
+	g.note(s.o.Log.Read(head, func(seq uint64, _ int64, entry []byte) (bool, error) {
+		if seq > cursor.Seq {
+			return false, nil
+		}
+		if len(entry) == 0 || entry[0] != entrySession && entry[0] != entryExcluded {
+			return true, nil
+		}
+		for _, owner := range s.sharers(entry) {
+			if g.gone[owner] {
+				g.entries[seq] = true
+			}
+		}
+		return true, nil
 	}))
 }
 

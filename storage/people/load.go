@@ -61,7 +61,7 @@ func (w *want) item(it *Item) {
 	}
 	for _, x := range owners(it.key) {
 		// A facet that none of its identifiers knows does not exist yet.
-		if n := w.node(x); n != nil && w.s.facets[it.hash] == nil && n.hasFacet(it.hash) {
+		if n := w.node(x); n != nil && !it.Excluded && w.s.facets[it.hash] == nil && n.hasFacet(it.hash) {
 			w.facet(it.hash)
 		}
 	}

@@ -22,7 +22,7 @@ func ReadEntry(entry []byte, e *event.Event, x *Refused) (Said, error) {
 		return SaidNothing, errEmpty
 	}
 	switch entry[0] {
-	case entryEvent:
+	case entryEvent, entryExcluded:
 		_, err := decodeEvent(e, string(entry[1:]))
 		return SaidEvent, err
 	case entryRefused:

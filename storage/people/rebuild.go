@@ -29,7 +29,12 @@ type Rebuilt struct {
 	Entries              uint64 // events and evidence that were read
 	Facets, Names, Pairs int64  // records compared
 	// Unprovable counts records that events led to which were deleted by age.
-	Unprovable  int64
+	Unprovable int64
+	// Earlier counts facets that an earlier version of this program folded, which
+	// agree in all that it kept apart: page views and visits of people and robots
+	// are counted together in them, and the last touch may not be the latest.
+	// Replace writes them anew.
+	Earlier     int64
 	Differences []Difference // the first hundred
 	Total       int64        // of differences
 	Replaced    int64
@@ -226,10 +231,13 @@ func (x *rebuild) compare(ctx context.Context, space keyspace.Space) error {
 		case keyspace.Pair:
 			x.r.Pairs++
 		}
-		same := false
+		same, earlier := false, false
 		found, err := x.o.Scratch.Get(k, func(derived []byte) (err error) {
-			same, err = x.equal(space, k, stored, derived)
-			if err == nil && !same {
+			same, earlier, err = x.equal(space, k, stored, derived)
+			if earlier {
+				x.r.Earlier++
+			}
+			if err == nil && (!same || earlier) {
 				err = replace(func() { b.Set(k, derived) })
 			}
 			return err
@@ -274,9 +282,11 @@ func (x *rebuild) differ(key []byte, what string) {
 }
 
 // equal compares two records by what they say, whatever their versions and
-// however they were sealed.
-func (x *rebuild) equal(space keyspace.Space, k, stored, derived []byte) (bool, error) {
+// however they were sealed. What an earlier version did not keep apart is equal
+// when it sums up.
+func (x *rebuild) equal(space keyspace.Space, k, stored, derived []byte) (same, earlier bool, err error) {
 	var plain [2][]byte
+	var facets [2]*held
 	for i, side := range [...]struct {
 		s *Store
 		v []byte
@@ -287,32 +297,49 @@ func (x *rebuild) equal(space keyspace.Space, k, stored, derived []byte) (bool, 
 		case keyspace.Facet:
 			h, err := keyspace.ParseFacet(k)
 			if err != nil {
-				return false, err
+				return false, false, err
 			}
 			open, err := side.s.unseal(h, k, side.v)
 			if err != nil {
-				return false, err
+				return false, false, err
 			}
 			f, err := side.s.decodeHeld(open, h)
 			if err != nil {
-				return false, err
+				return false, false, err
 			}
-			plain[i] = f.append(nil)
+			facets[i] = f
 		case keyspace.Pair:
 			owner, _, err := keyspace.ParsePair(k)
 			if err != nil {
-				return false, err
+				return false, false, err
 			}
 			open, err := side.s.unseal(owner, k, side.v)
 			if err != nil {
-				return false, err
+				return false, false, err
 			}
 			p, err := graph.DecodePair(open)
 			if err != nil {
-				return false, err
+				return false, false, err
 			}
 			plain[i] = p.AppendBinary(nil)
 		}
 	}
-	return bytes.Equal(plain[0], plain[1]), nil
+	if space == keyspace.Facet {
+		earlier = facets[0].f.Earlier
+		facets[0].together(facets[1])
+		plain[0], plain[1] = facets[0].append(nil), facets[1].append(nil)
+	}
+	same = bytes.Equal(plain[0], plain[1])
+	return same, same && earlier, nil
+}
+
+// together gives a stored facet of an earlier version what it did not keep from
+// the one that was derived, if both can be of the same events.
+func (h *held) together(derived *held) {
+	f, d := h.f, derived.f
+	if !f.Earlier || f.Pageviews+f.BotPageviews != d.Pageviews+d.BotPageviews {
+		return
+	}
+	f.Earlier = false
+	f.Pageviews, f.BotPageviews, f.Visits, f.Touch = d.Pageviews, d.BotPageviews, d.Visits, d.Touch
 }

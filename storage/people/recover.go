@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/reuna/reuna/identity/event"
+	"github.com/reuna/reuna/identity/facet"
 	"github.com/reuna/reuna/identity/id"
 )
 
@@ -167,6 +168,15 @@ func (s *Store) replay(seq uint64, receivedAt int64, entry string) error {
 		s.take(it.Message, e.ReceivedAt)
 		s.resolve(it.Links)
 		s.fold(it.key, it.hash, &e, seq)
+	case entryExcluded:
+		var e event.Event
+		if _, err := decodeEvent(&e, entry[1:]); err != nil {
+			return err
+		}
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.take(s.o.Vault.HashKey("message", e.Site, e.MessageID), e.ReceivedAt)
+		s.exclude(facet.KeyOf(&e, 0), e.ReceivedAt, seq)
 	case entrySession:
 		visitor, x, err := parseSession(entry[1:])
 		if err != nil {

@@ -223,6 +223,16 @@ func (s *Store) sort(x *stretch, seq uint64, receivedAt int64, entry []byte) err
 			x.index = append(x.index, indexed{owner, receivedAt, seq})
 		}
 		x.bytes = x.bytes[:p.from]
+	case entryExcluded:
+		// It is in no profile, and ends with the log's tail.
+		var e event.Event
+		if _, err := decodeEvent(&e, string(entry[1:])); err != nil {
+			return err
+		}
+		for _, owner := range owners(facet.KeyOf(&e, 0)) {
+			x.index = append(x.index, indexed{s.hashID(owner), e.ReceivedAt, seq})
+		}
+		x.bytes = x.bytes[:p.from]
 	case entryErased, entryErasure:
 		x.bytes = x.bytes[:p.from]
 	default:

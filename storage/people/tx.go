@@ -22,6 +22,9 @@ type Item struct {
 	Links   []graph.Evidence
 	// NoClaimedLinks is kept with the event: a replay takes it as it was taken.
 	NoClaimedLinks bool
+	// Excluded: the event has a place in the log, and nobody's profile knows it
+	// (Exclude).
+	Excluded bool
 
 	key    facet.Key
 	hash   Hash // of the key
@@ -47,6 +50,11 @@ func (s *Store) prepare(it *Item, e *event.Event, noClaimedLinks bool, seq uint6
 	}
 	return blocked
 }
+
+// Exclude keeps the event out of everything that people know: it folds into no
+// facet and links nobody. It lies in the log for as long as the log's tail does,
+// and is taken once like any other.
+func (it *Item) Exclude() { it.Excluded, it.Links = true, it.Links[:0] }
 
 // Tx is one request's change of the state. It holds the store's lock from
 // Begin to End; nothing between the two may wait for anything.
@@ -147,10 +155,20 @@ func (tx *Tx) Resolve(it *Item) { tx.s.resolve(it.Links) }
 // Append gives the event its place in the log; 0 when the log refuses it, which
 // End's ticket then tells.
 func (tx *Tx) Append(it *Item) (seq uint64) {
-	tx.s.buf = it.Event.AppendBinary(append(tx.s.buf[:0], entryEvent, flag(it.NoClaimedLinks)))
+	kind := byte(entryEvent)
+	if it.Excluded {
+		kind = entryExcluded
+	}
+	tx.s.buf = it.Event.AppendBinary(append(tx.s.buf[:0], kind, flag(it.NoClaimedLinks)))
 	if seq = tx.append(it.Event.ReceivedAt); seq == 0 {
 		clear(tx.s.suspects)
 		return 0
+	}
+	if it.Excluded {
+		tx.s.exclude(it.key, it.Event.ReceivedAt, seq)
+		tx.s.take(it.Message, it.Event.ReceivedAt)
+		tx.s.stats.Events++
+		return seq
 	}
 	tx.s.seen(it)
 	for _, e := range tx.s.due(it.Event.ReceivedAt) {
@@ -166,7 +184,7 @@ func (tx *Tx) Append(it *Item) (seq uint64) {
 
 // Fold adds the event, whose place is seq, to its facet.
 func (tx *Tx) Fold(it *Item, seq uint64) {
-	if seq == 0 {
+	if seq == 0 || it.Excluded {
 		return
 	}
 	tx.s.fold(it.key, it.hash, it.Event, seq)
@@ -247,6 +265,14 @@ func (s *Store) take(message Hash, at int64) {
 	}
 	s.taken[message] = at
 	s.ever.add(message)
+}
+
+// exclude has the entry of an excluded event found by whom it names, so that it
+// goes with them.
+func (s *Store) exclude(k facet.Key, at int64, seq uint64) {
+	for _, x := range owners(k) {
+		s.index = append(s.index, indexed{s.hashID(x), at, seq})
+	}
 }
 
 func (s *Store) fold(k facet.Key, hash Hash, e *event.Event, seq uint64) {

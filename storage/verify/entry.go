@@ -19,6 +19,7 @@ const (
 	kindSession  = 3
 	kindEvidence = 4
 	kindErasure  = 5
+	kindExcluded = 6
 )
 
 // entry is a log entry taken apart; kind says which of the members are set.
@@ -55,7 +56,7 @@ func parseEntry(e *entry, b []byte) error {
 	switch e.kind {
 	case kindErased:
 		return r.Done("erased entry")
-	case kindEvent:
+	case kindEvent, kindExcluded:
 		e.noLinks = r.Byte() == 1
 		if err := r.Err(); err != nil {
 			return err

@@ -172,6 +172,16 @@ func (c *checker) tailEntry(p *part, block []byte, seq uint64, receivedAt int64,
 		if p.has(h) {
 			c.checkTaken(block, seq, e)
 		}
+	case kindExcluded:
+		// It is found by whom it names, and counts for nobody.
+		for i, x := range members(keyOf(&e.event, 0)) {
+			h := c.hashID(x)
+			c.checkOlder(p, block, seq, h)
+			c.expect(p, h, seq, receivedAt, receivedAt, kindExcluded)
+			if i == 0 && p.has(h) {
+				c.checkTaken(block, seq, e)
+			}
+		}
 	case kindRefused:
 		if p.first() && seq > c.history {
 			p.refused[seq] = false
@@ -275,7 +285,7 @@ func (c *checker) checkIndex(p *part) error {
 		case x.seq > c.people:
 		case x.seq > c.history && !t.indexed && !t.settled:
 			c.fault(key, "is missing: entry %d is in the log and cannot be found by its owner", x.seq)
-		case x.seq <= c.history && !t.settled && !t.expired && t.kind != kindSession:
+		case x.seq <= c.history && !t.settled && !t.expired && t.kind != kindSession && t.kind != kindExcluded:
 			c.fault(key, "entry %d should have settled, and is in no history of its owner", x.seq)
 		}
 	}

@@ -24,6 +24,7 @@ func TestEntriesAreReadAsTheFormatHasThem(t *testing.T) {
 	}{
 		{"erased", []byte{0}, func() bool { return e.kind == kindErased }},
 		{"an event", ev.AppendBinary([]byte{1, 1}), func() bool { return e.noLinks && e.event == ev }},
+		{"an excluded event", ev.AppendBinary([]byte{6, 0}), func() bool { return e.kind == kindExcluded && !e.noLinks && e.event == ev }},
 		{"a refused message", append([]byte{2, 1, 3, 14}, "\x01s\x01c\x01f\x01m\x01r"...), func() bool { return e.kind == kindRefused }},
 		{"a session", bytes.Join([][]byte{{3, 1}, []byte("\x02a1\x02u1"), {14}, hash(9), {1}}, nil), func() bool {
 			return e.session == session{visitor: "a1", user: "u1", until: 7, token: Hash(hash(9)), revoked: true}

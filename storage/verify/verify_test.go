@@ -47,6 +47,37 @@ func TestASoundFolderHasNoFaults(t *testing.T) {
 	}
 }
 
+// An earlier version counted the page views of people and robots in one, and of
+// its facets only the sum can be compared.
+func TestFacetsOfAnEarlierVersionAreNoFault(t *testing.T) {
+	w := openWriter(t, vfs.NewMem(), begin)
+	w.fill()
+	w.close()
+	db, v := openFolder(t, w.fs)
+	defer db.Close()
+	f := &folder{t: t, db: db, v: v}
+	mixed := 0
+	for _, earlier := range []bool{true, false} {
+		for _, p := range f.all(keyspace.Facet) {
+			f.refacet(p, func(x *facet.Facet) {
+				if x.BotPageviews > 0 {
+					mixed++
+				}
+				x.Pageviews, x.BotPageviews, x.Earlier = x.Pageviews+x.BotPageviews, 0, earlier
+			})
+		}
+		if report := check(t, db, v, w.clock, nil); (report.Err() == nil) != earlier || mixed == 0 {
+			t.Errorf("earlier %v: %d facets, %v", earlier, mixed, report.Err())
+		}
+	}
+	for _, p := range f.all(keyspace.Facet)[:1] {
+		f.refacet(p, func(x *facet.Facet) { x.Pageviews, x.Earlier = x.Pageviews+1, true })
+	}
+	if report := check(t, db, v, w.clock, nil); report.Err() == nil {
+		t.Error("a page view too many passes in a facet of an earlier version")
+	}
+}
+
 // What was deleted by age leaves counts and evidence that nothing explains any
 // more. They are bounded then, and no fault.
 func TestEventsDeletedByAgeAreNoFault(t *testing.T) {

@@ -98,13 +98,27 @@ func (w *writer) crash(r *rand.Rand) *writer {
 
 func (w *writer) send(kind event.Type, anonymous, user, traits string) {
 	w.t.Helper()
+	w.take(kind, anonymous, user, traits, event.Bot{}, false)
+}
+
+// robot sends what a robot did, which the site may keep out of profiles.
+func (w *writer) robot(kind event.Type, anonymous, user string, excluded bool) {
+	w.t.Helper()
+	w.take(kind, anonymous, user, "", event.Bot{Is: true, Class: "headless"}, excluded)
+}
+
+func (w *writer) take(kind event.Type, anonymous, user, traits string, bot event.Bot, excluded bool) {
+	w.t.Helper()
 	w.sent++
 	e := event.Event{
 		Type: kind, Site: "shop", Trust: id.Verified, MessageID: fmt.Sprint("m", w.sent), AnonymousID: anonymous, UserID: user,
-		Timestamp: w.clock, ReceivedAt: w.clock, Traits: event.Value(traits), Source: event.FromServer,
+		Timestamp: w.clock, ReceivedAt: w.clock, Traits: event.Value(traits), Source: event.FromServer, Bot: bot,
 	}
 	items := make([]people.Item, 1)
 	w.Prepare(&items[0], &e, false)
+	if excluded {
+		items[0].Exclude()
+	}
 	tx, err := w.Begin(items, "", false)
 	w.must(err)
 	defer tx.Release()
@@ -163,6 +177,9 @@ func (w *writer) fill() {
 			w.minutes(1)
 			w.send(event.Track, a, "", "")
 		}
+		w.robot(event.Page, "a1", "", false)
+		w.robot(event.Page, "a4", "u4", true)
+		w.robot(event.Page, "r1", "", round%2 == 0)
 		w.refuse()
 		switch round {
 		case 1:
