@@ -56,7 +56,7 @@ func NewFolded(literals []string) (*Set, error) {
 
 // Find appends every occurrence of every literal in text to dst, which may be
 // nil: in the order in which they end, and of those that end together the
-// longest first. It takes time in proportion to the text and to the hits, and
+// longest first, equal ones in the order given to New. It takes time in proportion to the text and to the hits, and
 // allocates only to grow dst. text must be shorter than 2 GiB.
 func (s *Set) Find(text string, dst []Hit) []Hit {
 	if s.wide != nil {
@@ -101,20 +101,23 @@ func build(literals []string, fold func(byte) byte) (*Set, error) {
 
 	// The trie: row state<<shift holds a state's children; 0 is none, because
 	// no child is the root.
-	width := 1 << s.shift
-	trie := make([]uint32, width)
-	nodes := []node{{literal: -1}}
-	for l, text := range literals {
+	width, letters := 1<<s.shift, 1
+	for _, text := range literals {
+		letters += len(text)
+	}
+	trie := make([]uint32, width, min(letters*width, maxTable/4))
+	nodes := append(make([]node, 0, cap(trie)/width), node{literal: -1})
+	for l, text := range slices.Backward(literals) { // so that of equal ones the first is found first
 		at := uint32(0)
 		for i := 0; i < len(text); i++ {
 			cell := at<<s.shift | uint32(s.class[text[i]])
 			if trie[cell] == 0 {
-				if len(trie) >= maxTable/4 {
+				if len(trie)+width > maxTable/4 {
 					return nil, fmt.Errorf("match: %d literals need more than %d bytes for their table: give fewer or shorter ones", len(literals), maxTable)
 				}
 				trie[cell] = uint32(len(nodes))
 				nodes = append(nodes, node{literal: -1})
-				trie = append(trie, make([]uint32, width)...)
+				trie = trie[:len(trie)+width] // was made of zeros
 			}
 			at = trie[cell]
 		}
