@@ -116,6 +116,7 @@ func Start(o Options) (started *App, err error) {
 		{"erasures", a.openErasures},
 		{"loss figures", a.openLoss},
 		{"enrichment", a.openEnricher},
+		{"geo files", a.watchGeo},
 		{"salt", a.openSalts},
 		{"links", a.openLinks},
 		{"operations", a.openOperations},

@@ -116,38 +116,3 @@ func (p addrPolicy) text(a netip.Addr) string {
 	}
 	return prefix.Addr().String()
 }
-
-// isPublic says that an address belongs to somebody on the internet. The
-// ranges that do not are those of the IANA special-purpose registries (RFC
-// 6890 and what updates it).
-func isPublic(a netip.Addr) bool {
-	if !a.IsValid() || a.IsUnspecified() || a.IsLoopback() || a.IsPrivate() ||
-		a.IsMulticast() || a.IsLinkLocalUnicast() {
-		return false
-	}
-	if a.Is4() {
-		b := a.As4()
-		switch {
-		case b[0] == 0, b[0] >= 240, // this network; reserved and broadcast
-			b[0] == 100 && b[1]&0xC0 == 64,            // carrier-grade NAT
-			b[0] == 192 && b[1] == 0 && b[2] == 0,     // protocol assignments
-			b[0] == 192 && b[1] == 0 && b[2] == 2,     // documentation
-			b[0] == 198 && b[1] == 51 && b[2] == 100,  // documentation
-			b[0] == 203 && b[1] == 0 && b[2] == 113,   // documentation
-			b[0] == 198 && (b[1] == 18 || b[1] == 19): // benchmarking
-			return false
-		}
-		return true
-	}
-	// Only 2000::/3 is global unicast today; of it, documentation and the
-	// protocol assignments (Teredo, ORCHID) name no place.
-	b := a.As16()
-	switch {
-	case b[0]&0xE0 != 0x20,
-		b[0] == 0x20 && b[1] == 0x01 && b[2] == 0x0D && b[3] == 0xB8, // 2001:db8::/32
-		b[0] == 0x20 && b[1] == 0x01 && b[2]&0xFE == 0,               // 2001::/23
-		b[0] == 0x3F && b[1] == 0xFF && b[2]&0xF0 == 0:               // 3fff::/20
-		return false
-	}
-	return true
-}

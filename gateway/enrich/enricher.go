@@ -21,6 +21,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/reuna/reuna/gateway/enrich/geo"
 	"github.com/reuna/reuna/gateway/enrich/memo"
 	"github.com/reuna/reuna/identity/event"
 )
@@ -72,18 +73,16 @@ type Enricher struct {
 	referrers *referrers
 	words     *memo.Interner
 	languages *languages
+	files     *geo.Files
 
 	reloading sync.Mutex // one Reload at a time; readers never take it
-	places    atomic.Pointer[places]
+	places    atomic.Pointer[geo.Places]
 }
 
 // New opens the geo databases and makes an Enricher.
 func New(o Options) (*Enricher, error) {
 	if o.UACacheSize <= 0 {
 		o.UACacheSize = 8192
-	}
-	if o.AddrCacheSize <= 0 {
-		o.AddrCacheSize = 16384
 	}
 	if o.Logger == nil {
 		o.Logger = slog.Default()
@@ -106,7 +105,8 @@ func New(o Options) (*Enricher, error) {
 	if e.referrers, err = newReferrers(referrerTable); err != nil {
 		return nil, err
 	}
-	p, err := openPlaces(o, e.policy)
+	e.files = e.geo().Files() // before they are read, so that no change is missed
+	p, err := geo.Open(e.geo())
 	if err != nil {
 		return nil, err
 	}
@@ -122,7 +122,7 @@ func (e *Enricher) Reload() error {
 	if e.opts.City == "" && e.opts.Country == "" && e.opts.ASN == "" {
 		return nil // the embedded database does not change
 	}
-	p, err := openPlaces(e.opts, e.policy)
+	p, err := geo.Open(e.geo())
 	if err != nil {
 		e.log.Error("geo databases not reloaded, the old ones stay in use", "error", err)
 		return err
@@ -131,6 +131,26 @@ func (e *Enricher) Reload() error {
 	e.log.Info("geo databases reloaded", "city", e.opts.City, "country", e.opts.Country, "asn", e.opts.ASN)
 	return nil
 }
+
+// Refresh reloads the geo files if others lie there since they were read. Call
+// it every so often, never twice at a time.
+func (e *Enricher) Refresh() error {
+	if !e.files.Changed() {
+		return nil
+	}
+	return e.Reload()
+}
+
+func (e *Enricher) geo() geo.Options {
+	return geo.Options{
+		City: e.opts.City, Country: e.opts.Country, ASN: e.opts.ASN,
+		CacheSize: e.opts.AddrCacheSize, Text: e.policy.text,
+	}
+}
+
+// InDataCentre says that an address is of a hosting or cloud network; false
+// without a database of networks.
+func (e *Enricher) InDataCentre(addr netip.Addr) bool { return e.places.Load().At(addr).DataCentre }
 
 // Close gives back what New opened. The databases are memory that the garbage
 // collector frees, so an Enrich that is still running finishes undisturbed.
@@ -171,8 +191,8 @@ func (e *Enricher) Enrich(ev *event.Event, in *Input) {
 		addr = netip.Addr{}
 	}
 	if addr.IsValid() && !addr.IsUnspecified() { // 0.0.0.0 is how an SDK asks not to be placed
-		p := e.places.Load().at(addr)
-		ev.IP, ev.Geo = p.text, p.geo
+		p := e.places.Load().At(addr)
+		ev.IP, ev.Geo = p.Text, p.Geo
 	}
 }
 

@@ -1,19 +1,15 @@
 package enrich
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"net/netip"
 	"os"
 	"path/filepath"
-	"strings"
 	"testing"
 
 	"github.com/reuna/reuna/gateway/enrich/geo"
-	"github.com/reuna/reuna/identity/event"
 )
 
-// countryFile is the embedded database as a plain file.
+// countryFile is the embedded database as a file's content.
 func countryFile(t testing.TB) []byte {
 	t.Helper()
 	data, err := geo.Embedded()
@@ -21,57 +17,6 @@ func countryFile(t testing.TB) []byte {
 		t.Fatal(err)
 	}
 	return data
-}
-
-func TestEmbeddedDatabaseIsWhole(t *testing.T) {
-	data := countryFile(t)
-	sum := sha256.Sum256(data)
-	readme, err := os.ReadFile("geo/data/README.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if !strings.Contains(string(readme), hex.EncodeToString(sum[:])) {
-		t.Errorf("geo/data/README.md does not name the checksum %x", sum)
-	}
-	f, err := newGeoFile(data)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := f.verify(); err != nil {
-		t.Error(err)
-	}
-}
-
-func TestEmbeddedDatabaseOpensQuickly(t *testing.T) {
-	// Counted, not timed: a file that is read entry by entry makes an allocation for each.
-	n := testing.AllocsPerRun(1, func() {
-		if _, err := openEmbedded(); err != nil {
-			t.Fatal(err)
-		}
-	})
-	t.Logf("%.0f allocations", n)
-	if n > 500 {
-		t.Errorf("opening makes %.0f allocations: is it read as a whole?", n)
-	}
-}
-
-func TestCountries(t *testing.T) {
-	e := newEnricher(t, Options{})
-	for _, c := range []struct{ addr, country string }{
-		{"8.8.8.8", "US"}, {"193.166.3.2", "FI"}, {"91.198.174.192", "NL"}, {"212.58.244.20", "GB"},
-		{"133.11.0.1", "JP"}, {"129.132.0.1", "CH"}, {"2001:708::1", "FI"}, {"2001:4860:4860::8888", "US"},
-		{"::ffff:8.8.8.8", "US"}, {"::ffff:193.166.3.2", "FI"},
-		{"127.0.0.1", ""}, {"10.1.2.3", ""}, {"192.168.0.1", ""}, {"172.20.0.1", ""}, {"100.64.0.1", ""}, {"169.254.1.1", ""},
-		{"224.0.0.1", ""}, {"255.255.255.255", ""}, {"192.0.2.1", ""}, {"198.51.100.7", ""}, {"203.0.113.7", ""}, {"198.18.0.1", ""}, {"0.1.2.3", ""},
-		{"::1", ""}, {"::", ""}, {"fe80::1%eth0", ""}, {"fd00::1", ""}, {"ff02::1", ""}, {"2001:db8::1", ""}, {"2001::1", ""}, {"3fff::1", ""}, {"64:ff9b::808:808", ""},
-	} {
-		addr := netip.MustParseAddr(c.addr)
-		for range 2 { // found, then cached
-			if got := e.places.Load().at(addr).geo; got != (event.Geo{Country: c.country}) {
-				t.Errorf("%s is in %+v, want %q", c.addr, got, c.country)
-			}
-		}
-	}
 }
 
 func TestStoredAddress(t *testing.T) {
@@ -105,7 +50,7 @@ func TestReload(t *testing.T) {
 	}
 	write(good)
 	e := newEnricher(t, Options{Country: path})
-	country := func() string { return e.places.Load().at(netip.MustParseAddr("8.8.8.8")).geo.Country }
+	country := func() string { return e.places.Load().At(netip.MustParseAddr("8.8.8.8")).Geo.Country }
 	if country() != "US" {
 		t.Fatal(country())
 	}
@@ -131,11 +76,33 @@ func TestReload(t *testing.T) {
 	}
 }
 
-func TestWarmPlaceDoesNotAllocate(t *testing.T) {
-	p := newEnricher(t, Options{}).places.Load()
-	addr := netip.MustParseAddr("8.8.8.8")
-	p.at(addr)
-	if n := testing.AllocsPerRun(500, func() { p.at(addr) }); n != 0 {
-		t.Errorf("%v allocations, want 0", n)
+// A file that is renamed into place is taken into use without a signal.
+func TestRefresh(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "country.mmdb")
+	if err := os.WriteFile(path, countryFile(t), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	e := newEnricher(t, Options{Country: path})
+	before := e.places.Load()
+	refresh := func() {
+		t.Helper()
+		for range 2 { // the files must be at rest
+			if err := e.Refresh(); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if refresh(); e.places.Load() != before {
+		t.Error("reloaded what has not changed")
+	}
+	next := path + ".next"
+	if err := os.WriteFile(next, countryFile(t), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Rename(next, path); err != nil {
+		t.Fatal(err)
+	}
+	if refresh(); e.places.Load() == before {
+		t.Error("the new file is not in use")
 	}
 }
