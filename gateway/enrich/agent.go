@@ -4,6 +4,7 @@ import (
 	"hash/maphash"
 	"strings"
 
+	"github.com/reuna/reuna/gateway/enrich/bot"
 	"github.com/reuna/reuna/gateway/enrich/memo"
 	"github.com/reuna/reuna/identity/event"
 )
@@ -26,15 +27,15 @@ type agent struct {
 type agents struct {
 	seed  maphash.Seed
 	known *memo.Table[agent]
-	bots  []botMark
+	judge *bot.Judge
 }
 
 func newAgents(size int) (*agents, error) {
-	bots, err := parseBots(botTable)
+	judge, err := bot.New()
 	if err != nil {
 		return nil, err
 	}
-	return &agents{seed: maphash.MakeSeed(), known: memo.NewTable[agent](size), bots: bots}, nil
+	return &agents{seed: maphash.MakeSeed(), known: memo.NewTable[agent](size), judge: judge}, nil
 }
 
 // find is the answer for a key, whose strings need not outlive the call. The
@@ -95,13 +96,13 @@ func (a *agents) read(key agentKey) *agent {
 	c := claimsOf(key.hints, event.Value(key.uaData))
 	found.device = readDevice(key.ua)
 	c.apply(&found.device)
-	found.bot = a.verdict(key.ua, &c)
+	found.bot = a.judge.Verdict(key.ua, c.headless)
 	if found.device.Type == "" {
 		found.device.Type = typeOther
 	}
 	// A headless browser is a real browser on a real system; any other robot's
 	// device is the robot.
-	if found.bot.Is && found.bot.Class != classHeadless {
+	if found.bot.Is && found.bot.Class != bot.Headless {
 		found.device.Type = typeBot
 	}
 	return found

@@ -21,6 +21,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/reuna/reuna/gateway/enrich/bot"
 	"github.com/reuna/reuna/gateway/enrich/geo"
 	"github.com/reuna/reuna/gateway/enrich/memo"
 	"github.com/reuna/reuna/identity/event"
@@ -208,18 +209,18 @@ func (e *Enricher) device(ev *event.Event, in *Input, s *said) (event.Device, ev
 		}
 	}
 	a := e.agents.find(key)
-	d, bot := a.device, a.bot
+	d, verdict := a.device, a.bot
 	if s.os.name != "" || s.device.model != "" || s.device.manufacturer != "" || s.device.kind != "" {
 		s.describe(&d)
-		if bot.Class == classLibrary && s.userAgent == "" {
-			bot = event.Bot{} // an app's HTTP library, named by the request, is no bot
+		if verdict.Class == bot.Library && s.userAgent == "" {
+			verdict = event.Bot{} // an app's HTTP library, named by the request, is no bot
 			if d.Type == typeBot {
 				d.Type = typeOther
 			}
 		}
 	}
 	if key.ua == "" && (ev.Source == event.FromTag || ev.Source == event.FromPixel) {
-		bot = event.Bot{Is: true, Class: classOther, Reason: "no user agent, which every browser sends"}
+		verdict = event.Bot{Is: true, Class: bot.Other, Reason: "no user agent, which every browser sends"}
 	}
-	return d, bot
+	return d, verdict
 }
