@@ -180,7 +180,8 @@ func (j *Judge) find(ua string, headlessBrand bool, room []match.Hit, f *finding
 		} else if m.verdict.Name == "" {
 			named = productName(ua)
 		}
-		if best < 0 || w > bestWeight || w == bestWeight && f.longer(m, named) {
+		if best < 0 || w > bestWeight || w == bestWeight && f.longer(m, named) ||
+			bestWeight == byName && at.start <= f.spans[0].start && f.spans[0].end <= at.end { // crawler4j is a library
 			best, bestWeight = len(kept)-1, w
 			f.marks[0], f.spans[0], f.n, f.named = m, at, 1, named
 		}
