@@ -108,6 +108,12 @@ const (
 	// also of those without a page view (its clicks, its vitals); a robot makes
 	// devices of one kind. At least this share of the rarer kind clears an address.
 	mixedShare = 0.1
+
+	// impatient: on a site that tells nothing but page views, and whose script
+	// comes from elsewhere or out of the cache, nothing tells such a browser from
+	// a robot but patience. Three times the setting, by default a page every ten
+	// seconds for ten minutes, is more than a reader's.
+	impatient = 3
 )
 
 // Watch watches. It is safe for concurrent use.
@@ -218,7 +224,7 @@ func (w *Watch) visitor(key, clientKey uint64, s *Sighting, now uint32, v *verdi
 		x.again = true
 		back = x.maker
 		if x.counted {
-			habits.returned()
+			habits.returned(s.Page)
 		}
 	}
 	if s.Page && w.o.PageViewsPerMinute > 0 {
@@ -286,15 +292,21 @@ func (w *Watch) oneHit(c *client, habits *habits) bool {
 	if n < w.o.DevicesPerAddress {
 		return false
 	}
+	// Who refuses cookies and keeps the cache fetches the script now and then, a
+	// robot never, or for each device.
+	f := m.sum(&m.fetches)
+	if f > 0 && 10*f < 9*n {
+		return false
+	}
+	if f == 0 && !habits.tellsMore() && n < impatient*w.o.DevicesPerAddress {
+		return false
+	}
 	back := m.sum(&m.back)
 	if float64(back) >= returnedShare*float64(n) {
 		return false
 	}
 	if rest := m.sum(&m.pageless); float64(min(rest, n-rest)) >= mixedShare*float64(n) {
 		return false // a browser that refuses cookies
-	}
-	if f := m.sum(&m.fetches); f > 0 && 2*f < n {
-		return false // and one that keeps its cache
 	}
 	if divergence(float64(back)/float64(n), habits.returnChance())*float64(n) < unlikely {
 		return false

@@ -116,14 +116,17 @@ func (s *sites) add(name string) *habits {
 // with an agent is counted, so that one robot that sends ten thousand does not
 // change what is usual.
 //
-// Invariant: each share's weight is at least prior, and so a share never jumps
-// because of a handful of visitors.
+// Every site begins with prior visitors who all showed every sign: nothing is
+// held against anybody before as many others have shown that on this site it is
+// unusual. Whether the script is fetched from here at all, say, must be seen
+// first. And no share jumps because of a handful of visitors.
 type habits struct {
 	signs [numSigns]share // how many show each sign
 	again share           // how many new devices were seen again
+	more  share           // how many of those by something else than a page view
 
 	// What follows from them, which every event reads.
-	usual  atomic.Uint32 // signs that most show
+	usual  atomic.Uint32 // signs that most show, and tellsMore
 	chance atomic.Uint32 // share of again, in 1/65,536
 }
 
@@ -136,12 +139,10 @@ const (
 func newHabits() *habits {
 	h := &habits{}
 	for i := range h.signs {
-		h.signs[i].init(prior, 0)
+		h.signs[i].init(prior, prior)
 	}
-	// Whether the script is fetched here at all must be seen first: a CDN may
-	// serve it, or the site itself.
-	h.signs[1].init(prior, prior)
 	h.again.init(prior, priorBack)
+	h.more.init(prior, prior)
 	h.settle()
 	return h
 }
@@ -158,8 +159,12 @@ func (h *habits) learn(shown signs, hints bool) {
 }
 
 // made and returned count the new devices that are watched for their return.
-func (h *habits) made()     { h.again.count(1, 0); h.settle() }
-func (h *habits) returned() { h.again.count(0, 1); h.settle() }
+func (h *habits) made() { h.again.count(1, 0); h.settle() }
+func (h *habits) returned(page bool) {
+	h.again.count(0, 1)
+	h.more.count(1, b2u(!page))
+	h.settle()
+}
 
 func (h *habits) settle() {
 	var usual signs
@@ -168,6 +173,9 @@ func (h *habits) settle() {
 			usual |= 1 << i
 		}
 	}
+	if all, with := h.more.get(); 4*with >= all {
+		usual |= tellsMore
+	}
 	h.usual.Store(uint32(usual))
 	all, with := h.again.get()
 	h.chance.Store(uint32(min(uint64(with)<<16/uint64(all), 65000)))
@@ -175,6 +183,12 @@ func (h *habits) settle() {
 
 // common are the signs that at least half of the site's new visitors show.
 func (h *habits) common() signs { return signs(h.usual.Load()) }
+
+// tellsMore stands beside the signs: the site's tag sends more than page views,
+// so that a browser which refuses cookies gives itself away by the rest.
+const tellsMore signs = 1 << numSigns
+
+func (h *habits) tellsMore() bool { return h.common()&tellsMore != 0 }
 
 // returnChance is the share of new devices that are seen again: below 1.
 func (h *habits) returnChance() float64 { return float64(h.chance.Load()) / 65536 }

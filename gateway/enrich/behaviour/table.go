@@ -21,10 +21,13 @@ type table[V any] struct {
 	mask uint64
 }
 
+// set is laid out by cache lines of 64 bytes: all that finds a value stands in
+// the first, and visitor and client are whole lines (a test holds them to it).
 type set[V any] struct {
 	mu   sync.Mutex
 	keys [ways]uint64 // 0: free
 	seen [ways]uint32 // seconds
+	_    [8]byte
 	all  [ways]V
 }
 
@@ -88,6 +91,7 @@ type visitor struct {
 	soft      signs
 	again     bool // it was seen again
 	counted   bool // and its site's habits wait for that
+	_         [7]byte
 }
 
 // views counts page views in steps of five seconds: the last twelve steps are a
@@ -129,12 +133,13 @@ func (v *views) add(at int64) int {
 
 // client is what is known of one address with one agent. Times are seconds.
 type client struct {
-	minutes  minutes
 	fetched  uint32 // when it last asked for the script; 0: never
 	spoke    uint32 // when it last sent an event
 	until    uint32 // its new devices are one-hit devices until then,
 	devices  uint16 // of which there were so many
 	returned uint16 // and so many were seen again
+	minutes  minutes
+	_        [12]byte
 }
 
 // minutes are counts by the minute. The last ten that had patience to return
