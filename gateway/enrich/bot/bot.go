@@ -80,6 +80,8 @@ const (
 	byName                       // a general mark in the robot's own name
 	byList                       // a robot of data/crawlers.txt
 	byTable                      // a robot of marks.txt
+	byListFirst                  // either where it opens the agent: what calls itself so and
+	byTableFirst                 // names another later is no other, "Gwene/1.0 (…) Googlebot"
 )
 
 // New reads the embedded tables. Errors name the file and the line.
@@ -180,6 +182,9 @@ func (j *Judge) find(ua string, headlessBrand bool, room []match.Hit, f *finding
 		} else if m.verdict.Name == "" {
 			named = productName(ua)
 		}
+		if w >= byList && at.start == 0 {
+			w += byListFirst - byList
+		}
 		if best < 0 || w > bestWeight || w == bestWeight && f.longer(m, named) ||
 			bestWeight == byName && at.start <= f.spans[0].start && f.spans[0].end <= at.end { // crawler4j is a library
 			best, bestWeight = len(kept)-1, w
@@ -211,7 +216,7 @@ func (f *finding) add(m *mark, at span) {
 		return
 	}
 	for i, o := range f.marks[:f.n] {
-		if at.start < f.spans[i].end && f.spans[i].start < at.end || m.verdict.Reason == o.verdict.Reason ||
+		if at.start < f.spans[i].end && f.spans[i].start < at.end || strings.EqualFold(m.verdict.Reason, o.verdict.Reason) ||
 			m.verdict.Name != "" && m.verdict.Name == o.verdict.Name {
 			return
 		}

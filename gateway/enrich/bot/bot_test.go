@@ -91,6 +91,7 @@ var robots = []struct{ class, name, operator, ua string }{
 	{Headless, "HeadlessChrome", "", "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) HeadlessChrome/126.0.0.0 Safari/537.36"},
 	{Headless, "PhantomJS", "", "Mozilla/5.0 (Unknown; Linux x86_64) AppleWebKit/538.1 (KHTML, like Gecko) PhantomJS/2.1.1 Safari/538.1"},
 	{Headless, "Cypress", "", "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/537.36 (KHTML, like Gecko) Cypress/13.6.0 Chrome/118.0.0.0 Electron/27.1.3 Safari/537.36"},
+	{Headless, "Puppeteer", "", "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) HeadlessChrome/126.0.0.0 Safari/537.36 Puppeteer/22.0"},
 	{Headless, "jsdom", "", "Mozilla/5.0 (linux) AppleWebKit/537.36 (KHTML, like Gecko) jsdom/22.1.0"},
 	{Library, "curl", "", "curl/8.5.0"},
 	{Library, "Wget", "", "Wget/1.21.4"},
@@ -115,6 +116,7 @@ var robots = []struct{ class, name, operator, ua string }{
 	{Other, "Thing", "", "Mozilla/5.0 (compatible; Thing/1.0; +https://thing.example)"},
 	{Other, "Thing", "", "Thing/1.0 (http://thing.example/bot.html)"},
 	{Other, "ExampleBot", "", "python-requests/2.32.3 ExampleBot/1.0"},
+	{Other, "Gwene", "gwene.org", "Gwene/1.0 (The gwene.org rss-to-news gateway) Googlebot"},
 	{Other, "Thing", "", "Thing/1.0 (like TwitterBot)"},
 	{Search, "YandexThing", "Yandex", "Mozilla/5.0 (compatible; YandexThing/3.0; +http://yandex.com/bots)"},
 	{Other, "", "", "Mozilla/5.0 (X11; Linux x86_64) Gecko/20100101 Firefox/115.0 +https://thing.example"},
@@ -207,7 +209,7 @@ func TestReasons(t *testing.T) {
 		"Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)":          "user agent contains googlebot",
 		"Mozilla/5.0 (X11) HeadlessChrome/120.0.0.0 Safari/537.36 DatadogSynthetics":        "user agent contains datadogsynthetics; user agent contains headlesschrome",
 		"Example Crawler/1.0 (+https://example.com)":                                        "user agent contains crawler; user agent contains +https://",
-		strings.Repeat("ClaudeBot GPTBot CCBot Bytespider Amazonbot Googlebot bingbot ", 7): "user agent contains bytespider; user agent contains claudebot; user agent contains gptbot; user agent contains ccbot",
+		strings.Repeat("ClaudeBot GPTBot CCBot Bytespider Amazonbot Googlebot bingbot ", 7): "user agent contains claudebot; user agent contains gptbot; user agent contains ccbot; user agent contains bytespider",
 	} {
 		if got := j.Verdict(ua, false).Reason; got != want {
 			t.Errorf("%s\n got %s\nwant %s", ua, got, want)

@@ -49,8 +49,12 @@ func robotName(ua string, at span, word string) (name string, own bool) {
 
 // isLike says that what starts here is another's name: "(like TwitterBot)".
 func isLike(ua string, start int) bool {
-	const like = "like "
-	return start >= len(like) && strings.EqualFold(ua[start-len(like):start], like)
+	for _, word := range [...]string{"like ", "compatible with "} {
+		if start >= len(word) && strings.EqualFold(ua[start-len(word):start], word) {
+			return true
+		}
+	}
+	return false
 }
 
 // isKind says that a word names a kind of robot and no robot.

@@ -79,6 +79,9 @@ func parseMarks(table string) ([]mark, error) {
 			literal: literal,
 			weight:  weightOf(class, byLibrary, byHeadless, byTable),
 		}
+		if m.weight == byHeadless && strings.HasPrefix(literal, "headless") {
+			m.weight = byHeadlessList // the browser alone: the tool that drives it says more
+		}
 		if c != (condition{}) {
 			m.check = &c
 		}
