@@ -83,8 +83,11 @@ type Site struct {
 	ServerKeys []Secret `yaml:"server_keys"`
 	// Origins are the site's own, exactly as a browser writes them in the Origin
 	// header: "https://shop.example", no path, no default port, lower case.
-	Origins      []string      `yaml:"origins"`
-	Identify     string        `yaml:"identify"` // claimed, or verified: a claimed identify is kept but links nothing
+	Origins  []string `yaml:"origins"`
+	Identify string   `yaml:"identify"` // claimed, or verified: a claimed identify is kept but links nothing
+	// Bots says what becomes of robots' events: flag counts them apart in profiles,
+	// exclude keeps them out of profiles, refuse takes none.
+	Bots         string        `yaml:"bots"`
 	IdentityKeys []IdentityKey `yaml:"identity_keys"`
 	Session      time.Duration `yaml:"session"`     // how long a verified session lives after its token
 	BindTokens   string        `yaml:"bind_tokens"` // optional, or required: a token must name the visitor it was made for
@@ -92,6 +95,7 @@ type Site struct {
 	// InternalHosts count as the site itself when they appear as a referrer; the
 	// hosts of Origins always do.
 	InternalHosts []string `yaml:"internal_hosts"`
+	URL           URL      `yaml:"url"`
 	Cookie        Cookie   `yaml:"cookie"`
 	// LinkedDomains are the site's other domains, with all hosts below them: a
 	// visitor who follows a link from one to another stays the same visitor.
@@ -102,6 +106,19 @@ type Site struct {
 	// and is none of the gateway's own paths, is the server's to answer.
 	Upstream string  `yaml:"upstream"`
 	Rewrite  Rewrite `yaml:"rewrite"`
+}
+
+// URL says how the addresses of pages are kept. E-mail addresses, tokens and
+// the like are taken out of them in any case.
+type URL struct {
+	Fragment      string `yaml:"fragment"`       // drop (but for routes: #/… and #!…, and all with tag.hash_routes) or keep
+	Tracking      string `yaml:"tracking"`       // keep, or drop: campaign tags and click ids, once they are read
+	TrailingSlash string `yaml:"trailing_slash"` // keep, drop or add
+	IDN           string `yaml:"idn"`            // hosts in other scripts: keep, unicode or ascii
+	// Drop and Keep name parameters: to take out, and whose values stay whatever
+	// they hold. In any case.
+	Drop []string `yaml:"drop"`
+	Keep []string `yaml:"keep"`
 }
 
 // Rewrite says what becomes of the pages that come from Upstream.

@@ -69,8 +69,10 @@ func Default() *Config {
 func DefaultSite() Site {
 	return Site{
 		Identify:   "claimed",
+		Bots:       "flag",
 		Session:    day,
 		BindTokens: "optional",
+		URL:        URL{Fragment: "drop", Tracking: "keep", TrailingSlash: "keep", IDN: "keep"},
 		Cookie:     Cookie{Name: "reuna", MaxAge: MaxCookieAge},
 		Tag: Tag{
 			Autocapture: true,

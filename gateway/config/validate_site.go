@@ -31,6 +31,7 @@ func (k *checker) sites() {
 			k.origin(index(at+".origins", j), o)
 		}
 		k.choice(at+".identify", s.Identify, "claimed", "verified")
+		k.choice(at+".bots", s.Bots, "flag", "exclude", "refuse")
 		k.choice(at+".bind_tokens", s.BindTokens, "optional", "required")
 		k.between(at+".session", s.Session, time.Minute, 400*day)
 		k.identityKeys(at, s.IdentityKeys)
@@ -44,6 +45,7 @@ func (k *checker) sites() {
 				k.fault(index(at+".internal_hosts", j), "saw %s, expected a host name in lower case such as shop.example", quoted(h))
 			}
 		}
+		k.url(at+".url", &s.URL)
 		k.cookie(at+".cookie", s.Cookie)
 		k.domains(at, s)
 		k.consent(at+".tag", &s.Tag)
