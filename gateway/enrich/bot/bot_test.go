@@ -208,7 +208,7 @@ func TestReasons(t *testing.T) {
 		"TelegramBot (like TwitterBot)": "user agent contains telegrambot",
 		"Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)":          "user agent contains googlebot",
 		"Mozilla/5.0 (X11) HeadlessChrome/120.0.0.0 Safari/537.36 DatadogSynthetics":        "user agent contains datadogsynthetics; user agent contains headlesschrome",
-		"Example Crawler/1.0 (+https://example.com)":                                        "user agent contains crawler; user agent contains +https://",
+		"Example Crawler/1.0 (+https://example.com)":                                        "user agent contains crawl; user agent contains +https://",
 		strings.Repeat("ClaudeBot GPTBot CCBot Bytespider Amazonbot Googlebot bingbot ", 7): "user agent contains claudebot; user agent contains gptbot; user agent contains ccbot; user agent contains bytespider",
 	} {
 		if got := j.Verdict(ua, false).Reason; got != want {

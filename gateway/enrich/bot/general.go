@@ -6,7 +6,7 @@ import "strings"
 // counts only where it ends a word, and Cubot makes telephones.
 func generalMarks() []mark {
 	var marks []mark
-	for _, word := range [...]string{"bot", "crawler", "spider", "scraper", "+http://", "+https://"} {
+	for _, word := range [...]string{"bot", "crawl", "spider", "scraper", "+http://", "+https://"} {
 		m := mark{literal: word, rule: "general mark " + word, weight: byWord}
 		m.verdict.Is, m.verdict.Class, m.verdict.Reason = true, Other, "user agent contains "+word
 		if word == "bot" {
@@ -60,7 +60,7 @@ func isLike(ua string, start int) bool {
 // isKind says that a word names a kind of robot and no robot.
 func isKind(word string) bool {
 	for _, kind := range [...]string{
-		"bot", "robot", "webbot", "webrobot", "web-robot", "searchbot", "crawler", "webcrawler", "web-crawler",
+		"bot", "robot", "webbot", "webrobot", "web-robot", "searchbot", "crawl", "crawler", "webcrawler", "web-crawler",
 		"spider", "webspider", "web-spider", "scraper", "webscraper", "web-scraper",
 	} {
 		if strings.EqualFold(word, kind) || len(word) == len(kind)+1 && strings.EqualFold(word[:len(kind)], kind) {
