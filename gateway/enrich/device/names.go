@@ -20,13 +20,22 @@ var robotWords = [...]string{"bot", "spider", "crawl", "scrape", "archiver", "in
 func crawlerName(ua string) (name, version string) {
 	if !isMozilla(ua) {
 		name, version = phrase(headOf(ua))
+		if !hasRobotWord(name) {
+			// A telephone's name before that of the robot which poses as it.
+			if robot, v := compatibleName(ua); robot != "" && hasRobotWord(robot) {
+				return robot, v
+			}
+		}
 		if name != "" && version != "" {
 			return name, version
 		}
 	} else if name, version = compatibleName(ua); name != "" {
 		return name, version
 	}
-	return robotPhrase(ua)
+	if name, version = robotPhrase(ua, false); name != "" {
+		return name, version
+	}
+	return robotPhrase(ua, true)
 }
 
 // compatibleName is the program behind "compatible;", as robots write it.
@@ -52,7 +61,7 @@ func compatibleName(ua string) (name, version string) {
 		case version != "" || !hasRobotWord(name) || indexFold(name, "bot") >= 0:
 			return name, version
 		}
-		return robotPhrase(part)
+		return robotPhrase(part, false)
 	}
 	return "", ""
 }
@@ -108,10 +117,29 @@ func phrase(s string) (name, version string) {
 	if end < len(s) && s[end] != '@' {
 		version = dotted(versionAt(s, int32(end)))
 	}
-	if len(name) < 2 || !isLetter(name[0]) && !hasLetter(name) {
+	if bare, v := attached(name); v != "" && version == "" {
+		name, version = bare, v
+	}
+	for _, word := range [...]string{" Version", " version", " Ver.", " v"} {
+		name = strings.TrimSuffix(name, word)
+	}
+	if len(name) < 2 || !hasLetter(name) && version == "" {
 		return "", ""
 	}
 	return name, version
+}
+
+// attached splits "Java1.6.0", a version of two parts or more without a sign
+// before it.
+func attached(name string) (bare, version string) {
+	n := len(name)
+	for n > 0 && (isDigit(name[n-1]) || name[n-1] == '.' || name[n-1] == '_') {
+		n--
+	}
+	if n < 2 || !isLetter(name[n-1]) || strings.IndexByte(name[n:], '.') < 1 {
+		return name, ""
+	}
+	return name[:n], dotted(name[n:])
 }
 
 func hasLetter(s string) bool {
@@ -134,8 +162,9 @@ func isPlatform(part string) bool {
 	return false
 }
 
-// robotPhrase finds the words around the first robot word outside addresses.
-func robotPhrase(ua string) (name, version string) {
+// robotPhrase finds the words around the first robot word outside addresses;
+// mail says that the name of a mailbox will do.
+func robotPhrase(ua string, mail bool) (name, version string) {
 	for from := 0; from < len(ua); {
 		at, n := nextRobotWord(ua, from)
 		if at < 0 {
@@ -145,11 +174,11 @@ func robotPhrase(ua string) (name, version string) {
 		for start > 0 && isNameByte(ua[start-1]) {
 			start--
 		}
-		for end < len(ua) && (isWord(ua[end]) || ua[end] == '_' || ua[end] == '-' && end+1 < len(ua) && isLetter(ua[end+1])) {
+		for end < len(ua) && (isWord(ua[end]) || ua[end] == '_' || !mail && ua[end] == '-' && end+1 < len(ua) && isLetter(ua[end+1])) {
 			end++
 		}
 		from = end
-		if inAddress(ua, start, end) || strings.EqualFold(ua[start:end], "robot") || strings.EqualFold(ua[start:end], "robots") {
+		if inAddress(ua, start, end) && !(mail && isMailbox(ua[end:])) || strings.EqualFold(ua[start:end], "robot") || strings.EqualFold(ua[start:end], "robots") {
 			continue
 		}
 		version = dotted(versionAt(ua, int32(end)))
@@ -161,17 +190,27 @@ func robotPhrase(ua string) (name, version string) {
 			for word > 0 && isNameByte(ua[word-1]) {
 				word--
 			}
-			if inAddress(ua, word, start-1) || strings.EqualFold(ua[word:start-1], "compatible") {
+			before := ua[word : start-1]
+			if inAddress(ua, word, start-1) || strings.EqualFold(before, "compatible") || !hasLetter(before) {
 				break
 			}
 			start = word
-			if !all {
+			if !all && !strings.EqualFold(before, "the") {
 				break
 			}
 		}
 		return strings.Trim(ua[start:end], " -"), version
 	}
 	return "", ""
+}
+
+// isMailbox says that what follows is the rest of a mailbox's name.
+func isMailbox(rest string) bool {
+	i := 0
+	for i < len(rest) && isNameByte(rest[i]) {
+		i++
+	}
+	return i < len(rest) && rest[i] == '@'
 }
 
 func nextRobotWord(ua string, from int) (at, n int) {
@@ -249,7 +288,7 @@ func tokenName(ua string) (name, version string) {
 			for end < len(ua) && (isWord(ua[end]) || ua[end] == '_' || ua[end] == '-' || ua[end] == '.' || ua[end] == '!') {
 				end++
 			}
-			if end+1 < len(ua) && ua[end] == '/' && end-i > 2 && end-i < 32 && !isEngine(ua[i:end]) {
+			if end+1 < len(ua) && ua[end] == '/' && end-i > 2 && end-i < 32 && strings.Count(ua[i:end], ".") < 2 && !isEngine(ua[i:end]) {
 				v := versionOf(ua[end+1:])
 				// Some add-ons write a random word with a version like Chrome's.
 				if v != "" && !(windows && strings.Count(v, ".") == 3) {
@@ -267,7 +306,7 @@ func tokenName(ua string) (name, version string) {
 func isEngine(token string) bool {
 	switch strings.ToLower(token) {
 	case "mozilla", "applewebkit", "webkit", "khtml", "gecko", "chrome", "chromium", "safari", "version", "mobile", "firefox", "presto", "trident", "goanna", "like",
-		"build", "ubuntu", "debian", "fedora", "linux", "android", "ios", "windows", "release", "java", "profile", "configuration", "nettype", "language", "channel", "region",
+		"build", "iphone", "ipad", "ipod", "ubuntu", "debian", "fedora", "linux", "android", "ios", "windows", "release", "java", "profile", "configuration", "nettype", "language", "channel", "region",
 		"jssdk", "xweb", "mmwebsdk", "mmwebid", "tbs", "abi", "process", "covc", "sa", "bropp", "yowser", "core", "electron", "cordova", "nwjs", "qtwebengine", "qt", "webview",
 		"browser", "desktop", "pixel", "screen", "device", "config", "agency", "herring", "viewer", "udid", "ttwebview", "app_version", "appname", "bytelocale", "u2", "uws", "colorscheme",
 		"statusbarheight", "simpleuiswitch", "qqtheme", "webp", "inmagicwin", "gpversion", "fban", "fb_iab", "slbchan", "qbcore", "hmscore", "gmscore", "php", "python", "webos", "tizen",
@@ -286,8 +325,8 @@ func productName(ua string) (name, version string) {
 			return "", ""
 		}
 	}
-	if len(name) > 40 || version == "" && !strings.ContainsAny(ua, " /(") {
-		return "", "" // a text of one word is no program
+	if len(name) > 40 || version == "" && len(name) > 16 && !strings.ContainsAny(ua, " /(") {
+		return "", "" // so long a text of one word names no program
 	}
 	return name, version
 }

@@ -230,7 +230,7 @@ func lookUp(table map[string]string, v string) string {
 // the one or two signs that may stand between a name and its version.
 func versionAt(ua string, at int32) string {
 	rest := ua[at:]
-	for n := 0; n < 3 && rest != "" && strings.IndexByte("/ -:_vV=+(", rest[0]) >= 0; n++ {
+	for n := 0; n < 3 && rest != "" && strings.IndexByte("/ -:_vV=+(,]", rest[0]) >= 0; n++ {
 		rest = rest[1:]
 	}
 	return versionOf(rest)
