@@ -174,12 +174,13 @@ func (j *Judge) find(ua string, headlessBrand bool, room []match.Hit, f *finding
 		}
 		kept = append(kept, h)
 		w, named := m.weight, ""
-		if w == byWord && bestWeight < byName { // else it cannot decide
+		switch {
+		case w == byWord && bestWeight < byName: // else it cannot decide
 			var own bool
 			if named, own = robotName(ua, at, m.literal); own {
 				w = byName
 			}
-		} else if m.verdict.Name == "" {
+		case w != byWord && m.verdict.Name == "": // its mark is an address
 			named = productName(ua)
 		}
 		if w >= byList && at.start == 0 {
