@@ -79,6 +79,9 @@ func (x *intake) translate(err error) error {
 		x.log.Warn("request not taken", "code", u.Code, "err", u.Err)
 		return &collect.Unavailable{Status: 503, Code: u.Code, Message: u.Message, RetryAfter: u.RetryAfter}
 	}
+	if errors.Is(err, pipeline.ErrAutomated) {
+		return &collect.Refused{Code: string(event.CodeAutomated), Message: err.Error()}
+	}
 	return err
 }
 

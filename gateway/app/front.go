@@ -108,6 +108,12 @@ func (a *App) newPipeline(f *front) (*pipeline.Pipeline, error) {
 	for i := range f.sites {
 		s := &f.sites[i]
 		p := pipeline.Site{Session: s.Session, NoClaimedLinks: s.Identify == "verified"}
+		switch s.Bots {
+		case "exclude":
+			p.Bots = pipeline.ExcludeBots
+		case "refuse":
+			p.Bots = pipeline.RefuseBots
+		}
 		if len(s.IdentityKeys) > 0 {
 			v, err := verifier(s)
 			if err != nil {

@@ -45,6 +45,8 @@ func newMeters(a *App) *meters {
 	m.flow.Bots.Each(func(class string, n *atomic.Int64) {
 		counter(fmt.Sprintf("reuna_bot_events_total{class=%q}", class), n.Load)
 	})
+	counter("reuna_bot_excluded_total", m.flow.BotsExcluded.Load)
+	counter("reuna_bot_refused_total", m.flow.BotsRefused.Load)
 	counter("reuna_identity_blocked_total", m.flow.Blocked.Load)
 	counter("reuna_sessions_started_total", m.flow.Sessions.Load)
 	counter("reuna_tokens_refused_total", m.flow.TokensRefused.Load)

@@ -96,6 +96,10 @@ func (c *call) refusal(err error) *failure {
 		f.retryAfter = max(u.RetryAfter, time.Second)
 		return f
 	}
+	var r *Refused
+	if errors.As(err, &r) {
+		return fail(fasthttp.StatusForbidden, r.Code, r.Message)
+	}
 	c.s.log.Error("a request failed", "route", c.route.name, "site", c.req.Site, "error", err)
 	return fail(fasthttp.StatusInternalServerError, "internal", "the gateway could not do this; its log says why")
 }

@@ -1,6 +1,8 @@
 package collect
 
 import (
+	"errors"
+
 	"github.com/reuna/reuna/identity/event"
 	"github.com/reuna/reuna/identity/token"
 )
@@ -49,7 +51,14 @@ func (c *call) pixel() *failure {
 		return parseFailure(err)
 	}
 	if err := c.s.o.Intake.Collect(&c.req); err != nil {
-		return c.refusal(err)
+		var refused *Refused
+		if !errors.As(err, &refused) {
+			return c.refusal(err)
+		}
+		// Whoever shows pictures shows this one whatever it is told: a mail's reader
+		// sees no broken one, and nothing is kept.
+		c.picture()
+		return nil
 	}
 	if len(c.req.Batch.Rejected) > 0 {
 		return rejection(&c.req.Batch.Rejected[0])
@@ -57,9 +66,13 @@ func (c *call) pixel() *failure {
 	if c.req.HasVisitor && c.refresh() {
 		c.sendCookie(token.Cookie{Visitor: c.req.Visitor, Login: c.req.Login})
 	}
+	c.picture()
+	return nil
+}
+
+func (c *call) picture() {
 	c.answer([]byte(gifText))
 	c.ctx.SetContentType("image/gif")
-	return nil
 }
 
 // pixelType is track when an event is named, else page or screen.

@@ -97,7 +97,8 @@ type Metrics interface {
 	Count(route string, status int, code string)
 }
 
-// Intake takes what a request brought.
+// Intake takes what a request brought. It may take single events out of the
+// Batch and list them as rejected there.
 //
 // A Request and the slices in its Batch are used again once the call returns;
 // its strings may be kept. Append methods append JSON members without braces
@@ -120,6 +121,15 @@ type Unavailable struct {
 }
 
 func (e *Unavailable) Error() string { return e.Message }
+
+// Refused is the error of an Intake that does not want what the request brought,
+// and kept nothing of it: 403.
+type Refused struct {
+	Code    string
+	Message string // safe for the sender
+}
+
+func (e *Refused) Error() string { return e.Message }
 
 // Request is one request as the Intake sees it.
 //

@@ -16,9 +16,15 @@ func (c *call) interact() *failure {
 	}
 	b := append(c.out[:0], `{"success":true,`...)
 	b = append(appendRejected(b, c.req.Batch.Rejected), ',')
+	rejected, head := len(c.req.Batch.Rejected), len(b)
 	b, err := c.s.o.Intake.Interact(&c.req, b)
 	if err != nil {
 		return c.refusal(err)
+	}
+	if len(c.req.Batch.Rejected) > rejected { // by the intake, which stands behind the list
+		answer := string(b[head:])
+		b = append(b[:0], `{"success":true,`...)
+		b = append(append(appendRejected(b, c.req.Batch.Rejected), ','), answer...)
 	}
 	if c.req.HasVisitor {
 		c.renewCookie()

@@ -95,6 +95,7 @@ type Site struct {
 	Session time.Duration
 	// NoClaimedLinks keeps claimed identifies without letting them link.
 	NoClaimedLinks bool
+	Bots           BotPolicy
 }
 
 // Options are what the pipeline stands on.
@@ -123,6 +124,8 @@ type Stats struct {
 	Events                        atomic.Int64 // of people and robots
 	Blocked                       atomic.Int64 // identifiers that identify nobody
 	Bots                          Bots
+	BotsExcluded                  atomic.Int64 // of Bots, those that were kept out of profiles
+	BotsRefused                   atomic.Int64 // events that were not taken, being robots'
 	Sessions, TokensRefused       atomic.Int64
 }
 
@@ -170,6 +173,9 @@ func (p *Pipeline) Interact(r *Request, dst []byte) ([]byte, error) {
 		return dst, err
 	}
 	p.enrich(r)
+	if err := p.screen(j); err != nil {
+		return dst, err
+	}
 	p.settle(j)
 	durable, err := p.take(j)
 	if err != nil {
@@ -195,6 +201,9 @@ func (p *Pipeline) Collect(r *Request) error {
 		}
 	}
 	p.enrich(r)
+	if err := p.screen(j); err != nil {
+		return err
+	}
 	p.settle(j)
 	durable, err := p.take(j)
 	if err != nil {
@@ -258,9 +267,7 @@ func (p *Pipeline) take(j *job) (durable ticket, err error) {
 		tx, err = p.o.People.Begin(j.items, j.r.AnonymousID, j.r.Fresh)
 	}
 	if err != nil {
-		if j.grant != nil { // the sender will come again with the same token
-			p.o.People.Unredeem(j.grant.Token)
-		}
+		p.unredeem(j)
 		return nil, unavailable(err)
 	}
 	defer tx.Release() // should one of the following panic
@@ -279,8 +286,14 @@ func (p *Pipeline) take(j *job) (durable ticket, err error) {
 		if it.Event.Bot.Is {
 			p.stats.Bots.count(it.Event.Bot.Class)
 		}
+		if it.Excluded {
+			p.stats.BotsExcluded.Add(1)
+		}
 	}
 	for i := range j.r.Batch.Rejected {
+		if j.r.Batch.Rejected[i].Code == event.CodeAutomated {
+			continue // not to be kept, in the quarantine neither
+		}
 		tx.Refuse(refused(j.r, &j.r.Batch.Rejected[i]))
 		p.stats.Refused.Add(1)
 	}

@@ -75,6 +75,13 @@ func (p *Pipeline) recognise(j *job) error {
 	return nil
 }
 
+// unredeem gives the request's token back: the sender may come again with it.
+func (p *Pipeline) unredeem(j *job) {
+	if j.grant != nil {
+		p.o.People.Unredeem(j.grant.Token)
+	}
+}
+
 // cookie settles what becomes of the visitor's cookie, once all else is done. A
 // page view sends the cookie again that it came with, and its answer may come
 // after that of a login beside it: so it looks whether there was one, and then

@@ -30,6 +30,9 @@ func (p *Pipeline) settle(j *job) {
 			e.MessageID = "g_" + strings.ToLower(rand.Text())
 		}
 		blocked += p.o.People.Prepare(&j.items[i], e, bare)
+		if e.Bot.Is && j.site.Bots == ExcludeBots {
+			j.items[i].Exclude()
+		}
 		if blocked > 0 {
 			p.stats.Blocked.Add(int64(blocked))
 		}

@@ -21,6 +21,7 @@ const (
 	CodeForbiddenKey     Code = "forbidden_key"
 	CodeDuplicateKey     Code = "duplicate_key"
 	CodeCookieless       Code = "cookieless"
+	CodeAutomated        Code = "automated_traffic" // of a robot, on a site that takes none; not kept
 )
 
 // Rejection says why one message was refused. Message is safe for the sender:
