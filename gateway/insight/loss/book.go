@@ -160,7 +160,9 @@ func (b *Book) count(s *Seen, id string, n uint32, path string, report bool) {
 		r.named = named
 		l := label{s.Site, Other, Other}
 		if !s.Refused {
-			l.browser, l.page = browserLabel(s.Browser), Template(path)
+			if l.browser = browserLabel(s.Browser); l.browser != Robot {
+				l.page = Template(path)
+			}
 		}
 		to = b.cell(l)
 	}
@@ -332,7 +334,7 @@ type Row struct {
 }
 
 // Rows are the counts of the runs that began in the hour of since, or later, by
-// site, browser and page.
+// site, browser and page. Robots' are not among them.
 func (b *Book) Rows(since time.Time) (list []Row) {
 	from := since.UnixMilli() / hourMs
 	for _, c := range b.cells {
@@ -342,7 +344,7 @@ func (b *Book) Rows(since time.Time) (list []Row) {
 				r.Add(n)
 			}
 		}
-		if r.Made > 0 {
+		if r.Made > 0 && r.Browser != Robot {
 			list = append(list, r)
 		}
 	}

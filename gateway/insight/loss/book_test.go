@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/reuna/reuna/identity/event"
 )
 
 const day = 24 * int64(time.Hour/time.Millisecond)
@@ -65,6 +67,33 @@ func TestOneRun(t *testing.T) {
 	expect(t, b, "shop Chrome / 7 7", "shop Chrome /cart 1 1")
 	if got := rows(b, begin+hourMs); got != "" {
 		t.Errorf("an hour later began %s", got)
+	}
+}
+
+// TestRobotsDoNotCount: their runs are in no figure, and a person's run that
+// looked like a robot's for a while has lost nothing by it.
+func TestRobotsDoNotCount(t *testing.T) {
+	b := NewBook(0)
+	robot := func(run string, seq uint32) *Seen {
+		s := sent(run, seq, "/spam", begin)
+		s.Browser = Robot
+		return s
+	}
+	run := runID(begin, "abc")
+	b.Take(robot(run, 1))
+	b.Take(robot(run, 9))
+	expect(t, b)
+	mixed := runID(begin+1, "def")
+	b.Take(sent(mixed, 1, "/", begin))
+	for n := uint32(2); n < 6; n++ {
+		b.Take(robot(mixed, n))
+	}
+	b.Take(sent(mixed, 6, "/", begin))
+	expect(t, b, "shop Chrome / 6 6")
+	e := event.Event{Site: "shop", Source: event.FromTag, Device: event.Device{Browser: "Chrome"}, Bot: event.Bot{Is: true, Class: "headless"},
+		Context: event.Value(`{"run":"` + run + `","seq":3}`)}
+	if s := new(Seen); !Read(s, &e) || s.Browser != Robot || s.Seq != 3 {
+		t.Errorf("a robot's message is read as %+v", s)
 	}
 }
 

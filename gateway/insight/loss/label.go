@@ -6,10 +6,15 @@ import "strings"
 // and for what is not known.
 const Other = "other"
 
+// Robot stands for automated browsers of all kinds. What became of their messages
+// is counted, so that a run of which some look like a robot's loses none; but it
+// is shown to nobody: it says nothing of what people's browsers lose.
+const Robot = "robot"
+
 // browsers are the families (uap-core's names) that are told apart. What a
 // visitor sends can choose one, and make none.
 var browsers = map[string]bool{
-	"Chrome": true, "Chrome Mobile": true, "Chrome Mobile iOS": true, "Chrome Mobile WebView": true, "Chromium": true, "HeadlessChrome": true,
+	"Chrome": true, "Chrome Mobile": true, "Chrome Mobile iOS": true, "Chrome Mobile WebView": true, "Chromium": true, Robot: true,
 	"Firefox": true, "Firefox Mobile": true, "Firefox iOS": true, "Safari": true, "Mobile Safari": true, "Mobile Safari UI/WKWebView": true,
 	"Edge": true, "Edge Mobile": true, "Opera": true, "Opera Mobile": true, "Samsung Internet": true, "Instagram": true, "Facebook": true,
 }

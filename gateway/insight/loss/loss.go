@@ -68,6 +68,9 @@ func Read(s *Seen, e *event.Event) bool {
 	if e.Source != event.FromTag {
 		return false
 	}
+	if e.Bot.Is {
+		s.Browser = Robot
+	}
 	e.Context.Each(func(k string, v event.Value) bool {
 		switch k {
 		case "run":
