@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"github.com/reuna/reuna/gateway/enrich/memo"
+	"github.com/reuna/reuna/gateway/enrich/traffic"
 	"github.com/reuna/reuna/identity/event"
 )
 
@@ -22,9 +23,7 @@ type said struct {
 	pageURL  string
 	referrer string
 
-	// query is not the spec's: the tag puts there what it found in the address
-	// that the visitor came to, "utm_source=News&gclid=Cj0".
-	campaign struct{ name, source, medium, term, content, id, query string }
+	campaign traffic.Campaign
 	device   struct{ manufacturer, model, kind string }
 	os       struct{ name, version string }
 
@@ -90,19 +89,19 @@ func (s *said) readCampaign(v event.Value) {
 		text := memo.Cut(v.Text(), memo.MaxText)
 		switch key {
 		case "name":
-			s.campaign.name = text
+			s.campaign.Name = text
 		case "source":
-			s.campaign.source = text
+			s.campaign.Source = text
 		case "medium":
-			s.campaign.medium = text
+			s.campaign.Medium = text
 		case "term":
-			s.campaign.term = text
+			s.campaign.Term = text
 		case "content":
-			s.campaign.content = text
+			s.campaign.Content = text
 		case "id":
-			s.campaign.id = text
+			s.campaign.ID = text
 		case "query":
-			s.campaign.query = v.Text()
+			s.campaign.Query = v.Text()
 		}
 		return true
 	})

@@ -24,6 +24,8 @@ import (
 	"github.com/reuna/reuna/gateway/enrich/bot"
 	"github.com/reuna/reuna/gateway/enrich/geo"
 	"github.com/reuna/reuna/gateway/enrich/memo"
+	"github.com/reuna/reuna/gateway/enrich/pageurl"
+	"github.com/reuna/reuna/gateway/enrich/traffic"
 	"github.com/reuna/reuna/identity/event"
 )
 
@@ -63,6 +65,9 @@ type Input struct {
 	// from one of them did not arrive anew. "*.shop.example" means every host below
 	// shop.example. The page's own host, with or without "www.", always counts.
 	InternalHosts []string
+
+	// Clean keeps addresses as the site's settings say; nil: as the defaults do.
+	Clean *pageurl.Cleaner
 }
 
 // Enricher fills in events. It is safe for concurrent use.
@@ -71,7 +76,8 @@ type Enricher struct {
 	policy    addrPolicy
 	log       *slog.Logger
 	agents    *agents
-	referrers *referrers
+	sources   *traffic.Rules
+	cleaner   *pageurl.Cleaner // of a site that says nothing
 	words     *memo.Interner
 	languages *languages
 	files     *geo.Files
@@ -103,7 +109,10 @@ func New(o Options) (*Enricher, error) {
 	if e.agents, err = newAgents(o.UACacheSize); err != nil {
 		return nil, err
 	}
-	if e.referrers, err = newReferrers(referrerTable); err != nil {
+	if e.sources, err = traffic.New(); err != nil {
+		return nil, err
+	}
+	if e.cleaner, err = pageurl.New(pageurl.Options{}); err != nil {
 		return nil, err
 	}
 	e.files = e.geo().Files() // before they are read, so that no change is missed
@@ -170,15 +179,7 @@ func (e *Enricher) Enrich(ev *event.Event, in *Input) {
 
 	ev.Device, ev.Bot = e.device(ev, in, &s)
 	ev.Traffic = e.traffic(ev, in, &s)
-	ev.Device.Language = e.languages.tag(s.locale)
-	if ev.Device.Language == "" && !s.forOther {
-		ev.Device.Language = e.languages.tag(in.Language)
-	}
-	ev.Device.Timezone = timezone(s.timezone)
-	ev.Device.Screen = screen(s.screen, e.words)
-	if s.hasIP {
-		ev.Context = withoutIP(ev.Context)
-	}
+	e.page(ev, in, &s)
 
 	ev.IP, ev.Geo = "", event.Geo{}
 	addr := in.Client
@@ -195,6 +196,46 @@ func (e *Enricher) Enrich(ev *event.Event, in *Input) {
 		p := e.places.Load().At(addr)
 		ev.IP, ev.Geo = p.Text, p.Geo
 	}
+}
+
+// traffic is where the visit came from. A request of the tag or the pixel
+// carries no referrer of the page: its Referer header is the page. It stands in
+// for a missing page URL, and then a missing referrer proves nothing.
+func (e *Enricher) traffic(ev *event.Event, in *Input, s *said) event.Traffic {
+	t := traffic.Input{
+		PageURL: s.pageURL, KnowsReferrer: s.pageURL != "", Referrer: s.referrer,
+		Campaign: s.campaign, Internal: in.InternalHosts,
+	}
+	if !s.forOther {
+		t.Origin = in.Origin
+		if t.PageURL == "" && ev.Source != event.FromSDK {
+			t.PageURL = in.Referer
+		}
+		if ev.Source == event.FromTag { // the gateway stands on the site's own domain for its tag
+			t.Gateway = in.Host
+		}
+	}
+	return e.sources.Read(&t)
+}
+
+// page fills in what the page knows of its visitor's settings, and then makes
+// the event fit to be kept: addresses are clean, and nothing that a sender wrote
+// holds the client's address whole.
+func (e *Enricher) page(ev *event.Event, in *Input, s *said) {
+	d := &ev.Device
+	d.Language = e.languages.tag(s.locale)
+	if d.Language == "" && !s.forOther {
+		d.Language = e.languages.tag(in.Language)
+	}
+	d.Timezone, d.Screen = timezone(s.timezone), screen(s.screen, e.words)
+	if s.hasIP {
+		ev.Context = withoutIP(ev.Context)
+	}
+	cleaner := in.Clean
+	if cleaner == nil {
+		cleaner = e.cleaner
+	}
+	cleaner.Event(ev)
 }
 
 // device is the device and the bot verdict for an event.

@@ -14,7 +14,7 @@ type visit struct {
 type channelRule struct {
 	channel string
 	words   string // the row's condition as Google writes it
-	applies func(v *visit) bool
+	applies func(v visit) bool
 }
 
 // channelRules are GA4's default channel groups for manual traffic, in Google's
@@ -29,63 +29,63 @@ type channelRule struct {
 //     so before the rules, by its own list of referrers.
 func channelRules() []channelRule {
 	return []channelRule{
-		{"Direct", `Source exactly matches "(direct)" AND Medium is one of ("(not set)", "(none)")`, func(v *visit) bool {
+		{"Direct", `Source exactly matches "(direct)" AND Medium is one of ("(not set)", "(none)")`, func(v visit) bool {
 			return v.source == directSource && (v.medium == "" || v.medium == "(not set)" || v.medium == directMedium)
 		}},
-		{"Cross-network", `Campaign name contains "cross-network"`, func(v *visit) bool {
+		{"Cross-network", `Campaign name contains "cross-network"`, func(v visit) bool {
 			return strings.Contains(v.campaign, "cross-network")
 		}},
-		{"Paid Shopping", `(Source matches a list of shopping sites OR Campaign name matches regex ^(.*(([^a-df-z]|^)shop|shopping).*)$) AND Medium matches regex ^(.*cp.*|ppc|retargeting|paid.*)$`, func(v *visit) bool {
+		{"Paid Shopping", `(Source matches a list of shopping sites OR Campaign name matches regex ^(.*(([^a-df-z]|^)shop|shopping).*)$) AND Medium matches regex ^(.*cp.*|ppc|retargeting|paid.*)$`, func(v visit) bool {
 			return v.paid && (v.kind == kindShopping || v.shopping)
 		}},
-		{"Paid Search", `Source matches a list of search sites AND Medium matches regex ^(.*cp.*|ppc|retargeting|paid.*)$`, func(v *visit) bool {
+		{"Paid Search", `Source matches a list of search sites AND Medium matches regex ^(.*cp.*|ppc|retargeting|paid.*)$`, func(v visit) bool {
 			return v.paid && v.kind == kindSearch
 		}},
-		{"Paid Social", `Source matches a list of social sites AND Medium matches regex ^(.*cp.*|ppc|retargeting|paid.*)$`, func(v *visit) bool {
+		{"Paid Social", `Source matches a list of social sites AND Medium matches regex ^(.*cp.*|ppc|retargeting|paid.*)$`, func(v visit) bool {
 			return v.paid && v.kind == kindSocial
 		}},
-		{"Paid Video", `Source matches a list of video sites AND Medium matches regex ^(.*cp.*|ppc|retargeting|paid.*)$`, func(v *visit) bool {
+		{"Paid Video", `Source matches a list of video sites AND Medium matches regex ^(.*cp.*|ppc|retargeting|paid.*)$`, func(v visit) bool {
 			return v.paid && v.kind == kindVideo
 		}},
-		{"Display", `Medium is one of ("display", "banner", "expandable", "interstitial", "cpm")`, func(v *visit) bool {
+		{"Display", `Medium is one of ("display", "banner", "expandable", "interstitial", "cpm")`, func(v visit) bool {
 			return oneOf(v.medium, "display", "banner", "expandable", "interstitial", "cpm")
 		}},
-		{"Paid Other", `Medium matches regex ^(.*cp.*|ppc|retargeting|paid.*)$`, func(v *visit) bool {
+		{"Paid Other", `Medium matches regex ^(.*cp.*|ppc|retargeting|paid.*)$`, func(v visit) bool {
 			return v.paid
 		}},
-		{"Organic Shopping", `Source matches a list of shopping sites OR Campaign name matches regex ^(.*(([^a-df-z]|^)shop|shopping).*)$`, func(v *visit) bool {
+		{"Organic Shopping", `Source matches a list of shopping sites OR Campaign name matches regex ^(.*(([^a-df-z]|^)shop|shopping).*)$`, func(v visit) bool {
 			return v.kind == kindShopping || v.shopping
 		}},
-		{"Organic Social", `Source matches a list of social sites OR Medium is one of ("social", "social-network", "social-media", "sm", "social network", "social media")`, func(v *visit) bool {
+		{"Organic Social", `Source matches a list of social sites OR Medium is one of ("social", "social-network", "social-media", "sm", "social network", "social media")`, func(v visit) bool {
 			return v.kind == kindSocial ||
 				oneOf(v.medium, "social", "social-network", "social-media", "sm", "social network", "social media")
 		}},
-		{"Organic Video", `Source matches a list of video sites OR Medium matches regex ^(.*video.*)$`, func(v *visit) bool {
+		{"Organic Video", `Source matches a list of video sites OR Medium matches regex ^(.*video.*)$`, func(v visit) bool {
 			return v.kind == kindVideo || strings.Contains(v.medium, "video")
 		}},
-		{"Organic Search", `Source matches a list of search sites OR Medium exactly matches "organic"`, func(v *visit) bool {
+		{"Organic Search", `Source matches a list of search sites OR Medium exactly matches "organic"`, func(v visit) bool {
 			return v.kind == kindSearch || v.medium == "organic"
 		}},
-		{"AI Assistant", `Medium exactly matches "ai-assistant"; ours: OR Source is an AI assistant AND Medium is one of ("", "(none)", "(not set)", "referral", "app", "link")`, func(v *visit) bool {
+		{"AI Assistant", `Medium exactly matches "ai-assistant"; ours: OR Source is an AI assistant AND Medium is one of ("", "(none)", "(not set)", "referral", "app", "link")`, func(v visit) bool {
 			return v.medium == "ai-assistant" ||
 				v.kind == kindAI && oneOf(v.medium, "", directMedium, "(not set)", "referral", "app", "link")
 		}},
-		{"Referral", `Medium is one of ("referral", "app", "link")`, func(v *visit) bool {
+		{"Referral", `Medium is one of ("referral", "app", "link")`, func(v visit) bool {
 			return oneOf(v.medium, "referral", "app", "link")
 		}},
-		{"Email", `Source = email|e-mail|e_mail|e mail OR Medium = email|e-mail|e_mail|e mail`, func(v *visit) bool {
+		{"Email", `Source = email|e-mail|e_mail|e mail OR Medium = email|e-mail|e_mail|e mail`, func(v visit) bool {
 			return oneOf(v.source, "email", "e-mail", "e_mail", "e mail") || oneOf(v.medium, "email", "e-mail", "e_mail", "e mail")
 		}},
-		{"Affiliates", `Medium exactly matches "affiliate"`, func(v *visit) bool {
+		{"Affiliates", `Medium exactly matches "affiliate"`, func(v visit) bool {
 			return v.medium == "affiliate"
 		}},
-		{"Audio", `Medium exactly matches "audio"`, func(v *visit) bool {
+		{"Audio", `Medium exactly matches "audio"`, func(v visit) bool {
 			return v.medium == "audio"
 		}},
-		{"SMS", `Source exactly matches "sms" OR Medium exactly matches "sms"`, func(v *visit) bool {
+		{"SMS", `Source exactly matches "sms" OR Medium exactly matches "sms"`, func(v visit) bool {
 			return v.source == "sms" || v.medium == "sms"
 		}},
-		{"Mobile Push Notifications", `Medium ends with "push" OR Medium contains "mobile" or "notification" OR Source exactly matches "firebase"`, func(v *visit) bool {
+		{"Mobile Push Notifications", `Medium ends with "push" OR Medium contains "mobile" or "notification" OR Source exactly matches "firebase"`, func(v visit) bool {
 			return strings.HasSuffix(v.medium, "push") || strings.Contains(v.medium, "mobile") ||
 				strings.Contains(v.medium, "notification") || v.source == "firebase"
 		}},
@@ -108,7 +108,7 @@ func (r *Rules) channel(source, medium, campaign string) (channel string, row in
 	v := visit{source: source, medium: medium, campaign: r.words.Lower(campaign), kind: r.kindOf(source), paid: isPaid(medium)}
 	v.shopping = isShoppingCampaign(v.campaign)
 	for i := range r.channels {
-		if r.channels[i].applies(&v) {
+		if r.channels[i].applies(v) {
 			return r.channels[i].channel, i
 		}
 	}
