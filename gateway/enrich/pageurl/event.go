@@ -158,7 +158,7 @@ const maxScratch = 64 << 10
 // member cleans a string of an object; raw is its inside, and so is the result.
 func (c *Cleaner) member(key, raw string, in where) string {
 	how := howToClean(key, in)
-	if how == leave && !mayBeAddress(raw) {
+	if how == leave && !mayBeAddress(raw) && !strings.Contains(raw, `\u00`) {
 		return raw
 	}
 	if strings.IndexByte(raw, '\\') < 0 {
@@ -167,7 +167,10 @@ func (c *Cleaner) member(key, raw string, in where) string {
 	p := scratch.Get().(*[]byte)
 	b := unescape((*p)[:0], raw)
 	plain := unsafe.String(unsafe.SliceData(b), len(b)) // for as long as b is ours
-	clean := c.text(plain, how)
+	clean := plain
+	if how != leave || mayBeAddress(plain) {
+		clean = c.text(plain, how)
+	}
 	if clean == plain {
 		clean = raw
 	} else {
@@ -225,6 +228,9 @@ func howToClean(key string, in where) how {
 
 // mayBeAddress says that a string of any name needs a look: raw, as JSON has it.
 func mayBeAddress(raw string) bool {
+	if raw == "" {
+		return false
+	}
 	if raw[0] == '/' || raw[0] == '\\' {
 		return true
 	}

@@ -144,7 +144,7 @@ func (x *scan) runHushed(from, to, name int, inQuery bool, quiet hush) {
 				queries &= 2<<min(level, 7) - 1
 			}
 		default:
-			if kinds[c]&isLocal == 0 {
+			if kinds[c]&isLocal == 0 && (level < 2 || c >= ' ') { // 50%25%30…: resolved too often
 				local = next
 				if x.free {
 					name, queries, x.action = -1, 0, false

@@ -101,11 +101,12 @@ func (x *scan) isFile(i, to int) bool {
 
 // texture is what tells random characters from words.
 type texture struct {
-	// changes are places where a letter meets a digit, or a capital stands inside
-	// a word and begins none.
-	changes         int
+	// changes are places where a letter meets a digit, or odd: where a capital
+	// stands inside a word and begins none.
+	changes, odd    int
 	breaks          int // "-" and "_"
 	letters, digits int
+	lower           int
 	plain           int // characters of parts without a change, of four at least
 }
 
@@ -119,10 +120,10 @@ func textureOf(w string) (t texture) {
 		}
 		switch {
 		case k == 0:
-			if part >= 4 && t.changes == changed {
+			if part >= 4 && t.changes+t.odd == changed {
 				t.plain += part
 			}
-			if part, changed = -1, t.changes; i == len(w) {
+			if part, changed = -1, t.changes+t.odd; i == len(w) {
 				return t
 			}
 			t.breaks++
@@ -133,13 +134,18 @@ func textureOf(w string) (t texture) {
 			}
 		default:
 			t.letters++
-			if before == isDigit {
+			if k == isLower {
+				t.lower++
+			}
+			switch {
+			case before == isDigit:
 				t.changes++
-			} else if before == isLower && k == isUpper {
-				beginsWord := i+2 < len(w) && kinds[w[i+1]]&isLower != 0 && kinds[w[i+2]]&isLower != 0
-				if !beginsWord {
-					t.changes++
+			case before == isLower && k == isUpper:
+				if i+2 >= len(w) || kinds[w[i+1]]&isLower == 0 || kinds[w[i+2]]&isLower == 0 {
+					t.odd++
 				}
+			case before == isUpper && k == isLower && part >= 2 && kinds[w[i-2]]&isUpper != 0:
+				t.odd++
 			}
 		}
 		part++
@@ -157,7 +163,17 @@ func isRandom(w string) bool {
 	}
 	t := textureOf(w)
 	n := t.letters + t.digits
-	return n-t.plain >= 20 && (2*t.changes-3*t.breaks)*25 >= 6*n
+	switch {
+	case n-t.plain < 20:
+		return false
+	case t.lower == 0 && t.breaks == 0:
+		return t.changes > 0 // base32 has few digits
+	}
+	breaks := 3 * t.breaks
+	if t.odd > 1 {
+		breaks = t.breaks // no slug
+	}
+	return (2*(t.changes+t.odd)-breaks)*25 >= 6*n
 }
 
 // idPart is where the id begins in a title with a long id behind it, 0 when the
@@ -167,7 +183,10 @@ func idPart(w string) int {
 	if n := len(w) - 36; n > 1 && isUUID(w[n:]) {
 		i = n
 	}
-	if i < 2 || len(w)-i < longWord || !isRandom(w[i:]) || textureOf(w[:i-1]).changes > 0 {
+	if i < 2 || len(w)-i < longWord || !isRandom(w[i:]) {
+		return 0
+	}
+	if title := textureOf(w[:i-1]); title.changes+title.odd > 0 {
 		return 0
 	}
 	return i
@@ -181,7 +200,7 @@ func isCode(w string) bool {
 	if t.letters == 0 {
 		return t.breaks == 0
 	}
-	return n >= 8 && 2*t.changes-3*t.breaks >= 4 || n >= 16 && t.changes > 0 && t.breaks == 0
+	return n >= 8 && 2*(t.changes+t.odd)-3*t.breaks >= 4 || n >= 16 && t.changes > 0 && t.breaks == 0
 }
 
 // isPageID says that a word has the form of an id that pages are addressed by,
