@@ -123,22 +123,24 @@ func (r *Reader) brand(c *Claims, d *event.Device, w *reasons) {
 	if c.Brand == "" {
 		return
 	}
-	name, where := r.brands.family(c.Brand, d.OS == "Android" || c.Mobile)
+	name, where := r.brands.family(c.Brand, c.Mobile || !c.MobileSaid && d.Type == typeMobile)
 	if name != d.Browser && !isGenericBrowser(d.Browser) {
 		return
 	}
-	version := versionOf(c.Version)
 	if name == "Chromium" && d.Browser != "" {
 		name = d.Browser // an engine's brand says less than the text
 	}
-	if name != d.Browser || version != "" && !strings.HasPrefix(d.BrowserVersion, version+".") {
-		if name != d.Browser {
-			w.add("browser", name, where)
-		}
-		w.add("browser version", version, "Sec-CH-UA-Full-Version-List")
-		d.BrowserVersion = version
+	version := versionOf(c.Version)
+	same := name == d.Browser || isGenericBrowser(name)
+	if name != d.Browser {
+		d.Browser = name
+		w.add("browser", name, where)
 	}
-	d.Browser = name
+	if same && (version == "" || strings.HasPrefix(d.BrowserVersion, version+".")) {
+		return // the text has it in full
+	}
+	d.BrowserVersion = version
+	w.add("browser version", version, "Sec-CH-UA, Sec-CH-UA-Full-Version-List")
 }
 
 // shape takes what the hints say of the machine's form. They do not know of

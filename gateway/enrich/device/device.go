@@ -186,7 +186,7 @@ func (w *reasons) add(field, value, rule string) {
 func (w *reasons) said(field string, s said) {
 	if w != nil && s.rule != nil && s.name != "" {
 		value := s.name
-		if s.version != "" {
+		if s.version != "" && field != "type" {
 			value += " " + s.version
 		}
 		w.add(field, value, s.rule.where)

@@ -304,13 +304,18 @@ func tokenName(ua string) (name, version string) {
 // isEngine says that a product token tells the engine, the platform or the
 // network, and no product.
 func isEngine(token string) bool {
-	switch strings.ToLower(token) {
+	var buf [32]byte
+	n := copy(buf[:], token)
+	for i := range buf[:n] {
+		buf[i] = lower(buf[i])
+	}
+	switch string(buf[:n]) {
 	case "mozilla", "applewebkit", "webkit", "khtml", "gecko", "chrome", "chromium", "safari", "version", "mobile", "firefox", "presto", "trident", "goanna", "like",
 		"build", "iphone", "ipad", "ipod", "ubuntu", "debian", "fedora", "linux", "android", "ios", "windows", "release", "java", "profile", "configuration", "nettype", "language", "channel", "region",
 		"jssdk", "xweb", "mmwebsdk", "mmwebid", "tbs", "abi", "process", "covc", "sa", "bropp", "yowser", "core", "electron", "cordova", "nwjs", "qtwebengine", "qt", "webview",
 		"browser", "desktop", "pixel", "screen", "device", "config", "agency", "herring", "viewer", "udid", "ttwebview", "app_version", "appname", "bytelocale", "u2", "uws", "colorscheme",
-		"statusbarheight", "simpleuiswitch", "qqtheme", "webp", "inmagicwin", "gpversion", "fban", "fb_iab", "slbchan", "qbcore", "hmscore", "gmscore", "php", "python", "webos", "tizen",
-		"devicetype", "large", "vodafone", "wap", "midp", "smarttv", "ce-html", "hbbtv", "adblock", "gtb", "cfnetwork", "darwin", "libcurl", "openssl", "nvidia", "aol", "msn", "enusmsn", "rv", "kot49h":
+		"statusbarheight", "simpleuiswitch", "qqtheme", "webp", "inmagicwin", "gpversion", "fban", "fb_iab", "slbchan", "qbcore", "hmscore", "gmscore", "php", "python", "webos", "tizen", "kaios", "crkey", "harmonyos", "openharmony", "symbianos", "bada", "meego", "series60", "series40", "blackberry", "darwin",
+		"devicetype", "large", "vodafone", "wap", "midp", "smarttv", "ce-html", "hbbtv", "adblock", "gtb", "cfnetwork", "libcurl", "openssl", "nvidia", "aol", "msn", "enusmsn", "rv", "kot49h":
 		return true
 	}
 	return false

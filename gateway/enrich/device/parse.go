@@ -37,9 +37,8 @@ type parsed struct {
 
 // parser reads rule files and gives every mark in them a number.
 type parser struct {
-	marks   []mark
-	number  map[mark]int32 // with literal 0
-	systems map[string]bool
+	marks  []mark
+	number map[mark]int32 // with literal 0
 }
 
 // file reads the rules of one file. Each is a line
