@@ -60,7 +60,7 @@ func claimsHints(agent string) bool {
 		version = version*10 + int(rest[0]-'0')
 		rest = rest[1:]
 	}
-	if version < hintsSince || strings.Contains(before, "; wv") {
+	if version < hintsSince || version >= 1000 || strings.Contains(before, "; wv") {
 		return false
 	}
 	_, rest, _ = strings.Cut(rest, " ")
@@ -71,7 +71,7 @@ func claimsHints(agent string) bool {
 
 // maxSites is how many sites' habits are kept; the gateway's config names its
 // sites, so that only a mistake could bring more, and those then share one.
-const maxSites = 4096
+const maxSites = 1024
 
 // sites are the habits of each site's visitors.
 type sites struct {
