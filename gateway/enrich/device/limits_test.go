@@ -1,6 +1,7 @@
 package device
 
 import (
+	"encoding/json"
 	"os"
 	"strings"
 	"testing"
@@ -139,6 +140,9 @@ func FuzzRead(f *testing.F) {
 	f.Add("a%zz-iPhone/1 CFNetwork/", ``, ``, ``)
 	r := newReader(f)
 	f.Fuzz(func(t *testing.T, ua, brands, version, data string) {
+		if !json.Valid([]byte(data)) {
+			data = "" // what is no JSON never becomes a Value
+		}
 		c := ClaimsOf(Hints{UA: brands, FullVersionList: brands, Platform: version, PlatformVersion: version, Model: version, FormFactors: brands, Mobile: version}, event.Value(data))
 		d := r.Read(ua, &c)
 		bounded(t, d)
