@@ -77,13 +77,18 @@ type node struct {
 type special struct {
 	site  *site
 	path  string // begins so; "*" stands for one segment
+	star  bool   // path has one
 	param string // "tbm=shop": the query has this parameter; "" any
 }
 
 // at is the site that a page of the host belongs to; nil when none is known.
 func (n *node) at(page *address) *site {
 	for i := range n.special {
-		if s := &n.special[i]; pathBegins(page.path, s.path) && (s.param == "" || hasParam(page.query, s.param)) {
+		s := &n.special[i]
+		if !s.star && !strings.HasPrefix(page.path, s.path) || s.star && !pathBegins(page.path, s.path) {
+			continue
+		}
+		if s.param == "" || hasParam(page.query, s.param) {
 			return s.site
 		}
 	}
@@ -208,7 +213,7 @@ func (t *sites) enter(s *site, hosts []string) error {
 	}
 	for _, host := range hosts {
 		if host != strings.ToLower(host) || strings.HasPrefix(host, "www.") {
-			return fmt.Errorf("saw %q, expected lower case and no www.", host)
+			return fmt.Errorf("saw %q, expected lower case and no www in front", host)
 		}
 		var err error
 		switch app, isApp := strings.CutPrefix(host, "app:"); {
@@ -245,7 +250,7 @@ func (t *sites) enterHost(s *site, entry string) error {
 	}
 	switch {
 	case host != entry:
-		n.special = append(n.special, special{site: s, path: "/" + page, param: param})
+		n.special = append(n.special, special{site: s, path: "/" + page, star: strings.Contains(page, "*"), param: param})
 	case n.plain != nil:
 		return fmt.Errorf("%q stands in %s too", entry, n.plain.where())
 	default:

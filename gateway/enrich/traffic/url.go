@@ -40,8 +40,11 @@ func (r *Rules) split(s string) (a address) {
 		return a
 	}
 	s = s[i+3:]
-	if i := strings.IndexAny(s, `/\`); i >= 0 { // browsers read a backslash as a slash
-		s, a.path = s[:i], s[i:]
+	for i := range len(s) {
+		if s[i] == '/' || s[i] == '\\' { // browsers read a backslash as a slash
+			s, a.path = s[:i], s[i:]
+			break
+		}
 	}
 	if i := strings.LastIndexByte(s, '@'); i >= 0 { // https://google.com@evil.example/ is evil.example
 		s = s[i+1:]
@@ -69,9 +72,13 @@ func hostOf(words *memo.Interner, s string) string {
 	for i := range len(s) {
 		// Letters of every script may stand in a host; these bytes may not
 		// (https://url.spec.whatwg.org/#forbidden-host-code-point).
-		switch c := s[i]; {
-		case c <= ' ', c == 0x7F, strings.IndexByte("\"#%/<>?@[]\\^`|{}", c) >= 0:
+		switch c := s[i]; c {
+		case 0x7F, '"', '#', '%', '/', '<', '>', '?', '@', '[', ']', '\\', '^', '`', '|', '{', '}':
 			return ""
+		default:
+			if c <= ' ' {
+				return ""
+			}
 		}
 	}
 	if s = words.Lower(memo.Valid(s)); len(s) > memo.MaxText {
