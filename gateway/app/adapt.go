@@ -3,10 +3,13 @@ package app
 import (
 	"errors"
 	"log/slog"
+	"slices"
 	"sync"
 
 	"github.com/reuna/reuna/gateway/collect"
+	"github.com/reuna/reuna/gateway/config"
 	"github.com/reuna/reuna/gateway/enrich"
+	"github.com/reuna/reuna/gateway/enrich/pageurl"
 	"github.com/reuna/reuna/gateway/pipeline"
 	"github.com/reuna/reuna/identity/event"
 )
@@ -87,20 +90,43 @@ func (x *intake) translate(err error) error {
 
 // enricher gives the pipeline's events to enrich.
 type enricher struct {
-	e        *enrich.Enricher
-	internal map[string][]string // hosts that are the site, by site
+	e     *enrich.Enricher
+	sites map[string]enrichedSite
+}
+
+// enrichedSite is what enrichment must know of a site.
+type enrichedSite struct {
+	internal []string // hosts that are the site
+	clean    *pageurl.Cleaner
+}
+
+func newEnrichedSite(s *config.Site) (x enrichedSite, err error) {
+	x.internal = slices.Concat(s.InternalHosts, s.Origins)
+	for _, d := range s.LinkedDomains {
+		x.internal = append(x.internal, d, "*."+d)
+	}
+	x.clean, err = pageurl.New(pageurl.Options{
+		Fragment: s.URL.Fragment, Tracking: s.URL.Tracking, TrailingSlash: s.URL.TrailingSlash, IDN: s.URL.IDN,
+		Drop: s.URL.Drop, Keep: s.URL.Keep, KeepRoutes: s.Tag.HashRoutes,
+	})
+	return x, err
 }
 
 func (x enricher) Enrich(e *event.Event, r *pipeline.Request) {
 	// The source decides whose address and agent the request's own are.
 	e.Source = r.Source
+	site := x.sites[r.Site]
 	x.e.Enrich(e, &enrich.Input{
 		UserAgent: r.UserAgent,
 		Hints: enrich.Hints{
 			UA: r.Hints.Brands, Mobile: r.Hints.Mobile, Platform: r.Hints.Platform, PlatformVersion: r.Hints.PlatformVersion,
 			Model: r.Hints.Model, FullVersionList: r.Hints.FullVersions, Arch: r.Hints.Arch,
 		},
-		Client: r.Client, Referer: r.Referer, Origin: r.Origin, Host: r.Host,
-		InternalHosts: x.internal[r.Site],
+		Language: r.Language, Client: r.Client, Referer: r.Referer, Origin: r.Origin, Host: r.Host,
+		InternalHosts: site.internal, Clean: site.clean,
 	})
+}
+
+func (x enricher) Refused(raw string, r *pipeline.Request) string {
+	return x.e.Refused(raw, x.sites[r.Site].clean)
 }

@@ -31,6 +31,7 @@ type front struct {
 	tags    *tagserve.Server
 	desk    *admin.Server
 	defs    *definitions
+	robots  *robots
 }
 
 func (a *App) openFront() error {
@@ -42,7 +43,7 @@ func (a *App) openFront() error {
 }
 
 func (a *App) newFront(cfg *config.Config, defs *definitions) (f *front, err error) {
-	f = &front{cfg: cfg, defs: defs, sites: append([]config.Site(nil), cfg.Sites...)}
+	f = &front{cfg: cfg, defs: defs, robots: a.newRobots(cfg), sites: append([]config.Site(nil), cfg.Sites...)}
 	if len(f.sites) == 0 {
 		f.sites = append(f.sites, a.generatedSite())
 	}
@@ -57,7 +58,7 @@ func (a *App) newFront(cfg *config.Config, defs *definitions) (f *front, err err
 	if f.tags, err = tagserve.New(tagserve.Options{Sites: f.tagSites(), Prefix: cfg.TagPrefix, Answer: shown.withTag}); err != nil {
 		return nil, err
 	}
-	extra := map[string]fasthttp.RequestHandler{cfg.TagPrefix: f.tags.Handle, "/openapi.yaml": collect.OpenAPI}
+	extra := map[string]fasthttp.RequestHandler{cfg.TagPrefix: f.robots.seeTags(f.tags.Handle, cfg.TrustedProxies), "/openapi.yaml": collect.OpenAPI}
 	if f.demo != nil {
 		shop, err := demo.New(demo.Options{
 			Snippet: template.HTML(f.snippet(&f.demo.site)), Sign: f.demo.sign, Log: a.log, //nolint:gosec // our own text
@@ -104,7 +105,7 @@ func (a *App) newFront(cfg *config.Config, defs *definitions) (f *front, err err
 
 func (a *App) newPipeline(f *front) (*pipeline.Pipeline, error) {
 	sites := map[string]pipeline.Site{}
-	internal := map[string][]string{}
+	enriched := map[string]enrichedSite{}
 	for i := range f.sites {
 		s := &f.sites[i]
 		p := pipeline.Site{Session: s.Session, NoClaimedLinks: s.Identify == "verified"}
@@ -121,13 +122,14 @@ func (a *App) newPipeline(f *front) (*pipeline.Pipeline, error) {
 			}
 			p.Tokens = v
 		}
-		sites[s.Name], internal[s.Name] = p, s.InternalHosts
-		for _, d := range s.LinkedDomains {
-			internal[s.Name] = append(slices.Clip(internal[s.Name]), d, "*."+d)
+		x, err := newEnrichedSite(s)
+		if err != nil {
+			return nil, f.cfg.Fault(fmt.Sprintf("sites[%d].url", i), err.Error())
 		}
+		sites[s.Name], enriched[s.Name] = p, x
 	}
 	return pipeline.New(pipeline.Options{
-		People: a.people, Types: a.types, Enricher: enricher{a.enricher, internal}, Decider: f.defs,
+		People: a.people, Types: a.types, Enricher: enricher{a.enricher, enriched}, Watcher: f.robots, Decider: f.defs,
 		Sites: sites, Counter: a.salts, Stats: &a.meters.flow,
 	}), nil
 }

@@ -65,9 +65,11 @@ type View struct {
 	Event   *event.Event // the request's newest event, nil when it brought none
 }
 
-// Enricher fills in device, place, traffic source and bot verdict.
+// Enricher fills in device, place, traffic source and bot verdict, and takes out
+// what must not be kept; Refused does the latter for a message that was refused.
 type Enricher interface {
 	Enrich(e *event.Event, r *Request)
+	Refused(raw string, r *Request) string
 }
 
 // Watcher looks at what a client does, and may add to the bot verdict of the
@@ -294,7 +296,7 @@ func (p *Pipeline) take(j *job) (durable ticket, err error) {
 		if j.r.Batch.Rejected[i].Code == event.CodeAutomated {
 			continue // not to be kept, in the quarantine neither
 		}
-		tx.Refuse(refused(j.r, &j.r.Batch.Rejected[i]))
+		tx.Refuse(p.refused(j.r, &j.r.Batch.Rejected[i]))
 		p.stats.Refused.Add(1)
 	}
 	return tx.End(), nil

@@ -71,9 +71,9 @@ func (p *Pipeline) identify(e *event.Event, j *job) (blocked int) {
 	return blocked
 }
 
-func refused(r *Request, x *event.Rejection) *people.Refused {
+func (p *Pipeline) refused(r *Request, x *event.Rejection) *people.Refused {
 	return &people.Refused{
 		Site: r.Site, Source: r.Source, ReceivedAt: r.ReceivedAt,
-		Code: x.Code, Field: x.Field, Message: x.Message, Raw: string(x.Raw), Run: x.Run,
+		Code: x.Code, Field: x.Field, Message: x.Message, Raw: p.o.Enricher.Refused(string(x.Raw), r), Run: x.Run,
 	}
 }

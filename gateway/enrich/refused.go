@@ -1,0 +1,56 @@
+package enrich
+
+import (
+	"net/netip"
+
+	"github.com/reuna/reuna/gateway/enrich/pageurl"
+	"github.com/reuna/reuna/identity/event"
+)
+
+// Refused makes a message that was refused fit for the quarantine, where it may
+// be mended and sent again: its addresses are cleaned as an event's are, and the
+// client's is cut as configured. What is no JSON is cleaned as text. clean may be
+// nil.
+func (e *Enricher) Refused(raw string, clean *pageurl.Cleaner) string {
+	if clean == nil {
+		clean = e.cleaner
+	}
+	v, err := event.Check(raw)
+	if err != nil || v.Kind() != event.Object {
+		return pageurl.Text(raw)
+	}
+	v = clean.Message(v)
+	said := v.Get("context", "ip")
+	if said == "" {
+		return string(v)
+	}
+	w := event.NewWriter(make([]byte, 0, len(v)))
+	w.Open()
+	v.Each(func(k string, m event.Value) bool {
+		if k == "context" && m.Kind() == event.Object {
+			m = e.withIP(m)
+		}
+		w.Raw(k, m)
+		return true
+	})
+	w.Close()
+	return string(w.Bytes())
+}
+
+// withIP is a context whose ip is cut as configured.
+func (e *Enricher) withIP(context event.Value) event.Value {
+	w := event.NewWriter(make([]byte, 0, len(context)))
+	w.Open()
+	context.Each(func(k string, m event.Value) bool {
+		if k == "ip" {
+			if addr, err := netip.ParseAddr(m.Text()); err == nil {
+				w.Text(k, e.policy.text(plain(addr)))
+			}
+			return true
+		}
+		w.Raw(k, m)
+		return true
+	})
+	w.Close()
+	return event.Value(w.Bytes())
+}
