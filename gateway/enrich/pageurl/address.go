@@ -28,7 +28,9 @@ func (c *Cleaner) address(x *scan) {
 			at += 2
 		}
 		if at > n || web {
+			host := at
 			at = c.authority(x, at, s[:n-1])
+			web = web && at > host
 		}
 	} else if len(s) > 1 && (s[0] == '/' || s[0] == '\\') && (s[1] == '/' || s[1] == '\\') {
 		at = c.authority(x, 2, "")
@@ -258,7 +260,7 @@ func ownPort(scheme string) string {
 }
 
 // trailing sets the slash at a path's end as the setting says. A file's name
-// gets none, and the root keeps its own.
+// and a parameter's value get none, and the root keeps its own.
 func (c *Cleaner) trailing(x *scan, from, to int, web bool) {
 	path := x.s[from:to]
 	switch c.slash {
@@ -272,7 +274,7 @@ func (c *Cleaner) trailing(x *scan, from, to int, web bool) {
 		}
 	case "add":
 		last := path[strings.LastIndexByte(path, '/')+1:]
-		if path == "" || path[0] != '/' || last == "" || strings.IndexByte(last, '.') >= 0 {
+		if path == "" || path[0] != '/' || last == "" || strings.ContainsAny(last, ".=") {
 			break
 		}
 		if n := len(x.edits); n > 0 && x.edits[n-1].to == to { // the segment was replaced

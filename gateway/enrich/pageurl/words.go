@@ -186,8 +186,13 @@ func idPart(w string) int {
 	if i < 2 || len(w)-i < longWord || !isRandom(w[i:]) {
 		return 0
 	}
-	if title := textureOf(w[:i-1]); title.changes+title.odd > 0 {
+	if title := textureOf(w[:i-1]); title.changes > 0 {
 		return 0
+	}
+	for j := 1; j < i; j++ {
+		if kinds[w[j]]&isUpper != 0 && kinds[w[j-1]]&isAlnum != 0 {
+			return 0 // titles have capitals where words begin
+		}
 	}
 	return i
 }
