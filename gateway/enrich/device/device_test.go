@@ -71,7 +71,7 @@ var realAgents = []struct {
 	{"Mozilla/5.0 (Linux; Android 10; BRAVIA 4K UR2 Build/QTG3.200305.006) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/125.0.0.0 Safari/537.36", event.Device{Type: "tv", OS: "Android", OSVersion: "10", Browser: "Chrome", BrowserVersion: "125.0.0.0", Vendor: "Sony", Model: "BRAVIA 4K UR2"}},
 	{"Mozilla/5.0 (PlayStation; PlayStation 5/6.50) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/13.0 Safari/605.1.15", event.Device{Type: "console", OS: "PlayStation", Vendor: "Sony", Model: "PlayStation 5", Browser: "Safari", BrowserVersion: "13.0"}},
 	{"Mozilla/5.0 (Windows NT 10.0; Win64; x64; Xbox; Xbox One) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/58.0.3029.110 Safari/537.36 Edge/16.16299", event.Device{Type: "console", OS: "Windows", OSVersion: "10", Vendor: "Microsoft", Model: "Xbox One", Browser: "Edge", BrowserVersion: "16.16299"}},
-	{"Mozilla/5.0 (Nintendo Switch; WifiWebAuthApplet) AppleWebKit/609.4 (KHTML, like Gecko) NF/6.0.2.21.3 NintendoBrowser/5.1.0.22474", event.Device{Type: "console", OS: "Nintendo", Vendor: "Nintendo", Model: "Switch", Browser: "Nintendo Browser", BrowserVersion: "5.1.0.22474"}},
+	{"Mozilla/5.0 (Nintendo Switch; WifiWebAuthApplet) AppleWebKit/609.4 (KHTML, like Gecko) NF/6.0.2.21.3 NintendoBrowser/5.1.0.22474", event.Device{Type: "console", OS: "Nintendo", Vendor: "Nintendo", Model: "Switch", Browser: "NetFront NX", BrowserVersion: "6.0.2.21.3"}},
 	// Nothing to go by
 	{"Mozilla/5.0", event.Device{Type: "other"}},
 	{"x", event.Device{Type: "other"}},

@@ -8,7 +8,7 @@ import (
 // namers are the functions that rules name in braces, for what no list of
 // products can hold: programs that nobody has heard of, which name themselves.
 func namers() map[string]namer {
-	return map[string]namer{"crawler": crawlerName, "app": appName, "product": productName, "compatible": compatibleName, "token": tokenName}
+	return map[string]namer{"crawler": crawlerName, "app": appName, "product": productName, "compatible": compatibleName, "token": tokenName, "nightly": nightlyName}
 }
 
 // robotWords are the words that robots call themselves by.
@@ -56,7 +56,7 @@ func compatibleName(ua string) (name, version string) {
 		}
 		name, version = phrase(part)
 		switch {
-		case name == "" || browser && !hasRobotWord(name):
+		case name == "" || browser && !hasRobotWord(name) || version == "" && !hasRobotWord(name) && indexFold(ua, "http") < 0:
 			continue
 		case version != "" || !hasRobotWord(name) || indexFold(name, "bot") >= 0:
 			return name, version
@@ -299,6 +299,17 @@ func tokenName(ua string) (name, version string) {
 		}
 	}
 	return name, version
+}
+
+// nightlyName tells the builds of WebKit from before a release, which put a
+// plus behind their engine's version.
+func nightlyName(ua string) (name, version string) {
+	_, rest, _ := strings.Cut(ua, "AppleWebKit/")
+	version = versionOf(rest)
+	if version == "" || !strings.HasPrefix(rest[len(version):], "+ ") {
+		return "", ""
+	}
+	return "WebKit Nightly", dotted(version)
 }
 
 // isEngine says that a product token tells the engine, the platform or the
