@@ -44,7 +44,7 @@ func TestConcurrently(t *testing.T) {
 func FuzzJudge(f *testing.F) {
 	f.Add("v", chromeWindows, "fi", begin, begin, int64(0), true, uint8(1))
 	f.Add("", "Chrome/"+strings.Repeat("9", 400), "", int64(math.MinInt64), int64(math.MaxInt64), int64(-5), false, uint8(0xFF))
-	f.Add(strings.Repeat("v", 1<<20), strings.Repeat("Chrome/131 ", 1<<16), strings.Repeat("x", 1<<20), int64(math.MaxInt64), int64(0), int64(math.MinInt64), true, uint8(7))
+	f.Add(strings.Repeat("v", 1<<10), strings.Repeat("Chrome/131 ", 1<<6), strings.Repeat("x", 1<<10), int64(math.MaxInt64), int64(0), int64(math.MinInt64), true, uint8(7))
 	w := New(Options{PageViewsPerMinute: 20, DevicesPerAddress: 10, Visitors: 16, Clients: 16})
 	f.Fuzz(func(t *testing.T, visitor, agent, language string, ms, now, step int64, fresh bool, bits uint8) {
 		s := Sighting{

@@ -3,9 +3,12 @@ package geo
 import (
 	"bytes"
 	"encoding/binary"
+	"fmt"
 	"net/netip"
+	"os"
 	"runtime"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 )
@@ -221,4 +224,78 @@ func FuzzNetworks(f *testing.F) {
 			t.Errorf("%q in %q", word, org)
 		}
 	})
+}
+
+// A panic of the reading library is an error of the database.
+func TestPanicsAreErrors(t *testing.T) {
+	broken := func() (err error) {
+		defer unpanic(&err)
+		var none []int
+		_ = none[len(asked)]
+		return nil
+	}
+	if err := broken(); err == nil || !strings.Contains(err.Error(), "reading it failed: runtime error: index out of range") {
+		t.Errorf("error %v", err)
+	}
+}
+
+// A file that is written to while it is read is read as it was, or refused.
+func TestFilesThatAreBeingWritten(t *testing.T) {
+	small, large := cityDatabase(t), bigCity(t)
+	path := write(t, "city.mmdb", small)
+	stop, stopped := make(chan struct{}), make(chan error)
+	go func() {
+		for i := 0; ; i++ {
+			select {
+			case <-stop:
+				stopped <- nil
+				return
+			default:
+			}
+			data := small
+			if i%2 == 0 {
+				data = large
+			}
+			if err := os.WriteFile(path, data, 0o600); err != nil { // in place: cut off, then filled
+				stopped <- err
+				return
+			}
+		}
+	}()
+	opened := 0
+	for range 60 {
+		p, err := Open(Options{City: path})
+		if err != nil {
+			continue
+		}
+		opened++
+		for _, a := range asked {
+			p.At(a)
+		}
+	}
+	close(stop)
+	if err := <-stopped; err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("%d of 60 opened", opened)
+	if got := open(t, Options{City: write(t, "whole.mmdb", small)}).At(asked[0]).Geo.City; got != "Espoo" {
+		t.Errorf("city %q", got)
+	}
+}
+
+func TestConcurrentLookups(t *testing.T) {
+	p := open(t, Options{City: write(t, "city.mmdb", bigCity(t)), ASN: write(t, "asn.mmdb", asnDatabase(t)), CacheSize: 64})
+	var all sync.WaitGroup
+	for g := range 4 {
+		all.Go(func() {
+			for i := range 2000 {
+				a := netip.AddrFrom4([4]byte{byte(20 + (i+g)%64), byte(i%64) * 4, 1, byte(i)})
+				want := fmt.Sprintf("City %d.%d", a.As4()[0], a.As4()[1]/4)
+				if got := p.At(a).Geo.City; got != want {
+					t.Errorf("%s is in %s, want %s", a, got, want)
+				}
+			}
+		})
+	}
+	all.Wait()
 }
