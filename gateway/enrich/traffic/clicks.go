@@ -44,7 +44,7 @@ func clickIDs() []clickID {
 		{"yclid", "", "yandex", "cpc", paidFor, "Yandex Direct"},
 		{"sznclid", "", "seznam", "cpc", paidFor, "Sklik, the advertising of Seznam.cz"},
 		{"bd_vid", "", "baidu", "cpc", paidFor, "Baidu advertising's conversion tracking"},
-		{"qhclickid", "", "360", "cpc", paidFor, "360 Search advertising's conversion tracking"},
+		{"qhclickid", "", "so.com", "cpc", paidFor, "360 Search advertising's conversion tracking"},
 		{"gdt_vid", "", "tencent", "cpc", paidFor, "Tencent Ads' conversion tracking"},
 		{"n_keyword_id", "", "naver", "cpc", paidFor, "Naver search advertising's automatic tracking"},
 		{"vmcid", "", "yahoo", "cpc", paidFor, "Yahoo (Verizon Media) native and search advertising"},

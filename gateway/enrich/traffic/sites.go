@@ -161,8 +161,7 @@ func readEmbedded(file string) ([]byte, error) { return siteFiles.ReadFile(path.
 
 // add reads one line: name | hosts and further names | extra. The third part is
 // the parameters of a search engine's terms, or the medium in paid.txt. A "*" for
-// a name makes every host of the line a site of its own, named by the label before
-// its public suffix.
+// a name makes every host of the line a site of its own, named by itself.
 func (t *sites) add(f siteFile, number int, line string) error {
 	parts := strings.Split(line, "|")
 	if len(parts) < 2 || len(parts) > 3 {
@@ -190,7 +189,7 @@ func (t *sites) add(f siteFile, number int, line string) error {
 	if s.name == "*" {
 		for _, host := range hosts {
 			one := *s
-			one.name = label(host)
+			one.name = host
 			if err := t.enter(&one, []string{host}); err != nil {
 				return err
 			}
@@ -265,16 +264,6 @@ func claim(names map[string]*site, name string, s *site) error {
 	}
 	names[name] = s
 	return nil
-}
-
-// label is a host's label before its public suffix: "deviantart" of
-// deviantart.com.
-func label(host string) string {
-	if own, err := publicsuffix.EffectiveTLDPlusOne(host); err == nil {
-		host = own
-	}
-	name, _, _ := strings.Cut(host, ".")
-	return name
 }
 
 // find is what the table says about a host in lower case and ASCII; nil when it

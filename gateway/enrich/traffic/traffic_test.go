@@ -198,7 +198,7 @@ func TestReferrers(t *testing.T) {
 		{"https://grok.com/", "AI Assistant", "grok", "ai-assistant", ""},
 		{"https://www.meta.ai/", "AI Assistant", "meta ai", "ai-assistant", ""},
 		{"https://chat.mistral.ai/", "AI Assistant", "mistral", "ai-assistant", ""},
-		{"https://you.com/", "AI Assistant", "you", "ai-assistant", ""},
+		{"https://you.com/", "AI Assistant", "you.com", "ai-assistant", ""},
 		{"https://www.phind.com/", "AI Assistant", "phind", "ai-assistant", ""},
 		{"https://poe.com/", "AI Assistant", "poe", "ai-assistant", ""},
 		{"https://duck.ai/", "AI Assistant", "duck.ai", "ai-assistant", ""},
