@@ -165,7 +165,9 @@ func (w *Watch) Fetched(addr netip.Addr, agent string, at time.Time) {
 // is learnt for each site. They are told from a browser that refuses cookies,
 // whose every request makes a device, by the requests that have no page view,
 // and by the script, which that browser fetches once for many devices: a robot
-// fetches it never, or for each. The verdict falls on new devices of that
+// fetches it never, or for each. They are not looked for among the pixel's
+// devices, nor is the script: mail programs and their proxies keep no cookies,
+// and who has scripts switched off fetches none. The verdict falls on new devices of that
 // address and agent alone, since whoever comes back is no one-hit device.
 func (w *Watch) Judge(s *Sighting) (reasons string, is bool) {
 	if s.Source != event.FromTag && s.Source != event.FromPixel {
@@ -186,9 +188,13 @@ func (w *Watch) Judge(s *Sighting) (reasons string, is bool) {
 		device = w.visitor(visitorKey, clientKey, s, now, &v, habits)
 	}
 	v.shown = loud(s, public)
-	first := device
-	if public {
+	first := false
+	switch {
+	case s.Source != event.FromTag:
+	case public:
 		first = w.client(clientKey, s, now, device, &v, habits)
+	default:
+		first = device
 	}
 	if first {
 		habits.learn(v.shown, s.Secure && claimsHints(s.Agent))
@@ -219,7 +225,10 @@ func (w *Watch) visitor(key, clientKey uint64, s *Sighting, now uint32, v *verdi
 	switch {
 	case s.Fresh && born == 0:
 		device = true
-		x.born, x.maker = now, clientKey
+		x.born = now
+		if s.Source == event.FromTag {
+			x.maker = clientKey
+		}
 	case !s.Fresh && !x.again:
 		x.again = true
 		back = x.maker

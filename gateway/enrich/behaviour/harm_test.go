@@ -15,7 +15,7 @@ import (
 // Many at once: nothing is lost that a single one would count, and nothing
 // races (run with -race).
 func TestConcurrently(t *testing.T) {
-	w := New(Options{PageViewsPerMinute: 400, DevicesPerAddress: 20, Visitors: 256, Clients: 256})
+	w := New(Options{PageViewsPerMinute: 400, DevicesPerAddress: 20})
 	var all sync.WaitGroup
 	for g := range 8 {
 		all.Go(func() {

@@ -114,9 +114,18 @@ func TestWhoIsNotJudged(t *testing.T) {
 	if n, _ := count(func(*Sighting) {}); n != 100 {
 		t.Errorf("%d of 100 robots found", n)
 	}
-	for _, src := range []event.Source{event.FromTag, event.FromPixel} {
-		if n, _ := count(func(s *Sighting) { s.Source = src }); n != 100 {
-			t.Errorf("source %d: %d of 100 found", src, n)
+	// The pixel stands in mails and where there are no scripts: no cookie is kept
+	// there, and no script fetched.
+	for name, c := range map[string]struct {
+		change func(*Sighting)
+		want   string
+	}{
+		"all signs":      {func(*Sighting) {}, "sent from a data centre; no Accept-Language, which every browser sends; no client hints, which the browser it claims to be sends"},
+		"a mail program": {func(s *Sighting) { s.DataCentre, s.HasHints = false, true }, ""},
+		"no scripts":     {func(s *Sighting) { s.DataCentre, s.HasHints, s.Language = true, true, "fi" }, ""},
+	} {
+		if n, got := count(func(s *Sighting) { c.change(s); s.Source = event.FromPixel }); got != c.want || (n == 0) != (c.want == "") {
+			t.Errorf("pixel, %s: %d of 100 found, %q", name, n, got)
 		}
 	}
 	for src := range event.Source(16) {
