@@ -86,6 +86,7 @@ func (g *gateway) send(c *http.Client, url, authorization, body string, answer a
 		return err
 	}
 	req.Header.Set("Content-Type", "application/json")
+	req.Header.Set("User-Agent", "Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:140.0) Gecko/20100101 Firefox/140.0") // a library's page views are no person's
 	if user, ok := strings.CutPrefix(authorization, "Basic "); ok {
 		req.SetBasicAuth(user, "")
 	} else if authorization != "" {

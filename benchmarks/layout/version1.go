@@ -8,7 +8,8 @@ import (
 )
 
 // version1 writes an entry as programs did before record version 2: times as
-// differences to receipt, then every text behind its length, absent ones too.
+// differences to receipt, then every text behind its length, absent ones too. It
+// had no language, time zone and screen, which a page's context tells anyway.
 func version1(entry []byte) ([]byte, error) {
 	const kind = 2 // the entry's kind and flag
 	var e event.Event

@@ -51,8 +51,9 @@ func (c *call) serveAccess() *failure {
 	return nil
 }
 
-// archive makes the answer piece by piece as it is read: after the events the
-// refused messages that name the person, whoever sent them. It ends with their
+// archive makes the answer piece by piece as it is read: after the events those
+// of robots that are kept out of profiles and name the person, then the refused
+// messages that do, whoever sent them. It ends with their
 // numbers and "complete": an answer without them was broken off, and the
 // connection then ends without the last chunk.
 type archive struct {
@@ -64,7 +65,11 @@ type archive struct {
 	before people.Place // where the next events end
 	events int64
 
-	messages      bool   // the events are through, and refused messages come
+	excluded       bool   // the events are through, and those that are kept out of profiles come,
+	beforeExcluded uint64 // where the next of them end
+	robots         int64
+
+	messages      bool   // and refused messages after them
 	beforeRefused uint64 // where the next of them end
 	refused       int64
 	ended         bool
@@ -97,8 +102,11 @@ func (a *archive) more() error {
 		return err
 	}
 	a.text, a.sent = a.text[:0], 0
-	if a.messages {
+	switch {
+	case a.messages:
 		return a.moreRefused()
+	case a.excluded:
+		return a.moreExcluded()
 	}
 	next, err := a.c.s.o.People.Timeline(a.person.Facets, a.before, archiveStep, func(_ people.Place, e *event.Event) error {
 		if a.events++; a.events > 1 {
@@ -111,8 +119,26 @@ func (a *archive) more() error {
 		return err
 	}
 	if a.before = next; next == (people.Place{}) {
+		a.excluded = true
+		a.text = fmt.Appendf(a.text, `],"eventCount":%d,"excluded":[`, a.events)
+	}
+	return nil
+}
+
+func (a *archive) moreExcluded() error {
+	list, next, err := a.c.s.o.People.ExcludedNaming(a.person.Cluster.Members, a.beforeExcluded, archiveStep)
+	if err != nil {
+		return err
+	}
+	for _, e := range list {
+		if a.robots++; a.robots > 1 {
+			a.text = append(a.text, ',')
+		}
+		a.text = e.AppendJSON(a.text)
+	}
+	if a.beforeExcluded = next; next == 0 {
 		a.messages = true
-		a.text = fmt.Appendf(a.text, `],"eventCount":%d,"refused":[`, a.events)
+		a.text = fmt.Appendf(a.text, `],"excludedCount":%d,"refused":[`, a.robots)
 	}
 	return nil
 }

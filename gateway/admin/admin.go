@@ -50,6 +50,9 @@ type Records interface {
 	// RefusedNaming looks at up to most of them and gives those in which one of
 	// these identifiers stands; next is where to go on, 0 at the end.
 	RefusedNaming(ids []id.ID, before uint64, most int) (list []people.Refused, next uint64, err error)
+	// ExcludedNaming gives up to most of the events that are kept out of profiles
+	// and name one of these identifiers; next is where to go on, 0 at the end.
+	ExcludedNaming(ids []id.ID, before uint64, most int) (list []*event.Event, next uint64, err error)
 }
 
 // Evidence takes what an operator says about identifiers. *people.Store does.

@@ -255,11 +255,17 @@ func (a answer) fails(status int, code string) (e errorBody) {
 }
 
 // send does with events what a request does with them.
-func (d *desk) send(events ...event.Event) {
+func (d *desk) send(events ...event.Event) { d.Helper(); d.take(false, events) }
+
+// take takes events in, or those of robots that are kept out of profiles.
+func (d *desk) take(excluded bool, events []event.Event) {
 	d.Helper()
 	items := make([]people.Item, len(events))
 	for i := range events {
 		d.store.Prepare(&items[i], &events[i], false)
+		if excluded {
+			items[i].Exclude()
+		}
 	}
 	tx, err := d.store.Begin(items, "", false)
 	if err != nil {

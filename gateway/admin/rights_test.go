@@ -193,18 +193,28 @@ func TestAccess(t *testing.T) {
 	for i, raw := range []string{`{"type":"sneeze","userId":"u1"}`, `{"type":"sneeze","userId":"u2"}`, `{"anonymousId":"a1"`} {
 		d.refuse(people.Refused{Site: "shop", Source: event.FromSDK, ReceivedAt: day + int64(i), Code: "invalid_type", Message: "no", Raw: raw})
 	}
+	var robots []event.Event
+	for i := range 2*500 + 1 {
+		robots = append(robots, msg(events+i, event.Page, "a1", ""))
+	}
+	d.take(true, append(robots, msg(3*events, event.Page, "a9", "")))
 	a := d.post("/admin/v1/subjects/access", `{"type":"user_id","value":"u1","reason":"ticket-8"}`)
 	var archive struct {
 		Person     json.RawMessage
 		Identities json.RawMessage
 		Events     []struct{ MessageID string }
 		EventCount int
+		Excluded   []struct{ MessageID string }
 		Refused    []struct{ Raw, Code string }
 
-		RefusedCount int
-		Complete     bool
+		ExcludedCount int
+		RefusedCount  int
+		Complete      bool
 	}
 	a.ok(&archive)
+	if n := len(robots); archive.ExcludedCount != n || len(archive.Excluded) != n || archive.Excluded[0].MessageID != robots[n-1].MessageID {
+		t.Errorf("%d events of robots, %d said, first %+v", len(archive.Excluded), archive.ExcludedCount, archive.Excluded[:1])
+	}
 	if len(archive.Refused) != 2 || archive.RefusedCount != 2 || archive.Refused[0].Raw != `{"anonymousId":"a1"` || archive.Refused[1].Code != "invalid_type" {
 		t.Errorf("refused messages: %+v", archive.Refused)
 	}

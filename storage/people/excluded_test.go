@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -120,6 +121,20 @@ func TestTheErasedTakeExcludedEventsAlong(t *testing.T) {
 	w.exclude(msg(5, event.Page, "a3", "u1"))
 	w.must(w.Checkpoint())
 	w.exclude(msg(6, event.Page, "a4", "u1")) // not in the index yet
+	for most, want := range map[int][]string{1: {"m6", "m5", "m4"}, 2: {"m6", "m5", "m4"}, 9: {"m6", "m5", "m4"}} {
+		var got []string
+		for next, more := uint64(0), true; more; more = next != 0 {
+			list, after, err := w.ExcludedNaming([]id.ID{user("u1"), device("a1")}, next, most)
+			w.must(err)
+			for _, e := range list {
+				got = append(got, e.MessageID)
+			}
+			next = after
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("%d at a time: what names u1 and a1 is %v, want %v", most, got, want)
+		}
+	}
 	w.exclude(msg(7, event.Page, "a4", "u4"))
 	if list := w.robots(); len(list) != 6 {
 		t.Fatalf("the log has %v", list)

@@ -51,11 +51,6 @@ func (s *Store) prepare(it *Item, e *event.Event, noClaimedLinks bool, seq uint6
 	return blocked
 }
 
-// Exclude keeps the event out of everything that people know: it folds into no
-// facet and links nobody. It lies in the log for as long as the log's tail does,
-// and is taken once like any other.
-func (it *Item) Exclude() { it.Excluded, it.Links = true, it.Links[:0] }
-
 // Tx is one request's change of the state. It holds the store's lock from
 // Begin to End; nothing between the two may wait for anything.
 type Tx struct {
