@@ -197,6 +197,9 @@ func TestFlags(t *testing.T) {
 		"-round-duration is 1": {"-round-duration", "1ms"},
 		"-connections is 0":    {"-connections", "0"},
 		"unexpected argument":  {"fast"},
+		"give one of them":     {"-tag", "-enrich"},
+		"give -enrich too":     {"-enrich-failures", "3"},
+		"-enrich-failures is":  {"-enrich", "-enrich-failures", "-1"},
 	} {
 		if _, err := parse(args, new(bytes.Buffer)); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v: error %v, expected %q", args, err, want)

@@ -3,6 +3,7 @@ package chart
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/xml"
 	"fmt"
 	"io"
@@ -48,6 +49,9 @@ type Chart struct {
 	Title, Subtitle string
 	Panels          []Panel
 	Footer          []string
+	// Words of the legend for Ours, Reference and Goal; "" is "gateway", "bare
+	// handler" and "goal: at most".
+	Ours, Reference, Goal string
 }
 
 // Geometry, in pixels.
@@ -233,8 +237,8 @@ func (p pen) legend(c *Chart, y float64) float64 {
 		entry(square(partClass(i)), name)
 	}
 	if reference { // without it there is nobody to tell apart
-		entry(square("ours"), "gateway")
-		entry(square("reference"), "bare handler")
+		entry(square("ours"), cmp.Or(c.Ours, "gateway"))
+		entry(square("reference"), cmp.Or(c.Reference, "bare handler"))
 	}
 	if spread {
 		entry(func() string {
@@ -244,7 +248,7 @@ func (p pen) legend(c *Chart, y float64) float64 {
 	if goal {
 		entry(func() string {
 			return fmt.Sprintf(`<line x1="%.1f" y1="%.1f" x2="%.1f" y2="%.1f" class="goal"/>`+"\n", x+7, y-12, x+7, y+3)
-		}, "goal: at most")
+		}, cmp.Or(c.Goal, "goal: at most"))
 	}
 	return y
 }

@@ -2,6 +2,7 @@ package enrich
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 )
@@ -164,7 +165,7 @@ type data struct {
 	visitors  []labelled
 	generated []labelled
 	crawlers  []labelled
-	tags      []string   // of the crawlers, in their order
+	tags      [][]string // of the crawlers, in their order
 	browsing  []labelled // uap-core's tests of common browsers, robots in their clothes left out
 	left      Left
 }
@@ -239,14 +240,14 @@ func (d *data) questions() []question {
 		}
 		qs = append(qs, question{group: kinds, name: "of all these, " + kind, set: set, asked: is, answer: kindIs, who: "m"})
 	}
-	for _, tag := range slices.Compact(slices.Sorted(slices.Values(d.tags))) {
-		var set []labelled
-		for i, l := range d.crawlers {
-			if d.tags[i] == tag {
-				set = append(set, l)
-			}
+	tags := map[string][]labelled{}
+	for i, l := range d.crawlers {
+		for _, tag := range d.tags[i] {
+			tags[tag] = append(tags[tag], l)
 		}
-		qs = append(qs, question{group: robots, name: "of these, " + tag, set: set, answer: isBot, who: "mu"})
+	}
+	for _, tag := range slices.Sorted(maps.Keys(tags)) {
+		qs = append(qs, question{group: robots, name: "of these, " + tag, set: tags[tag], answer: isBot, who: "mu"})
 	}
 	slices.SortStableFunc(qs, func(a, b question) int { return slices.Index(groups(), a.group) - slices.Index(groups(), b.group) })
 	return qs

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/reuna/reuna/gateway/enrich"
+	"github.com/reuna/reuna/gateway/enrich/traffic"
 	"github.com/reuna/reuna/identity/event"
 )
 
@@ -112,37 +113,49 @@ type landing struct{ context, channel, what string }
 // tagged are landings with every source, medium and campaign: the words of
 // Google's rows and those that just miss them, in both cases of letters.
 func tagged() (all []landing) {
+	table := google()
+	words(func(i int, source, medium, campaign string) {
+		if source == "(direct)" && campaign != "" {
+			return // what came from nowhere has no campaign: in a link the word means "not said"
+		}
+		s, m, c := source, medium, campaign
+		if i%3 == 0 {
+			s, m, c = strings.ToUpper(s), strings.ToUpper(m), strings.ToUpper(c)
+		}
+		all = append(all, landing{
+			context: fmt.Sprintf(`{"page":{"url":"https://shop.example/"},"campaign":{"source":%s,"medium":%s,"name":%s}}`, strconv.Quote(s), strconv.Quote(m), strconv.Quote(c)),
+			channel: googleSays(table, source, medium, campaign),
+			what:    fmt.Sprintf("source %q, medium %q, campaign %q", s, m, c),
+		})
+	})
+	return all
+}
+
+// words are all combinations.
+func words(with func(i int, source, medium, campaign string)) {
 	sources := []string{"(direct)", "example.org", "partner-site", "email", "e-mail", "e_mail", "e mail", "sms", "firebase", "smsgate", "firebases"}
 	for _, sites := range [][]string{searchSites(), socialSites(), videoSites(), shoppingSites()} {
 		sources = append(sources, sites...)
 	}
 	mediums := []string{
 		"", "(none)", "(not set)", "cpc", "cpm", "xcpx", "ppc", "sppc", "ppcs", "retargeting", "retargeting2", "paid", "paidsearch", "paid-social", "unpaid",
-		"display", "displays", "banner", "expandable", "interstitial", "social", "social-network", "social-media", "sm", "social network", "social media", "socials", "sms", "smm",
-		"video", "myvideos", "vide", "organic", "organics", "ai-assistant", "ai-assistants", "referral", "referrals", "app", "link", "email", "e-mail", "e_mail", "e mail", "emails",
-		"affiliate", "audio", "audios", "push", "webpush", "pushed", "mobile", "a-mobile-b", "notification", "notifications", "other",
+		"display", "displayed", "banner", "expandable", "interstitial", "social", "social-network", "social-media", "sm", "social network", "social media", "antisocial", "sms", "smx",
+		"video", "myvideos", "vide", "organic", "inorganic", "ai-assistant", "ai-assisted", "referral", "preferral", "app", "link", "email", "e-mail", "e_mail", "e mail", "emailx",
+		"affiliate", "audio", "audiophile", "push", "webpush", "pushed", "mobile", "a-mobile-b", "notification", "notifications", "other",
 	}
 	campaigns := []string{"", "spring", "cross-network", "my-cross-network-2", "crossnetwork", "shop", "e-shop", "eshop", "my shop", "bishop", "workshop", "9shop", "windowshopping"}
-	table := google()
-	for i, source := range sources {
-		for j, medium := range mediums {
+	i := 0
+	for _, source := range sources {
+		for _, medium := range mediums {
 			if medium == "ai-assistant" && among(source, searchSites()...) {
 				continue // which of the two rows stands first, Google's page does not say
 			}
-			for k, campaign := range campaigns {
-				s, m, c := source, medium, campaign
-				if (i+j+k)%3 == 0 {
-					s, m, c = strings.ToUpper(s), strings.ToUpper(m), strings.ToUpper(c)
-				}
-				all = append(all, landing{
-					context: fmt.Sprintf(`{"page":{"url":"https://shop.example/"},"campaign":{"source":%s,"medium":%s,"name":%s}}`, strconv.Quote(s), strconv.Quote(m), strconv.Quote(c)),
-					channel: googleSays(table, source, medium, campaign),
-					what:    fmt.Sprintf("source %q, medium %q, campaign %q", s, m, c),
-				})
+			for _, campaign := range campaigns {
+				with(i, source, medium, campaign)
+				i++
 			}
 		}
 	}
-	return all
 }
 
 // untagged are landings whose source is found by referrer or click id.
@@ -252,5 +265,19 @@ func askChannels() (classes []Class, failures []failure, err error) {
 		}
 	}
 	class("by referrer or click id alone", agree, len(all))
+	rules, err := traffic.New()
+	if err != nil {
+		return nil, nil, err
+	}
+	right, asked, table := 0, 0, google()
+	words(func(_ int, source, medium, campaign string) {
+		asked++
+		if expected, got := googleSays(table, source, medium, campaign), rules.Channel(source, medium, campaign); got == expected {
+			right++
+		} else {
+			failures = append(failures, failure{group + ": the rules alone", fmt.Sprintf("source %q, medium %q, campaign %q", source, medium, campaign), expected, got})
+		}
+	})
+	class("the rules alone, every source × medium × campaign", right, asked)
 	return classes, failures, nil
 }

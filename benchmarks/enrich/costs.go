@@ -90,47 +90,46 @@ func (m *meter) mean(n int, do func(i int)) float64 {
 	return measure.Of(rounds).Median
 }
 
-// costs measures all.
-func costs(ctx context.Context, d *data, quick bool) ([]Cost, error) {
-	m := &meter{ctx, time.Second}
-	if quick {
-		m.round = 200 * time.Millisecond
-	}
+// costs measures all, three rounds of each.
+func costs(ctx context.Context, d *data, round time.Duration) ([]Cost, error) {
+	m := &meter{ctx, round}
 	var all []Cost
 	cold, err := newOurs(2) // remembers two agents, so that each is new
 	if err != nil {
 		return nil, err
 	}
-	var robots, hinted []labelled
-	robots = append(robots, d.crawlers...)
+	alone, err := newParts()
+	if err != nil {
+		return nil, err
+	}
+	var hinted []labelled
 	for _, l := range d.generated {
 		if l.hints.platformVersion != "" {
 			hinted = append(hinted, l)
 		}
 	}
-	for _, s := range []struct {
-		name string
-		set  []labelled
-		bar  float64
-	}{
-		{"an agent of the long tail, never seen", d.core.browsers, 10},
-		{"a real visitor's agent, never seen", d.visitors, 10},
-		{"a robot's agent, never seen", robots, 10},
-		{"an agent with all client hints, never seen", hinted, 0},
-	} {
-		read := func(i int) { cold.read(&s.set[i]) }
-		c := Cost{Name: s.name, Bar: s.bar, Allocs: perCall(len(s.set), read)}
-		c.Mean, c.Median, c.P99 = m.each(len(s.set), read)
-		all = append(all, c)
-	}
+	longTail := d.core.browsers
 	for _, s := range []struct {
 		name string
 		who  subject
-	}{{"the same of the long tail by mssola/useragent", mssola{}}, {"the same of the long tail by uap-go", uapGo{d.core.oracle}}} {
-		set := d.core.browsers
-		read := func(i int) { s.who.read(&set[i]) }
-		c := Cost{Name: s.name, Other: true, Allocs: perCall(min(200, len(set)), read)}
-		c.Mean, c.Median, c.P99 = m.each(len(set), read)
+		set  []labelled
+		bar  float64
+	}{
+		{"an agent of the long tail, never seen: device and verdict", alone, longTail, 10},
+		{"the same through the Enricher, which then remembers it", cold, longTail, 10},
+		{"a real visitor's agent, never seen, through the Enricher", cold, d.visitors, 10},
+		{"a robot's agent, never seen, through the Enricher", cold, d.crawlers, 10},
+		{"an agent with all client hints, never seen", cold, hinted, 0},
+		{"an agent of the long tail by mssola/useragent", mssola{}, longTail, 0},
+		{"an agent of the long tail by uap-go", uapGo{d.core.oracle}, longTail, 0},
+	} {
+		read := func(i int) { s.who.read(&s.set[i]) }
+		c := Cost{Name: s.name, Bar: s.bar, Allocs: perCall(len(s.set), read)}
+		switch s.who.(type) {
+		case mssola, uapGo:
+			c.Other = true
+		}
+		c.Mean, c.Median, c.P99 = m.each(len(s.set), read)
 		all = append(all, c)
 	}
 	warm, err := newOurs(1 << 14)
@@ -142,7 +141,7 @@ func costs(ctx context.Context, d *data, quick bool) ([]Cost, error) {
 	for i := range known {
 		read(i)
 	}
-	all = append(all, Cost{Name: "an agent seen before", Bar: 0.3, NoAlloc: true, Allocs: perCall(len(known), read), Mean: m.mean(len(known), read)})
+	all = append(all, Cost{Name: "an agent seen before, through the Enricher", Bar: 0.3, NoAlloc: true, Allocs: perCall(len(known), read), Mean: m.mean(len(known), read)})
 	places, err := placeCosts(m)
 	if err != nil {
 		return nil, err
@@ -174,15 +173,20 @@ func addresses(n int, six bool) []netip.Addr {
 			b[j] = byte(random.Uint32())
 		}
 		if six {
-			b[0], b[1] = 0x2a, b[1]&0x0f // 2a00::/12, RIPE NCC's
+			// Below large allocations: 2003::/19, 240e::/20, 2600:1700::/28, 2a01:c000::/19.
+			network := [][4]byte{{0x20, 0x03, b[2] & 0x1f, b[3]}, {0x24, 0x0e, b[2] & 0x0f, b[3]}, {0x26, 0, 0x17, b[3] & 0x0f}, {0x2a, 0x01, 0xc0 | b[2]&0x1f, b[3]}}[i%4]
+			copy(b[:], network[:])
 			all[i] = netip.AddrFrom16(b)
 		} else {
-			b[0] = []byte{2, 31, 62, 77, 81, 91, 109, 151, 176, 188, 212, 217}[i%12]
+			b[0] = octets()[i%len(octets())]
 			all[i] = netip.AddrFrom4([4]byte(b[:4]))
 		}
 	}
 	return all
 }
+
+// octets begin IPv4 addresses that RIPE NCC gave to its members.
+func octets() []byte { return []byte{2, 31, 62, 77, 81, 91, 109, 151, 176, 188, 212, 217} }
 
 // wholeCost is a page view of the tag with everything in it.
 func wholeCost(m *meter, known []labelled) (Cost, error) {

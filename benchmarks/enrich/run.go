@@ -16,7 +16,7 @@ import (
 type Options struct {
 	Cache    string // folder where fixtures are kept; "": below the user's cache folder
 	Failures int    // how many wrong answers of each class are printed; those held out never are
-	Quick    bool   // fewer rounds of the costs
+	Quick    bool   // shorter rounds of the costs
 }
 
 // Run fetches, reads, asks and measures.
@@ -53,7 +53,11 @@ func Run(ctx context.Context, o Options, stdout, log io.Writer) (*Report, error)
 		print(stdout, failures, o.Failures)
 	}
 	fmt.Fprintln(log, "measuring what it costs")
-	if r.Costs, err = costs(ctx, d, o.Quick); err != nil {
+	round := time.Second
+	if o.Quick {
+		round /= 5
+	}
+	if r.Costs, err = costs(ctx, d, round); err != nil {
 		return nil, err
 	}
 	r.Seconds = time.Since(began).Seconds()
@@ -88,7 +92,7 @@ func load(ctx context.Context, s *store) (*data, error) {
 			all, err = readCrawlers(files)
 			for _, c := range all {
 				d.crawlers = append(d.crawlers, labelled{agent: c.agent})
-				d.tags = append(d.tags, strings.Join(c.tags, ", "))
+				d.tags = append(d.tags, c.tags)
 			}
 		case visitors:
 			var release []labelled
