@@ -13,23 +13,23 @@ func (c *Cleaner) address(x *scan) {
 	at, web := 0, false
 	if n := schemeEnd(s); n > 0 {
 		at = n
-		switch scheme := s[:n-1]; {
-		case strings.EqualFold(scheme, "mailto"), isPhoneScheme(scheme), strings.EqualFold(scheme, "data"):
+		scheme := s[:n-1]
+		if web = isWebScheme(scheme); !web && isOpaque(scheme) {
 			c.opaque(x, n)
 			return
-		case isWebScheme(scheme):
-			web = true
-			x.lower(0, n, ruleScheme)
+		}
+		switch {
+		case web:
 			for at < len(s) && (s[at] == '/' || s[at] == '\\') {
 				at++
 			}
 		case strings.HasPrefix(s[n:], "//"):
-			x.lower(0, n, ruleScheme)
 			at += 2
 		}
 		if at > n || web {
+			x.lower(0, n, ruleScheme)
 			host := at
-			at = c.authority(x, at, s[:n-1])
+			at = c.authority(x, at, scheme)
 			web = web && at > host
 		}
 	} else if len(s) > 1 && (s[0] == '/' || s[0] == '\\') && (s[1] == '/' || s[1] == '\\') {
@@ -104,6 +104,9 @@ func schemeEnd(s string) int {
 // isWebScheme names the schemes behind which browsers read any slashes, or none,
 // as two (https://url.spec.whatwg.org/#special-scheme).
 func isWebScheme(scheme string) bool {
+	if scheme == "https" || scheme == "http" {
+		return true
+	}
 	switch len(scheme) {
 	case 2:
 		return strings.EqualFold(scheme, "ws")
@@ -117,11 +120,24 @@ func isWebScheme(scheme string) bool {
 	return false
 }
 
-func isPhoneScheme(scheme string) bool {
-	for _, name := range [...]string{"tel", "sms", "smsto", "mms", "fax", "callto", "facetime", "facetime-audio", "whatsapp", "skype", "sip", "sips", "xmpp", "im"} {
-		if strings.EqualFold(scheme, name) {
-			return true
-		}
+// isOpaque names the schemes behind which no path follows: a person's address,
+// or a file.
+func isOpaque(scheme string) bool {
+	if len(scheme) < 2 || len(scheme) > len("facetime-audio") {
+		return false
+	}
+	switch scheme[0] | 0x20 {
+	case 'm', 'd', 't', 's', 'f', 'c', 'w', 'x', 'i':
+	default:
+		return false
+	}
+	var buf [len("facetime-audio")]byte
+	for i := range len(scheme) {
+		buf[i] = scheme[i] | 0x20
+	}
+	switch string(buf[:len(scheme)]) {
+	case "mailto", "data", "tel", "sms", "smsto", "mms", "fax", "callto", "facetime", "facetime-audio", "whatsapp", "skype", "sip", "sips", "xmpp", "im":
+		return true
 	}
 	return false
 }

@@ -20,8 +20,9 @@ import (
 // Properties are the site's to answer for, too, but for addresses: whatever
 // has an address's form, and members that hold one by their name.
 func (c *Cleaner) Event(ev *event.Event) {
-	ev.Context = c.object(ev.Context, inContext)
-	ev.Properties = c.object(ev.Properties, inProperties)
+	var s seen
+	ev.Context = c.object(ev.Context, inContext, &s)
+	ev.Properties = c.object(ev.Properties, inProperties, &s)
 	if ev.Type == event.Page || ev.Type == event.Screen {
 		if isAddress(ev.Name) {
 			ev.Name = c.URL(ev.Name)
@@ -36,7 +37,51 @@ func (c *Cleaner) Event(ev *event.Event) {
 
 // Message is Event for a message as it was sent, a JSON object that Check took:
 // one that was refused, and may be mended and sent again.
-func (c *Cleaner) Message(v event.Value) event.Value { return c.object(v, inMessage) }
+func (c *Cleaner) Message(v event.Value) event.Value { return c.object(v, inMessage, new(seen)) }
+
+// seen are strings of an event that are clean. A page view says most of them
+// twice, in its context and in its properties, and its address's parts again as
+// path and search.
+type seen struct {
+	raw          [6]string
+	how          [6]how
+	n            int
+	path, search string // of the last address with a host; clean as it is
+}
+
+func (s *seen) has(raw string, h how) bool {
+	for i := range s.raw {
+		if s.raw[i] == raw && s.how[i] == h {
+			return true
+		}
+	}
+	return h == asAddress && raw == s.path || h == asSearch && raw == s.search
+}
+
+func (s *seen) put(raw string, h how) {
+	i := s.n % len(s.raw)
+	s.raw[i], s.how[i] = raw, h
+	s.n++
+	if h != asAddress {
+		return
+	}
+	if i = strings.Index(raw, "://"); i < 0 {
+		return
+	}
+	for i += len("://"); i < len(raw) && raw[i] != '/'; i++ {
+		if c := raw[i]; c == '?' || c == '#' || c == '\\' {
+			return
+		}
+	}
+	rest, _, _ := strings.Cut(raw[i:], "#")
+	s.path, s.search = rest, ""
+	if i = strings.IndexByte(rest, '?'); i >= 0 {
+		s.path, s.search = rest[:i], rest[i:]
+	}
+	if strings.HasPrefix(s.path, "//") {
+		s.path = "" // by itself it would be a host's name
+	}
+}
 
 // where says what the object is that is walked, and where in it.
 type where uint8
@@ -45,13 +90,13 @@ const (
 	inProperties where = iota
 	inContext
 	inCampaign // of the context
-	inTraits   // left alone
+	inTraits   // left alone; so is the browser's account of itself
 	inMessage  // with context and properties one level down
 )
 
 // object gives v with the addresses among its strings cleaned. It reads v's
 // text once, without a tree: which string is a key its colon tells.
-func (c *Cleaner) object(v event.Value, in where) event.Value {
+func (c *Cleaner) object(v event.Value, in where, known *seen) event.Value {
 	if v.Kind() != event.Object {
 		return v
 	}
@@ -86,7 +131,7 @@ func (c *Cleaner) object(v event.Value, in where) event.Value {
 				continue
 			}
 			if here != inTraits && len(inside) > 2 {
-				if clean := c.member(key, inside, here); clean != inside {
+				if clean := c.member(key, inside, here, known); clean != inside {
 					if out == nil {
 						out = make([]byte, 0, len(s)+64)
 					}
@@ -113,7 +158,7 @@ func within(here where, key string) where {
 	switch {
 	case here == inProperties:
 		return here
-	case key == "traits":
+	case key == "traits", here == inContext && key == "userAgentData":
 		return inTraits
 	case here == inContext && key == "campaign":
 		return inCampaign
@@ -156,13 +201,21 @@ var scratch = sync.Pool{New: func() any { return new([]byte) }}
 const maxScratch = 64 << 10
 
 // member cleans a string of an object; raw is its inside, and so is the result.
-func (c *Cleaner) member(key, raw string, in where) string {
+func (c *Cleaner) member(key, raw string, in where, known *seen) string {
 	how := howToClean(key, in)
 	if how == leave && !mayBeAddress(raw) && !strings.Contains(raw, `\u00`) {
 		return raw
 	}
+	if known.has(raw, how) {
+		return raw
+	}
 	if strings.IndexByte(raw, '\\') < 0 {
-		return inside(c.text(raw, how), raw)
+		clean := c.text(raw, how)
+		if clean == raw {
+			known.put(raw, how)
+			return raw
+		}
+		return inside(clean, raw)
 	}
 	p := scratch.Get().(*[]byte)
 	b := unescape((*p)[:0], raw)
@@ -239,10 +292,6 @@ func mayBeAddress(raw string) bool {
 		return false
 	}
 	return raw[i+1] == '/' || raw[i+1] == '\\' || strings.Contains(raw[i+1:], ":/") || strings.Contains(raw[i+1:], `:\/`) || isOpaque(raw[:i])
-}
-
-func isOpaque(scheme string) bool {
-	return strings.EqualFold(scheme, "mailto") || isPhoneScheme(scheme)
 }
 
 // isAddress says that a text has an address's form: scheme://, //host, /path,

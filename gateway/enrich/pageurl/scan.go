@@ -41,6 +41,7 @@ func (x *scan) run(from, to, name int, inQuery bool) {
 func (x *scan) runHushed(from, to, name int, inQuery bool, quiet hush) {
 	s := x.s
 	word, escaped := -1, false // the word under way
+	var seen uint8             // what it is made of
 	local := from              // where what may stand before an @ began
 	segment := from            // where the path's segment began
 	opener := byte('?')        // what stood before the name
@@ -60,19 +61,27 @@ func (x *scan) runHushed(from, to, name int, inQuery bool, quiet hush) {
 		width, level := 1, 0
 		if i < to {
 			c = s[i]
-			if kinds[c]&isWord != 0 {
+			if k := kinds[c]; k&isWord != 0 {
 				if word < 0 {
-					word = i
+					word, seen = i, 0
 				}
-				i++
+				for seen |= k; ; seen |= k {
+					if i++; i == to {
+						break
+					}
+					if k = kinds[s[i]]; k&isWord == 0 {
+						break
+					}
+				}
 				continue
 			}
 			if c == '%' || c == '\\' && x.free {
 				c, width, level = char(s, i, x.free)
 				if width > 1 && kinds[c]&isWord != 0 && i+width <= to {
 					if word < 0 {
-						word = i
+						word, seen = i, 0
 					}
+					seen |= kinds[c]
 					escaped = true
 					i += width
 					continue
@@ -80,7 +89,8 @@ func (x *scan) runHushed(from, to, name int, inQuery bool, quiet hush) {
 			}
 		}
 		if word >= 0 {
-			if i-word >= 4 && quiet != hushAll {
+			// Without a digit only what is long can be more than a word.
+			if n := i - word; quiet != hushAll && n >= 4 && (seen&isDigit != 0 || n >= jwtHead && s[word] == 'e' || n >= longWord) {
 				if end := x.word(word, i, to, escaped, quiet); end > i {
 					word, escaped, local, name = -1, false, end, -1
 					i = end

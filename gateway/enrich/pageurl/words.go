@@ -298,6 +298,11 @@ func (x *scan) actionWord(from, to int) bool {
 	if to-from < 3 || to-from > 40 {
 		return false
 	}
+	switch string([]byte{x.s[from] | 0x20, x.s[from+1] | 0x20}) { // most segments end here
+	case "re", "pa", "pw", "fo", "se", "ne", "cr", "ch", "ve", "em", "co", "ac", "un", "op", "in", "ma", "lo", "si", "ss", "oa", "ca", "au", "to", "ot":
+	default:
+		return false
+	}
 	var buf [20]byte
 	n := 0
 	for i := from; i < to; i++ {
