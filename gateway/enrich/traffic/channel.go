@@ -67,7 +67,7 @@ func channelRules() []channelRule {
 			return v.kind == kindSearch || v.medium == "organic"
 		}},
 		{"AI Assistant", `Medium exactly matches "ai-assistant"; ours: OR Source is an AI assistant AND Medium is one of ("", "(none)", "(not set)", "referral", "app", "link")`, func(v visit) bool {
-			return v.medium == "ai-assistant" ||
+			return v.medium == assistantMedium ||
 				v.kind == kindAI && oneOf(v.medium, "", directMedium, "(not set)", "referral", "app", "link")
 		}},
 		{"Referral", `Medium is one of ("referral", "app", "link")`, func(v visit) bool {

@@ -115,6 +115,8 @@ func (x *explainer) folded(name, value string, f field) {
 	switch {
 	case written == "" && value == "":
 		x.say(name, "", "the campaign's tags do not say it")
+	case written == "" && f == fieldMedium && value == assistantMedium && g.value[fieldSource] != "":
+		x.say(name, value, "not in the campaign's tags; the links of AI assistants have no other")
 	case written == "" && g.click != nil && (value == g.click.source || value == g.click.medium):
 		x.say(name, value, "not in the campaign's tags; "+g.click.param+": "+g.click.about)
 	case written == "":

@@ -20,6 +20,8 @@ func TestExplain(t *testing.T) {
 			`source = facebook: utm_source says "FB", which is facebook (social.txt line `, `medium = social: utm_medium says "Social Media", another way`, "campaign = x: mtm_campaign", "channel = Organic Social: GA4 row 10"}},
 		{"an SDK", Input{PageURL: page, Campaign: Campaign{Source: "mailer", Medium: "email"}}, []string{"source = mailer: context.campaign.source", "channel = Email: GA4 row 15"}},
 		{"no tags for it", Input{PageURL: page + "?utm_source=mag"}, []string{"medium = : the campaign's tags do not say it", "channel = Unassigned: no row"}},
+		{"an assistant", Input{PageURL: page + "?utm_source=chatgpt.com"}, []string{"medium = ai-assistant: the links of AI assistants", "channel = AI Assistant: GA4 row 13"}},
+		{"filled in", Input{PageURL: page + "?utm_campaign=x", Referrer: "https://www.bing.com/"}, []string{"medium = organic: by the referrer"}},
 		{"a click id", Input{PageURL: page + "?gclid=1&gad_campaignid=7"}, []string{"source = google: gclid: Google Ads auto-tagging", "campaign = 7: gad_campaignid", "click id = gclid", "channel = Paid Search: GA4 row 4"}},
 		{"a click id beside tags", Input{PageURL: page + "?utm_campaign=x&gclid=1"}, []string{"source = google: not in the campaign's tags; gclid", "campaign = x: utm_campaign"}},
 		{"free listings", Input{PageURL: page + "?srsltid=1"}, []string{"campaign = Shopping Free Listings: Google's name", "channel = Organic Shopping"}},

@@ -64,6 +64,9 @@ func (r *Rules) named(source string) *site {
 		return s
 	}
 	if strings.IndexByte(source, '.') >= 0 {
+		if scheme := strings.Index(source, "://"); scheme >= 0 {
+			source = source[scheme+3:]
+		}
 		if page := strings.IndexByte(source, '/'); page > 0 {
 			source = source[:page] // "news.example/today"
 		}

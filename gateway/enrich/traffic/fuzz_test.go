@@ -87,7 +87,7 @@ func TestMegabytes(t *testing.T) {
 		} {
 			start := time.Now()
 			check(t, r, &in)
-			if took := time.Since(start); took > time.Second {
+			if took := time.Since(start); took > 5*time.Second { // milliseconds, unless time grows with the square
 				t.Errorf("%d times %q took %s", size/len(part), part, took)
 			}
 		}

@@ -66,6 +66,10 @@ func (r *Rules) readHost(name string, app bool) *host {
 		// shops of myshopify.com, are two owners.
 		if domain, err := publicsuffix.EffectiveTLDPlusOne(f.bare); err == nil {
 			f.domain = domain
+			if below := strings.TrimSuffix(f.bare, domain); below != "" && r.sites.shared[domain] {
+				below = below[:len(below)-1] // the dot
+				f.domain = f.bare[strings.LastIndexByte(below, '.')+1:]
+			}
 		}
 	}
 	return f

@@ -47,7 +47,7 @@ func files() []siteFile {
 		{"video.txt", kindVideo, "video"},
 		{"shopping.txt", kindShopping, "referral"},
 		{"mail.txt", kindMail, "email"},
-		{"ai.txt", kindAI, "ai-assistant"},
+		{"ai.txt", kindAI, assistantMedium},
 		{"paid.txt", kindPaid, ""}, // each line says its own
 		{"pay.txt", kindPay, ""},
 		{"signin.txt", kindSignIn, ""},
@@ -135,11 +135,13 @@ type sites struct {
 	byLabel map[string]*node // "google", "shopping.google": in front of any public suffix
 	byApp   map[string]*site // a package of Android, a number of the App Store
 	byName  map[string]*site
+
+	shared map[string]bool // domains below which many owners have sites
 }
 
 // readSites reads the files of the table.
 func readSites(read func(file string) ([]byte, error)) (*sites, error) {
-	t := &sites{byHost: map[string]*node{}, byLabel: map[string]*node{}, byApp: map[string]*site{}, byName: map[string]*site{}}
+	t := &sites{byHost: map[string]*node{}, byLabel: map[string]*node{}, byApp: map[string]*site{}, byName: map[string]*site{}, shared: map[string]bool{}}
 	for _, f := range files() {
 		text, err := read(f.file)
 		if err != nil {
@@ -152,6 +154,21 @@ func readSites(read func(file string) ([]byte, error)) (*sites, error) {
 			if err := t.add(f, i+1, line); err != nil {
 				return nil, fmt.Errorf("traffic: %s line %d: %w", f.file, i+1, err)
 			}
+		}
+	}
+	text, err := read("shared.txt")
+	if err != nil {
+		return nil, fmt.Errorf("traffic: %w", err)
+	}
+	for i, line := range strings.Split(string(text), "\n") {
+		if strings.HasPrefix(line, "#") {
+			continue
+		}
+		for _, host := range strings.Fields(line) {
+			if host != strings.ToLower(host) || !strings.Contains(host, ".") || t.shared[host] {
+				return nil, fmt.Errorf("traffic: shared.txt line %d: saw %q, expected a domain in lower case that did not come before", i+1, host)
+			}
+			t.shared[host] = true
 		}
 	}
 	return t, nil

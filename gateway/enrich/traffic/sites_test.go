@@ -143,6 +143,7 @@ func TestTablesAreRefused(t *testing.T) {
 		{"paid.txt", "a|b.example", "saw no medium"},
 		{"paid.txt", "a|b.example|cpc cpm", "third part"},
 		{"pay.txt", "a|b.example word", `the name "word"`},
+		{"shared.txt", "# x\nb.example B.example", `line 2: saw "B.example"`},
 	} {
 		_, err := newRules(func(file string) ([]byte, error) {
 			if file == c.file {

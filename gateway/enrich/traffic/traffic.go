@@ -19,6 +19,8 @@ import (
 const (
 	directSource = "(direct)"
 	directMedium = "(none)"
+
+	assistantMedium = "ai-assistant" // GA4's word too
 )
 
 // How many earlier answers are remembered: texts that had to be decoded or put
@@ -237,6 +239,10 @@ func (r *Rules) readReferrer(v *verdict, in *Input, page address) {
 func (r *Rules) complete(v *verdict, click *clickID) {
 	t := &v.t
 	bare := t.Source == "" && t.Medium == "" // a campaign's name alone
+	if t.Source != "" && t.Medium == "" && r.kindOf(t.Source) == kindAI {
+		t.Medium = assistantMedium // they write a source into their links, and no medium
+		return
+	}
 	switch {
 	case click != nil && (t.Source == "" || t.Source == click.source):
 		if t.Source == "" {

@@ -63,7 +63,9 @@ func TestRead(t *testing.T) {
 		{"Google Ads", page + "?utm_source=Google+Ads&utm_medium=ppc", "", T{Channel: "Paid Search", Source: "google", Medium: "ppc"}},
 		{"google_ads", page + "?utm_source=google_ads&utm_medium=cpc", "", T{Channel: "Paid Search", Source: "google", Medium: "cpc"}},
 		{"a newsletter as a medium", page + "?utm_source=newsletter&utm_medium=Newsletter", "", T{Channel: "Email", Source: "newsletter", Medium: "email"}},
-		{"an assistant that tags", page + "?utm_source=chatgpt.com", "", T{Channel: "AI Assistant", Source: "chatgpt"}},
+		{"an assistant that tags", page + "?utm_source=chatgpt.com", "", T{Channel: "AI Assistant", Source: "chatgpt", Medium: "ai-assistant"}},
+		{"an assistant's advertisement", page + "?utm_source=chatgpt.com&utm_medium=cpc", "", T{Channel: "Paid Other", Source: "chatgpt", Medium: "cpc"}},
+		{"a whole address for a source", page + "?utm_source=https://www.facebook.com/ads", "", T{Channel: "Organic Social", Source: "facebook"}},
 
 		// ref and source, last.
 		{"ref names a site", page + "?ref=producthunt", "", T{Channel: "Organic Social", Source: "product hunt", Medium: "social"}},
@@ -84,6 +86,8 @@ func TestRead(t *testing.T) {
 		{"a host that only ends alike", page, "https://notfamily.example/", T{Channel: "Referral", Source: "notfamily.example", Medium: "referral", Referrer: "notfamily.example"}},
 		{"a neighbour on a shared suffix", "https://alice.github.io/", "https://bob.github.io/", T{Channel: "Referral", Source: "bob.github.io", Medium: "referral", Referrer: "bob.github.io"}},
 		{"a neighbour shop", "https://alice.myshopify.com/", "https://bob.myshopify.com/", T{Channel: "Referral", Source: "bob.myshopify.com", Medium: "referral", Referrer: "bob.myshopify.com"}},
+		{"a neighbour at a provider that is no public suffix", "https://www.alice.squarespace.com/", "https://bob.squarespace.com/", T{Channel: "Referral", Source: "bob.squarespace.com", Medium: "referral", Referrer: "bob.squarespace.com"}},
+		{"the same owner there", "https://www.alice.squarespace.com/", "https://shop.alice.squarespace.com/", T{}},
 		{"a neighbour below co.uk", "https://alice.co.uk/", "https://bob.co.uk/", T{Channel: "Referral", Source: "bob.co.uk", Medium: "referral", Referrer: "bob.co.uk"}},
 		{"addresses are not domains", "http://192.168.1.7/", "http://10.0.1.7/", T{Channel: "Referral", Source: "10.0.1.7", Medium: "referral", Referrer: "10.0.1.7"}},
 		{"IPv6", "http://[2001:db8::1]:8080/", "http://[2001:DB8::1]/x", T{}},
