@@ -5,14 +5,26 @@ import (
 	"strings"
 
 	"github.com/reuna/reuna/gateway/enrich/bot"
+	"github.com/reuna/reuna/gateway/enrich/device"
 	"github.com/reuna/reuna/gateway/enrich/memo"
 	"github.com/reuna/reuna/identity/event"
+)
+
+// The values of event.Device.Type.
+const (
+	typeDesktop  = "desktop"
+	typeMobile   = "mobile"
+	typeTablet   = "tablet"
+	typeTV       = "tv"
+	typeWearable = "wearable"
+	typeBot      = "bot"
+	typeOther    = "other"
 )
 
 // agentKey is everything that decides about a device and its bot verdict.
 type agentKey struct {
 	ua     string
-	hints  Hints
+	hints  device.Hints
 	uaData string // context.userAgentData, JSON text
 }
 
@@ -25,17 +37,22 @@ type agent struct {
 
 // agents reads user agents and remembers the answers.
 type agents struct {
-	seed  maphash.Seed
-	known *memo.Table[agent]
-	judge *bot.Judge
+	seed   maphash.Seed
+	known  *memo.Table[agent]
+	reader *device.Reader
+	judge  *bot.Judge
 }
 
 func newAgents(size int) (*agents, error) {
+	reader, err := device.New()
+	if err != nil {
+		return nil, err
+	}
 	judge, err := bot.New()
 	if err != nil {
 		return nil, err
 	}
-	return &agents{seed: maphash.MakeSeed(), known: memo.NewTable[agent](size), judge: judge}, nil
+	return &agents{seed: maphash.MakeSeed(), known: memo.NewTable[agent](size), reader: reader, judge: judge}, nil
 }
 
 // find is the answer for a key, whose strings need not outlive the call. The
@@ -44,7 +61,7 @@ func (a *agents) find(key agentKey) *agent {
 	// Cutting comes before everything: the parser takes a third of a second for
 	// an agent of a megabyte.
 	key.ua = memo.Cut(key.ua, memo.MaxAgent)
-	key.hints.bound()
+	key.hints.Bound()
 	h := a.hash(&key)
 	x, y := a.known.Candidates(h)
 	if x != nil && x.key == key {
@@ -63,7 +80,7 @@ func (a *agents) hash(key *agentKey) uint64 {
 	h := maphash.String(a.seed, key.ua)
 	for _, s := range [...]string{
 		key.hints.UA, key.hints.Mobile, key.hints.Platform, key.hints.PlatformVersion,
-		key.hints.Model, key.hints.FullVersionList, key.hints.Arch, key.uaData,
+		key.hints.Model, key.hints.FullVersionList, key.hints.Arch, key.hints.FormFactors, key.uaData,
 	} {
 		h *= mix
 		if s != "" {
@@ -78,10 +95,10 @@ func (k agentKey) clone() agentKey {
 	h := k.hints
 	return agentKey{
 		ua: strings.Clone(k.ua),
-		hints: Hints{
+		hints: device.Hints{
 			UA: strings.Clone(h.UA), Mobile: strings.Clone(h.Mobile), Platform: strings.Clone(h.Platform),
 			PlatformVersion: strings.Clone(h.PlatformVersion), Model: strings.Clone(h.Model),
-			FullVersionList: strings.Clone(h.FullVersionList), Arch: strings.Clone(h.Arch),
+			FullVersionList: strings.Clone(h.FullVersionList), Arch: strings.Clone(h.Arch), FormFactors: strings.Clone(h.FormFactors),
 		},
 		uaData: strings.Clone(k.uaData),
 	}
@@ -90,13 +107,12 @@ func (k agentKey) clone() agentKey {
 // read works out device and verdict from the start.
 func (a *agents) read(key agentKey) *agent {
 	found := &agent{key: key}
-	if key.ua == "" && key.hints == (Hints{}) && key.uaData == "" {
+	if key.ua == "" && key.hints == (device.Hints{}) && key.uaData == "" {
 		return found // nothing was said, so nothing is known
 	}
-	c := claimsOf(key.hints, event.Value(key.uaData))
-	found.device = readDevice(key.ua)
-	c.apply(&found.device)
-	found.bot = a.judge.Verdict(key.ua, c.headless)
+	c := device.ClaimsOf(key.hints, event.Value(key.uaData))
+	found.device = a.reader.Read(key.ua, &c)
+	found.bot = a.judge.Verdict(key.ua, c.Headless)
 	if found.device.Type == "" {
 		found.device.Type = typeOther
 	}

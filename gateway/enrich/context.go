@@ -3,10 +3,16 @@ package enrich
 import (
 	"strings"
 
+	"github.com/reuna/reuna/gateway/enrich/device"
 	"github.com/reuna/reuna/gateway/enrich/memo"
 	"github.com/reuna/reuna/gateway/enrich/traffic"
 	"github.com/reuna/reuna/identity/event"
 )
+
+// maxUserAgentData bounds context.userAgentData in bytes, three times what
+// browsers say: longer ones are not read, since the cache of agents would have to
+// keep them.
+const maxUserAgentData = 1024
 
 // said is what an event's own context and properties say, in the words of the
 // Segment spec (https://segment.com/docs/connections/spec/common/#context).
@@ -46,7 +52,7 @@ func (s *said) read(ev *event.Event) {
 		case "screen":
 			s.screen = v
 		case "userAgentData":
-			if v.Kind() == event.Object && len(v) <= maxHints {
+			if v.Kind() == event.Object && len(v) <= maxUserAgentData {
 				s.uaData = v
 			}
 		case "library":
@@ -123,9 +129,9 @@ func isServerLibrary(name string) bool {
 
 // describe puts what an app says about its own device over what its HTTP
 // library's user agent let guess.
-func (s *said) describe(d *event.Device) {
+func (e *Enricher) describe(d *event.Device, s *said) {
 	if s.os.name != "" {
-		d.OS, d.OSVersion = systemFamily(memo.Cut(s.os.name, memo.MaxName)), memo.Cut(s.os.version, memo.MaxName)
+		d.OS, d.OSVersion = device.SystemFamily(memo.Cut(s.os.name, memo.MaxName)), memo.Cut(s.os.version, memo.MaxName)
 	}
 	if s.device.model != "" {
 		d.Model = memo.Cut(s.device.model, memo.MaxName)
@@ -133,7 +139,11 @@ func (s *said) describe(d *event.Device) {
 	if s.device.manufacturer != "" {
 		d.Vendor = memo.Cut(s.device.manufacturer, memo.MaxName)
 	} else if s.device.model != "" {
-		d.Vendor = vendorOf(d.Model, d.OS)
+		d.Vendor = e.agents.reader.Vendor(d.Model)
+		switch d.OS {
+		case "iOS", "tvOS", "watchOS", "Mac OS X": // nobody else's machines run them
+			d.Vendor = "Apple"
+		}
 	}
 	switch {
 	case strings.HasPrefix(d.Model, "iPad"):
@@ -156,26 +166,6 @@ func (s *said) describe(d *event.Device) {
 			}
 		}
 	}
-}
-
-// systemFamily gives a system's uap-core family for the name that an SDK or a
-// client hint uses.
-func systemFamily(name string) string {
-	switch {
-	case strings.EqualFold(name, "ios"), strings.EqualFold(name, "ipados"), strings.EqualFold(name, "iphone os"):
-		return "iOS"
-	case strings.EqualFold(name, "android"):
-		return "Android"
-	case strings.EqualFold(name, "macos"), strings.EqualFold(name, "mac os x"), strings.EqualFold(name, "mac os"):
-		return "Mac OS X"
-	case strings.EqualFold(name, "windows"):
-		return "Windows"
-	case strings.EqualFold(name, "chrome os"), strings.EqualFold(name, "chromium os"), strings.EqualFold(name, "chromeos"):
-		return "Chrome OS"
-	case strings.EqualFold(name, "linux"):
-		return "Linux"
-	}
-	return name
 }
 
 // withoutIP is the context without the address that a sender put there: what is

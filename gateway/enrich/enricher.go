@@ -22,6 +22,7 @@ import (
 	"sync/atomic"
 
 	"github.com/reuna/reuna/gateway/enrich/bot"
+	"github.com/reuna/reuna/gateway/enrich/device"
 	"github.com/reuna/reuna/gateway/enrich/geo"
 	"github.com/reuna/reuna/gateway/enrich/memo"
 	"github.com/reuna/reuna/gateway/enrich/pageurl"
@@ -49,6 +50,9 @@ type Options struct {
 
 	Logger *slog.Logger // nil: slog.Default()
 }
+
+// Hints are the client hint headers.
+type Hints = device.Hints
 
 // Input is what one request says besides its body. Its strings may be kept.
 type Input struct {
@@ -252,7 +256,7 @@ func (e *Enricher) device(ev *event.Event, in *Input, s *said) (event.Device, ev
 	a := e.agents.find(key)
 	d, verdict := a.device, a.bot
 	if s.os.name != "" || s.device.model != "" || s.device.manufacturer != "" || s.device.kind != "" {
-		s.describe(&d)
+		e.describe(&d, s)
 		if verdict.Class == bot.Library && s.userAgent == "" {
 			verdict = event.Bot{} // an app's HTTP library, named by the request, is no bot
 			if d.Type == typeBot {

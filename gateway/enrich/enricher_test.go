@@ -97,7 +97,7 @@ func TestWhoseRequestItIs(t *testing.T) {
 		{"a server speaks through its context", event.FromServer, o{"userAgent": safariPhone, "ip": fi}, "analytics-node/2.1", fi, "iOS", false},
 		{"a server library with the public key too", event.FromSDK, o{"library": o{"name": "analytics-python"}}, "python-requests/2.32", "", "", false},
 		{"an app's HTTP library is no bot", event.FromSDK, o{"os": o{"name": "Android", "version": "14"}, "device": o{"type": "android", "manufacturer": "Samsung", "model": "SM-S918B"}}, "okhttp/4.12.0", "8.8.8.8", "Android", false},
-		{"without them it is", event.FromSDK, o{}, "okhttp/4.12.0", "8.8.8.8", "", true},
+		{"without them it is", event.FromSDK, o{}, "python-requests/2.32.3", "8.8.8.8", "", true},
 		{"0.0.0.0 asks not to be placed", event.FromSDK, o{"ip": "0.0.0.0"}, chromeWindows, "", "Windows", false},
 		{"an address that is none is unknown", event.FromSDK, o{"ip": "all of them"}, chromeWindows, "", "Windows", false},
 		{"a browser always has an agent", event.FromTag, o{}, "", "8.8.8.8", "", true},
