@@ -181,7 +181,7 @@ const androidChrome = "Mozilla/5.0 (Linux; Android 10; K) AppleWebKit/537.36 (KH
 func (c *crowd) people() {
 	r := c.rnd
 	within := func() int64 { return begin + int64(r.Float64()*float64(120*minute)) }
-	for i := range 4000 {
+	for i := range 2500 {
 		agent := chromeWindows
 		if i%4 == 0 {
 			agent = firefox
@@ -189,24 +189,24 @@ func (c *crowd) people() {
 		p := c.anybody("at home", c.address(), agent)
 		c.surf(p, within())
 	}
-	for range 12 { // carriers whose phones share an address and all say the same
+	for range 8 { // carriers whose phones share an address and all say the same
 		addr := c.address()
 		for range 250 {
 			c.surf(c.anybody("mobile carrier", addr, androidChrome), within())
 		}
 	}
-	for range 25 { // a newsletter, or a lesson, that all open at once
+	for range 15 { // a newsletter, or a lesson, that all open at once
 		addr, at := c.address(), within()
 		for range 60 {
 			c.surf(c.anybody("office", addr, chromeWindows), at+int64(r.Float64()*float64(minute)))
 		}
 	}
-	for range 150 { // a quick look through a gallery
+	for range 100 { // a quick look through a gallery
 		p := c.anybody("gallery", c.address(), chromeWindows)
 		p.pages, p.pause = 50, 0.6
 		c.surf(p, within())
 	}
-	for range 400 {
+	for range 250 {
 		p := c.anybody("no cookies", c.address(), chromeWindows)
 		p.refuses, p.pages = true, 10+int(r.ExpFloat64()*20)
 		c.surf(p, within())

@@ -56,14 +56,17 @@ func readCentres(table string) (*centres, error) {
 
 // has is the rule by which a network is a data centre; empty when it is none as
 // far as can be told.
-func (c *centres) has(asn uint32, org string) string {
-	if l, ok := c.listed[asn]; ok {
+func (c *centres) has(k known) string {
+	if l, ok := c.listed[k.geo.ASN]; ok {
 		if l.hosting {
 			return l.rule
 		}
 		return ""
 	}
-	if word := hostingWord(org); word != "" {
+	if k.hosting {
+		return "the database calls it a hosting network"
+	}
+	if word := hostingWord(k.geo.ASOrg); word != "" {
 		return "the word " + word + " in the network's name"
 	}
 	return ""

@@ -33,7 +33,13 @@ type file struct {
 
 type decoded struct {
 	offset uintptr
-	geo    event.Geo
+	row    known
+}
+
+// known is what a database says of a network.
+type known struct {
+	geo     event.Geo
+	hosting bool // it says itself that the network is a data centre
 }
 
 // subject is what a database must tell to be of use in a setting.
@@ -133,7 +139,7 @@ func (f *file) verify(data []byte, about subject) (err error) {
 		if err := f.reader.LookupOffset(offset).Decode(&row); err != nil {
 			continue // single records of another layout are met by their addresses as unknown
 		}
-		if g := row.geo(); about.tells(&g) {
+		if g := row.known().geo; about.tells(&g) {
 			return nil
 		}
 	}
@@ -148,30 +154,29 @@ func unpanic(err *error) {
 	}
 }
 
-// find is the record of an address; the zero Geo
-// where the database has none or its entry cannot be read. addr comes from
-// Carried.
-func (f *file) find(addr netip.Addr) event.Geo {
+// find is the record of an address; zero where the database has none or its
+// entry cannot be read. addr comes from Carried.
+func (f *file) find(addr netip.Addr) known {
 	r, ok := f.lookup(addr)
 	if !ok {
-		return event.Geo{}
+		return known{}
 	}
 	offset := r.Offset()
 	h := uint64(offset) * 0x9E3779B97F4A7C15 // Fibonacci hashing spreads the offsets
 	h ^= h >> 29
 	a, b := f.decoded.Candidates(h)
 	if a != nil && a.offset == offset {
-		return a.geo
+		return a.row
 	}
 	if b != nil && b.offset == offset {
-		return b.geo
+		return b.row
 	}
-	g, err := decode(r)
+	row, err := decode(r)
 	if err != nil {
-		g = event.Geo{} // explain tells why
+		row = known{} // explain tells why
 	}
-	f.decoded.Put(h, &decoded{offset: offset, geo: g})
-	return g
+	f.decoded.Put(h, &decoded{offset: offset, row: row})
+	return row
 }
 
 // lookup says where an address's record is. It cannot fail in a verified file,
@@ -184,27 +189,27 @@ func (f *file) lookup(addr netip.Addr) (maxminddb.Result, bool) {
 	return r, r.Found()
 }
 
-func decode(r maxminddb.Result) (g event.Geo, err error) {
+func decode(r maxminddb.Result) (k known, err error) {
 	defer unpanic(&err)
 	var row record
 	if err := r.Decode(&row); err != nil {
-		return event.Geo{}, fmt.Errorf("its record cannot be read: %w", err)
+		return known{}, fmt.Errorf("its record cannot be read: %w", err)
 	}
-	return row.geo(), nil
+	return row.known(), nil
 }
 
 // explain is what find says of an address and where that stands.
-func (f *file) explain(addr netip.Addr) (event.Geo, string) {
+func (f *file) explain(addr netip.Addr) (known, string) {
 	meta := &f.reader.Metadata
 	rule := fmt.Sprintf("%s (%s, built %s)", f.name, meta.DatabaseType, time.Unix(int64(min(meta.BuildEpoch, 1<<36)), 0).UTC().Format(time.DateOnly))
 	r, ok := f.lookup(addr)
 	if !ok {
-		return event.Geo{}, rule + ": no record of the address"
+		return known{}, rule + ": no record of the address"
 	}
-	g, err := decode(r)
+	row, err := decode(r)
 	rule += ": " + r.Prefix().String()
 	if err != nil {
 		rule += ": " + err.Error()
 	}
-	return g, rule
+	return row, rule
 }

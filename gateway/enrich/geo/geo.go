@@ -37,7 +37,7 @@ type Options struct {
 // Place is what is known of an address. It is shared and must not be changed.
 type Place struct {
 	Geo        event.Geo
-	DataCentre bool   // the address is of a hosting or cloud network; needs an ASN database
+	DataCentre bool   // the address is of a hosting or cloud network; needs a database that names networks
 	Text       string // what Options.Text made of the address, which is plain: no zone, IPv4 never in IPv6's form
 
 	addr netip.Addr
@@ -124,19 +124,22 @@ func (p *Places) At(addr netip.Addr) *Place {
 }
 
 func (p *Places) fill(to *Place, at netip.Addr) {
-	switch {
-	case p.city != nil:
-		to.Geo = p.city.find(at)
-	default:
-		to.Geo = p.country.find(at)
-	}
+	row := p.source().find(at)
 	if p.asn != nil {
 		as := p.asn.find(at)
-		to.Geo.ASN, to.Geo.ASOrg = as.ASN, as.ASOrg
+		row.geo.ASN, row.geo.ASOrg = as.geo.ASN, as.geo.ASOrg
+		row.hosting = row.hosting || as.hosting
 	}
-	if to.Geo.ASN != 0 {
-		to.DataCentre = p.centres.has(to.Geo.ASN, to.Geo.ASOrg) != ""
+	to.Geo = row.geo
+	to.DataCentre = p.centres.has(row) != ""
+}
+
+// source is the database of countries.
+func (p *Places) source() *file {
+	if p.city != nil {
+		return p.city
 	}
+	return p.country
 }
 
 // Explain is the place of an address and, for each thing said, the database and
@@ -150,11 +153,8 @@ func (p *Places) Explain(addr netip.Addr) (event.Geo, []memo.Why) {
 	if r := reserved(at); r != "" {
 		return event.Geo{}, append(why, memo.Why{Field: "country", Value: "", Rule: "unknown: " + r})
 	}
-	source := p.city
-	if source == nil {
-		source = p.country
-	}
-	g, rule := source.explain(at)
+	row, rule := p.source().explain(at)
+	g := &row.geo
 	said := func(field, value, rule string) {
 		if value != "" {
 			why = append(why, memo.Why{Field: field, Value: value, Rule: rule})
@@ -169,16 +169,17 @@ func (p *Places) Explain(addr netip.Addr) (event.Geo, []memo.Why) {
 	said("postcode", g.Postcode, rule)
 	said("timezone", g.Timezone, rule)
 	if p.asn != nil {
-		var as event.Geo
+		var as known
 		as, rule = p.asn.explain(at)
-		g.ASN, g.ASOrg = as.ASN, as.ASOrg
+		g.ASN, g.ASOrg = as.geo.ASN, as.geo.ASOrg
+		row.hosting = row.hosting || as.hosting
 	}
 	if g.ASN != 0 {
 		said("asn", strconv.FormatUint(uint64(g.ASN), 10), rule)
 		said("network", g.ASOrg, rule)
-		if centre := p.centres.has(g.ASN, g.ASOrg); centre != "" {
-			said("data centre", "yes", centre)
-		}
 	}
-	return g, why
+	if centre := p.centres.has(row); centre != "" {
+		said("data centre", "yes", centre)
+	}
+	return *g, why
 }

@@ -235,7 +235,7 @@ func TestTextsAreBounded(t *testing.T) {
 
 func TestDataCentres(t *testing.T) {
 	p := open(t, Options{ASN: write(t, "asn.mmdb", asnDatabase(t))})
-	for addr, want := range map[string]bool{"5.9.1.1": true, "6.9.1.1": true, "104.28.1.1": false, "193.166.3.2": false, "8.8.8.8": false} {
+	for addr, want := range map[string]bool{"5.9.1.1": true, "6.9.1.1": true, "7.9.1.1": true, "104.28.1.1": false, "104.29.1.1": false, "193.166.3.2": false, "8.8.8.8": false} {
 		if got := p.At(netip.MustParseAddr(addr)).DataCentre; got != want {
 			t.Errorf("%s: data centre is %v", addr, got)
 		}
@@ -266,6 +266,7 @@ func TestExplain(t *testing.T) {
 		"2001:db8::1":       "country=: unknown: 2001:db8::/32, documentation",
 		"1.1.1.1":           "country=: unknown: city.mmdb (GeoLite2-City, built 2023-11-14): no record of the address",
 		"5.9.1.1":           "asn=24940: asn.mmdb (GeoLite2-ASN, built 2023-11-14): 5.9.0.0/16",
+		"7.9.1.1":           "data centre=yes: the database calls it a hosting network",
 		"6.9.1.1":           "data centre=yes: the word hosting in the network's name",
 	} {
 		a := netip.MustParseAddr(addr)

@@ -11,6 +11,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/reuna/reuna/identity/event"
 )
 
 var asked = []netip.Addr{
@@ -218,7 +220,7 @@ func FuzzNetworks(f *testing.F) {
 	f.Add("16509 hosting Amazon\n13335 people Cloudflare # relay", "Example Cloud GmbH")
 	f.Fuzz(func(t *testing.T, table, org string) {
 		if c, err := readCentres(table); err == nil {
-			c.has(16509, org)
+			c.has(known{geo: event.Geo{ASN: 16509, ASOrg: org}})
 		}
 		if word := hostingWord(org); word != "" && !strings.Contains(strings.ToLower(org), strings.TrimPrefix(word, "data ")) {
 			t.Errorf("%q in %q", word, org)

@@ -181,6 +181,8 @@ func asnDatabase(t testing.TB) []byte {
 		"193.166.0.0/16": {"autonomous_system_number": uint32(1741), "autonomous_system_organization": "CSC - Tieteen tietotekniikan keskus Oy"},
 		"5.9.0.0/16":     {"autonomous_system_number": uint32(24940), "autonomous_system_organization": "Hetzner Online GmbH"},
 		"6.9.0.0/16":     {"autonomous_system_number": uint32(64500), "autonomous_system_organization": "Example Hosting, s.r.o."},
+		"7.9.0.0/16":     {"traits": o{"autonomous_system_number": uint32(64501), "autonomous_system_organization": "Example", "user_type": "hosting"}},
+		"104.29.0.0/16":  {"asn": "AS13335", "name": "Cloudflare", "type": "hosting"},
 		"104.28.0.0/16":  {"autonomous_system_number": uint32(13335), "autonomous_system_organization": "Cloudflare Hosting"},
 	})
 }

@@ -15,9 +15,9 @@ import (
 //
 //   - MaxMind (GeoIP2, GeoLite2) and DB-IP: country, registered_country,
 //     subdivisions, city, postal, location, autonomous_system_…; Enterprise
-//     keeps the last ones under traits;
+//     and DB-IP's ISP keep the last ones under traits, with a user_type;
 //   - ipinfo: country or country_code, region, city, postal_code, timezone, asn
-//     ("AS15169"), as_name (in its ASN file: name), as_domain, all texts;
+//     ("AS15169"), as_name (in its ASN file: name), as_domain, type, all texts;
 //   - ip-location-db: country_code, state1, city, postcode, timezone.
 //
 // A field of another type than these is left out, and the rest of its row
@@ -28,6 +28,7 @@ type record struct {
 	postcode, timezone        string
 	asn                       uint32
 	org, domain               string
+	use                       string // what the network is for: "hosting"
 }
 
 // maxField is the most bytes of a text that are read: the longest names of
@@ -69,10 +70,12 @@ func (r *record) field(key []byte, v mmdbdata.Cursor) (mmdbdata.Cursor, error) {
 		return text(v, &r.org)
 	case "as_domain", "domain":
 		return text(v, &r.domain)
+	case "type", "user_type", "as_type":
+		return text(v, &r.use)
 	case "traits":
 		return within(v, func(key []byte, v mmdbdata.Cursor) (mmdbdata.Cursor, error) {
 			switch string(key) {
-			case "autonomous_system_number", "autonomous_system_organization":
+			case "autonomous_system_number", "autonomous_system_organization", "user_type":
 				return r.field(key, v)
 			}
 			return v.Skip()
@@ -209,6 +212,8 @@ func number(c mmdbdata.Cursor, to *uint32) (mmdbdata.Cursor, error) {
 	}
 	return c.Skip()
 }
+
+func (r *record) known() known { return known{geo: r.geo(), hosting: r.use == "hosting"} }
 
 // geo is the row as an event tells it.
 func (r *record) geo() event.Geo {
