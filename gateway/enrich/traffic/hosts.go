@@ -112,8 +112,7 @@ func (r *Rules) owns(ref *host, page address, in *Input) (why ownership, entry s
 			if isBelow(ref.bare, domain) || isBelow(ref.name, domain) {
 				return ownListed, entry
 			}
-		} else if name := withoutWWW(bareHost(entry)); strings.EqualFold(ref.bare, name) || strings.EqualFold(withoutWWW(ref.name), name) ||
-			!isASCII(name) && r.host(r.words.Lower(name), false).bare == ref.bare {
+		} else if name := r.bareHost(entry); name != "" && (name == ref.bare || name == withoutWWW(ref.name) || !isASCII(name) && r.host(name, false).bare == ref.bare) {
 			return ownListed, entry
 		}
 	}

@@ -77,39 +77,37 @@ type node struct {
 type special struct {
 	site  *site
 	path  string // begins so; "*" stands for one segment
-	star  bool   // path has one
 	param string // "tbm=shop": the query has this parameter; "" any
 }
 
 // at is the site that a page of the host belongs to; nil when none is known.
 func (n *node) at(page *address) *site {
 	for i := range n.special {
-		s := &n.special[i]
-		if !s.star && !strings.HasPrefix(page.path, s.path) || s.star && !pathBegins(page.path, s.path) {
-			continue
-		}
-		if s.param == "" || hasParam(page.query, s.param) {
+		if s := &n.special[i]; pathBegins(page.path, s.path) && (s.param == "" || hasParam(page.query, s.param)) {
 			return s.site
 		}
 	}
 	return n.plain
 }
 
+// pathBegins says that a path's first segments are those of a pattern: /login
+// begins /login and /login/oauth, and not /loginov. "*" is any one segment.
 func pathBegins(path, pattern string) bool {
 	for {
-		fixed, rest, more := strings.Cut(pattern, "*")
-		if !strings.HasPrefix(path, fixed) {
+		i := strings.IndexByte(pattern, '*')
+		if i < 0 {
+			rest, ok := strings.CutPrefix(path, pattern)
+			return ok && (rest == "" || rest[0] == '/' || pattern == "/")
+		}
+		if !strings.HasPrefix(path, pattern[:i]) {
 			return false
 		}
-		if !more {
-			return true
+		path, pattern = path[i:], pattern[i+1:]
+		if end := strings.IndexByte(path, '/'); end >= 0 {
+			path = path[end:]
+		} else {
+			path = ""
 		}
-		path, pattern = path[len(fixed):], rest
-		i := strings.IndexByte(path, '/')
-		if i < 0 {
-			i = len(path)
-		}
-		path = path[i:]
 	}
 }
 
@@ -266,7 +264,7 @@ func (t *sites) enterHost(s *site, entry string) error {
 	}
 	switch {
 	case host != entry:
-		n.special = append(n.special, special{site: s, path: "/" + page, star: strings.Contains(page, "*"), param: param})
+		n.special = append(n.special, special{site: s, path: "/" + page, param: param})
 	case n.plain != nil:
 		return fmt.Errorf("%q stands in %s too", entry, n.plain.where())
 	default:

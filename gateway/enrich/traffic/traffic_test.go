@@ -105,6 +105,8 @@ func TestRead(t *testing.T) {
 		{"and in another country", page, "https://accounts.google.fi/", T{}},
 		{"at Microsoft", page, "https://login.microsoftonline.com/", T{}},
 		{"at Facebook", page, "https://www.facebook.com/v19.0/dialog/oauth?client_id=1", T{}},
+		{"at GitHub", page, "https://github.com/login/oauth/authorize", T{}},
+		{"but not from somebody there", page, "https://github.com/loginov", T{Channel: "Organic Social", Source: "github", Medium: "social", Referrer: "github.com"}},
 		{"but not from Facebook itself", page, "https://www.facebook.com/somebody/dialog", T{Channel: "Organic Social", Source: "facebook", Medium: "social", Referrer: "www.facebook.com"}},
 		{"tags count there too", page + "?utm_source=paypal&utm_medium=affiliate", "https://www.paypal.com/", T{Channel: "Affiliates", Source: "paypal", Medium: "affiliate"}},
 	} {
@@ -306,6 +308,11 @@ func TestReadFromElsewhere(t *testing.T) {
 		{"but not all of its domain", Input{PageURL: "https://a.example/", Referrer: "https://c.s.example/", KnowsReferrer: true, Gateway: "B.S.Example:443"},
 			T{Channel: "Referral", Source: "c.s.example", Medium: "referral", Referrer: "c.s.example"}},
 		{"the Origin too", Input{Referrer: "https://c.s.example/", KnowsReferrer: true, Origin: "https://a.s.example"}, T{}},
+		{"a listed address", Input{PageURL: "https://a.example/", Referrer: "http://[::1]:3000/", KnowsReferrer: true, Internal: []string{"http://[::1]:3000"}}, T{}},
+		{"a listed name in another script", Input{PageURL: "https://a.example/", Referrer: "https://xn--bcher-kva.example/", KnowsReferrer: true, Internal: []string{"www.Bücher.example"}}, T{}},
+		{"a listed app", Input{PageURL: "https://a.example/", Referrer: "android-app://com.Shop.App/", KnowsReferrer: true, Internal: []string{"com.shop.app"}}, T{}},
+		{"an empty entry", Input{PageURL: "https://a.example/", Referrer: "https://b.example/", KnowsReferrer: true, Internal: []string{"", "*.", "https://"}},
+			T{Channel: "Referral", Source: "b.example", Medium: "referral", Referrer: "b.example"}},
 		{"a relative page", Input{PageURL: "/books?utm_source=a&utm_medium=audio", KnowsReferrer: true}, T{Channel: "Audio", Source: "a", Medium: "audio"}},
 	} {
 		if got := r.Read(&c.in); got != c.want {

@@ -106,15 +106,16 @@ func nextParam(query string) (name, value, rest string) {
 
 func withoutWWW(host string) string { return strings.TrimPrefix(host, "www.") }
 
-// bareHost is the host of an entry of a list, which may be an origin.
-func bareHost(s string) string {
+// bareHost is the host of an entry of a list, which may be an origin, without
+// www.
+func (r *Rules) bareHost(s string) string {
 	if i := strings.Index(s, "://"); i >= 0 {
 		s = s[i+3:]
 	}
-	if i := strings.IndexAny(s, ":/"); i >= 0 {
+	if i := strings.IndexByte(s, '/'); i >= 0 {
 		s = s[:i]
 	}
-	return s
+	return withoutWWW(hostOf(r.words, s))
 }
 
 func isASCII(s string) bool {
