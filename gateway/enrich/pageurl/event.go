@@ -123,7 +123,15 @@ func (c *Cleaner) object(v event.Value, in where, known *seen) event.Value {
 			}
 			i++
 		case '"':
-			end := stringEnd(s, i)
+			end := i + 1
+			for most := min(i+24, len(s)); end < most && s[end] != '"' && s[end] != '\\'; {
+				end++
+			}
+			if end < len(s) && s[end] == '"' { // most strings are short
+				end++
+			} else {
+				end = stringEnd(s, i)
+			}
 			inside := s[i+1 : end-1]
 			if end < len(s) && s[end] == ':' || end < len(s) && s[end] <= ' ' && isKey(s, end) {
 				key = inside

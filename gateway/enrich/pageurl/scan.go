@@ -10,8 +10,9 @@ package pageurl
 type scan struct {
 	s      string
 	edits  []edit
-	free   bool // a text, perhaps JSON, and no address
-	action bool // the path under way has said that a secret may follow: /reset/…
+	free   bool   // a text, perhaps JSON, and no address
+	action bool   // the path under way has said that a secret may follow: /reset/…
+	before string // the path's segment before the one under way
 	inPath bool
 
 	// A code is a secret when a state stands beside it (RFC 6749, 4.1.2), or when
@@ -138,7 +139,7 @@ func (x *scan) runHushed(from, to, name int, inQuery bool, quiet hush) {
 				if x.actionWord(segment, i) {
 					x.action, x.hasAction = true, true
 				}
-				segment = next
+				x.before, segment = s[segment:i], next
 				if c == '/' && x.free {
 					name = -1
 				}
@@ -282,19 +283,20 @@ func (x *scan) domain(from, to int) int {
 	return end
 }
 
-// isPicture: "2x.png", "3x.webp", "1.5x.jpg".
+// isPicture: "2x.png", "3x.webp", "1.5x.jpg", "0.5.png".
 func isPicture(head []byte) bool {
 	i := 0
-	for i < len(head) && (head[i] >= '0' && head[i] <= '9' || i > 0 && head[i] == '.') {
+	for i < len(head) && (head[i] >= '0' && head[i] <= '9' || i > 0 && i+1 < len(head) && head[i] == '.' && head[i+1] <= '9') {
 		i++
 	}
-	if i == 0 || i+2 > len(head) || head[i] != 'x' || head[i+1] != '.' {
+	if i > 0 && i < len(head) && head[i] == 'x' {
+		i++
+	}
+	if i == 0 || len(head) < i+3 || head[i] != '.' {
 		return false
 	}
-	switch ext := string(head[i+2:]); {
-	case len(ext) < 2:
-		return false
-	case ext[:2] == "pn", ext[:2] == "jp", ext[:2] == "we", ext[:2] == "gi", ext[:2] == "sv", ext[:2] == "av":
+	switch string(head[i+1 : i+3]) {
+	case "pn", "jp", "we", "gi", "sv", "av":
 		return true
 	}
 	return false

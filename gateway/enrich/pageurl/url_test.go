@@ -40,6 +40,7 @@ func TestURL(t *testing.T) {
 		{"https://shop.example/unsubscribe/anna+news@example.com", "https://shop.example/unsubscribe/[email]"},
 		{"https://shop.example/optout?u=0123456789&hash=5d41402abc4b2a76b9719d911017c592", "https://shop.example/optout?u=0123456789&hash=[token]"},
 		{"https://shop.example/verify?code=123456", "https://shop.example/verify?code=[token]"},
+		{"https://shop.example/invoices/" + hex40 + ".pdf", "https://shop.example/invoices/[token].pdf"},
 		// Signing in elsewhere.
 		{"https://shop.example/callback?code=SplxlOBeZQQYbYS6WxSbIA&state=af0ifjsldkj", "https://shop.example/callback?code=[token]&state=[token]"},
 		{"https://shop.example/welcome?state=xyz&code=abc", "https://shop.example/welcome?state=[token]&code=[token]"},
@@ -139,7 +140,9 @@ func TestURLStays(t *testing.T) {
 		"https://shop.example/p/Nice-shoes-507f1f77bcf86cd799439011", "https://shop.example/p/nice-shoes-550e8400-e29b-41d4-a716-446655440000", "https://shop.example/p/a-title-0123456789abcdef",
 		"https://shop.example/p/4006381333931", "https://shop.example/p?variant=39412345678901", "https://shop.example/?_=1700000000003",
 		"https://www.amazon.example/Some-Product-Name-2024/dp/B08N5WRWNW/ref=sr_1_1?crid=2M096C61O4MLT&qid=1700000000&sr=8-1",
-		"https://shop.example/assets/app.4f3c2a1b9d8e7f6a5b4c3d2e.js", "https://cdn.example/" + hex40 + ".jpg",
+		"https://shop.example/img/banner@0.5.png", "https://shop.example/img/icon@2.png", "https://9p.io/magic/man2html/1/yacc",
+		"https://github.com/user/repo/blob/" + hex40 + "/file.go", "https://github.com/user/repo/commit/" + hex40,
+		"https://shop.example/UI-" + hex40 + ".min._V2_.css", "https://shop.example/assets/app.4f3c2a1b9d8e7f6a5b4c3d2e.js", "https://cdn.example/" + hex40 + ".jpg",
 		"https://shop.example/?utm_source=news&utm_medium=email&utm_campaign=2024_spring_sale&utm_id=120212345678901234",
 		"https://shop.example/?gclid=" + gclid + "&gad_source=1", "https://shop.example/?fbclid=IwAR0" + b64,
 		"https://shop.example/search?q=red%20shoes&page=2&sort=price_asc&size=42", "https://shop.example/search?q=%C3%A4iti+%26+is%C3%A4",

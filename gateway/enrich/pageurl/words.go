@@ -57,7 +57,7 @@ func (x *scan) word(from, i, to int, escaped bool, quiet hush) int {
 }
 
 func (x *scan) random(w string, from, i, to int) int {
-	if len(w) >= longWord && isRandom(w) && !isPageID(w) && !x.isFile(i, to) {
+	if len(w) >= longWord && isRandom(w) && !isPageID(w) && !x.isFile(i, to) && !x.isCommit(w) {
 		id := idPart(w)
 		if id > 0 && isPageID(w[id:]) {
 			return i
@@ -86,17 +86,45 @@ func (x *scan) dotted(i, to int) (end, dots int) {
 	return i, dots
 }
 
-// isFile says that an extension follows, as after the hash in app.3f2a9c….js:
-// such a name stands for what the file holds.
+// isFile says that the word stands in the name of a page's own file, as the hash
+// in app.3f2a9c….min.js: such a name stands for what the file holds.
 func (x *scan) isFile(i, to int) bool {
 	if i >= to || x.s[i] != '.' {
 		return false
 	}
-	n := 0
-	for i++; i < to && kinds[x.s[i]]&isAlnum != 0; i++ {
-		n++
+	dot := i
+	for i++; i < to && i-dot < 64; i++ {
+		switch c := x.s[i]; {
+		case c == '.':
+			dot = i
+		case kinds[c]&isWord == 0:
+			to = i
+		}
 	}
-	return n >= 2 && n <= 5 && (i == to || kinds[x.s[i]]&isWord == 0)
+	switch x.s[dot+1 : i] {
+	case "js", "mjs", "css", "map", "png", "jpg", "jpeg", "webp", "gif", "svg", "avif", "ico", "woff", "woff2", "ttf", "mp3", "mp4", "webm", "wasm":
+		return true
+	}
+	return false
+}
+
+// isCommit says that the word is a commit in an address of a code host, such as
+// /blob/2ce302eb….
+func (x *scan) isCommit(w string) bool {
+	if len(w) != 40 {
+		return false
+	}
+	switch x.before {
+	case "commit", "commits", "blob", "tree", "raw", "blame", "compare", "+":
+	default:
+		return false
+	}
+	for i := range len(w) {
+		if c := w[i]; c < '0' || c > '9' && c < 'a' || c > 'f' {
+			return false
+		}
+	}
+	return true
 }
 
 // texture is what tells random characters from words.
@@ -320,7 +348,7 @@ func (x *scan) actionWord(from, to int) bool {
 	case "reset", "resetpassword", "passwordreset", "pwreset", "forgotpassword", "forgot", "setpassword", "newpassword", "createpassword",
 		"changepassword", "passwordrecovery", "recover", "recovery", "verify", "verification", "verifyemail", "emailverification",
 		"confirm", "confirmation", "confirmemail", "activate", "activation", "unsubscribe", "optin", "optout", "invite", "invites",
-		"invitation", "invitations", "magic", "magiclink", "loginlink", "login", "signin", "sso", "oauth", "callback", "auth",
+		"invitation", "invitations", "magiclink", "loginlink", "login", "signin", "sso", "oauth", "callback", "auth",
 		"token", "tokens", "session", "sessions", "otp":
 		return true
 	}
