@@ -120,7 +120,7 @@ func (x enricher) Enrich(e *event.Event, r *pipeline.Request) {
 		UserAgent: r.UserAgent,
 		Hints: enrich.Hints{
 			UA: r.Hints.Brands, Mobile: r.Hints.Mobile, Platform: r.Hints.Platform, PlatformVersion: r.Hints.PlatformVersion,
-			Model: r.Hints.Model, FullVersionList: r.Hints.FullVersions, Arch: r.Hints.Arch,
+			Model: r.Hints.Model, FullVersionList: r.Hints.FullVersions, Arch: r.Hints.Arch, FormFactors: r.Hints.FormFactors,
 		},
 		Language: r.Language, Client: r.Client, Referer: r.Referer, Origin: r.Origin, Host: r.Host,
 		InternalHosts: site.internal, Clean: site.clean,

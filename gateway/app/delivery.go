@@ -85,7 +85,7 @@ func advice(stub string) []admin.Header {
 		Name: "Accept-CH", Value: rewrite.ClientHints,
 		Why: "where exact versions and phones' models are wanted: browsers of Chromium's family then send them along, without a script",
 	}, {
-		Name: "Permissions-Policy", Value: `ch-ua-platform-version=(self "https://GATEWAY"), ch-ua-model=(self "https://GATEWAY"), ch-ua-full-version-list=(self "https://GATEWAY"), ch-ua-arch=(self "https://GATEWAY")`,
+		Name: "Permissions-Policy", Value: `ch-ua-platform-version=(self "https://GATEWAY"), ch-ua-model=(self "https://GATEWAY"), ch-ua-full-version-list=(self "https://GATEWAY"), ch-ua-form-factors=(self "https://GATEWAY")`,
 		Why: "beside Accept-CH, and only where the gateway has a host of its own: it is sent none of them otherwise",
 	}}
 }

@@ -22,7 +22,7 @@ type head struct {
 	gpc                              []byte
 	brands, mobile, platform         []byte
 	platformVersion, model           []byte
-	fullVersions, arch               []byte
+	fullVersions, arch, formFactors  []byte
 	cookies                          [][]byte // Cookie lines
 	joined                           []byte   // of several X-Forwarded-For lines
 	transferEncoding                 []byte
@@ -152,6 +152,10 @@ func (h *head) take(name, value []byte) (twice string) {
 	case 18:
 		if is("Sec-CH-UA-Platform") {
 			to = &h.platform
+		}
+	case 22:
+		if is("Sec-CH-UA-Form-Factors") {
+			to = &h.formFactors
 		}
 	case 26:
 		if is("Sec-CH-UA-Platform-Version") {

@@ -118,6 +118,7 @@ func (c *call) own(body []byte) string {
 		{&r.Hints.Brands, h.brands}, {&r.Hints.Mobile, h.mobile}, {&r.Hints.Platform, h.platform},
 		{&r.Hints.PlatformVersion, h.platformVersion}, {&r.Hints.Model, h.model},
 		{&r.Hints.FullVersions, h.fullVersions}, {&r.Hints.Arch, h.arch},
+		{&r.Hints.FormFactors, h.formFactors},
 	}
 	n := len(body) + anonymousIDRoom
 	for i := range pairs {

@@ -347,9 +347,9 @@ func TestHeadersAreHandedOn(t *testing.T) {
 	w := start(t)
 	w.post("/v1/interact", `{"writeKey":"wk_local","batch":[],"placements":["hero"],"token":"t"}`,
 		"USER-AGENT: Mozilla", "referer: http://x/", "Origin: http://localhost:3000", "sec-ch-ua: a", "sec-ch-ua-mobile: ?1", "sec-ch-ua-platform: c",
-		"sec-ch-ua-platform-version: d", "sec-ch-ua-model: e", "sec-ch-ua-full-version-list: f", "sec-ch-ua-arch: g", "sec-gpc: 1", "accept-language: fi-FI,fi;q=0.9")
+		"sec-ch-ua-platform-version: d", "sec-ch-ua-model: e", "sec-ch-ua-full-version-list: f", "sec-ch-ua-arch: g", "sec-ch-ua-form-factors: h", "sec-gpc: 1", "accept-language: fi-FI,fi;q=0.9")
 	q := w.intake.last(t, 1)
-	if q.Hints != (Hints{"a", "?1", "c", "d", "e", "f", "g"}) || !q.GPC || q.UserAgent != "Mozilla" || q.Referer != "http://x/" || q.Origin != "http://localhost:3000" || q.Host != w.addr || q.Language != "fi-FI,fi;q=0.9" {
+	if q.Hints != (Hints{"a", "?1", "c", "d", "e", "f", "g", "h"}) || !q.GPC || q.UserAgent != "Mozilla" || q.Referer != "http://x/" || q.Origin != "http://localhost:3000" || q.Host != w.addr || q.Language != "fi-FI,fi;q=0.9" {
 		t.Errorf("%+v", q)
 	}
 	if len(q.Batch.Placements) != 1 || q.Batch.Token != "t" || q.Source != event.FromTag {

@@ -175,6 +175,7 @@ type Hints struct {
 	Model           string // Sec-CH-UA-Model
 	FullVersions    string // Sec-CH-UA-Full-Version-List
 	Arch            string // Sec-CH-UA-Arch
+	FormFactors     string // Sec-CH-UA-Form-Factors
 }
 
 // Server answers the site listener's requests. It is safe for concurrent use.

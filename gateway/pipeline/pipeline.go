@@ -51,7 +51,7 @@ type Request struct {
 
 // Hints are the Sec-CH-UA headers as they were sent.
 type Hints struct {
-	Brands, Mobile, Platform, PlatformVersion, Model, FullVersions, Arch string
+	Brands, Mobile, Platform, PlatformVersion, Model, FullVersions, Arch, FormFactors string
 }
 
 // View is what an answer may tell, before the site's allow-list.

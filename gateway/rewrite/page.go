@@ -102,7 +102,7 @@ func (x *exchange) rewritten(resp *http.Response) *page {
 
 // ClientHints are what browsers tell only who asks (UA Client Hints, 3), and
 // what the gateway reads.
-const ClientHints = "Sec-CH-UA-Platform-Version, Sec-CH-UA-Model, Sec-CH-UA-Full-Version-List, Sec-CH-UA-Arch"
+const ClientHints = "Sec-CH-UA-Platform-Version, Sec-CH-UA-Model, Sec-CH-UA-Full-Version-List, Sec-CH-UA-Form-Factors"
 
 // brotli gives a compressor, of which each has some megabytes.
 func (p *Proxy) brotli(to io.Writer) *brotli.Writer {
