@@ -62,10 +62,10 @@ func (x *explainer) referrer() {
 		x.say("referrer", "", "passed over: "+v.ref.host+" is the host that the site's tag reports to")
 	case v.own == ownListed:
 		x.say("referrer", "", fmt.Sprintf("passed over: %s is the site's own by the entry %q", v.ref.host, v.ownEntry))
-	case v.returned && v.from.kind == kindPay:
-		x.say("referrer", "", fmt.Sprintf("passed over: %s takes payments and sends visitors back (%s)", v.ref.host, v.from.where()))
-	case v.returned:
-		x.say("referrer", "", fmt.Sprintf("passed over: %s signs visitors in and sends them back (%s)", v.ref.host, v.from.where()))
+	case v.backFrom != nil && v.backFrom.kind == kindPay:
+		x.say("referrer", "", fmt.Sprintf("passed over: %s takes payments and sends visitors back (%s)", v.ref.host, v.backFrom.where()))
+	case v.backFrom != nil:
+		x.say("referrer", "", fmt.Sprintf("passed over: %s signs visitors in and sends them back (%s)", v.ref.host, v.backFrom.where()))
 	case v.from != nil:
 		x.say("referrer", v.t.Referrer, v.from.where()+": "+v.from.name)
 	default:

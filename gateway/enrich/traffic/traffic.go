@@ -154,7 +154,7 @@ type verdict struct {
 	own      ownership // why it is the site itself
 	ownEntry string
 	from     *site // what the referrer is known to be; nil: nothing
-	returned bool  // from is where people pay or sign in
+	backFrom *site // where the visitor has paid or signed in; then from is nil
 	place    *site // what ref or source names, if the table knows it
 }
 
@@ -191,7 +191,7 @@ func (r *Rules) decide(v *verdict, in *Input) {
 	case t.Source != "" || t.Medium != "" || t.Campaign != "":
 		v.by = byTags
 		r.complete(v, click)
-	case click != nil && (click.weight == paidFor || t.Referrer == "" || v.from != nil && v.from.name == click.source && click.medium != "" || v.from != nil && v.from.medium == click.medium):
+	case click != nil && v.knowsBetter(click):
 		v.by = byClick
 		r.fromClick(v, click)
 	case t.Referrer != "":
@@ -225,13 +225,24 @@ func (r *Rules) readReferrer(v *verdict, in *Input, page address) {
 		return
 	}
 	if v.from != nil && (v.from.kind == kindPay || v.from.kind == kindSignIn) {
-		v.returned = true
+		v.from, v.backFrom = nil, v.from
 		return
 	}
 	v.t.Referrer = v.ref.host
 	if v.from != nil && v.from.kind == kindOther {
 		v.from = nil
 	}
+}
+
+// knowsBetter says that a click id tells more of this visit than its referrer: an
+// advertisement's always does; a free link's only when there is no other referrer,
+// when the referrer is the same site, and when a message that carries its sender's
+// mark was read in a webmail.
+func (v *verdict) knowsBetter(click *clickID) bool {
+	if click.weight == paidFor || v.t.Referrer == "" {
+		return true
+	}
+	return v.from != nil && click.medium != "" && (v.from.name == click.source || v.from.kind == kindMail && click.medium == v.from.medium)
 }
 
 // complete fills in what campaign tags left open, from a click id that belongs to
