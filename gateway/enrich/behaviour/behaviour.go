@@ -56,7 +56,7 @@ type Options struct {
 	DevicesPerAddress int
 
 	// How many visitors and clients (an address with an agent) are watched at a
-	// time; 0: 131,072 and 65,536, for which 16 MB are set aside, and used as they
+	// time; 0: 131,072 and 65,536, for which 20 MB are set aside, and used as they
 	// fill.
 	Visitors, Clients int
 }
