@@ -174,7 +174,7 @@ func (c *Claims) shape(d *event.Device, w *reasons) {
 
 func isLinux(system string) bool {
 	switch system {
-	case "Linux", "Ubuntu", "Fedora", "Debian", "CentOS", "Red Hat", "SUSE", "Mint", "Mandriva", "Mageia", "Slackware", "Arch Linux", "Gentoo",
+	case "Linux", "Ubuntu", "Fedora", "Debian", "CentOS", "Red Hat", "SUSE", "Linux Mint", "PCLinuxOS", "Puppy", "Mandriva", "Mageia", "Slackware", "Arch Linux", "Gentoo",
 		"Tizen", "webOS", "Roku", "Chromecast", "FreeBSD", "OpenBSD", "NetBSD":
 		return true
 	}

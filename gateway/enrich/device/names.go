@@ -8,7 +8,7 @@ import (
 // namers are the functions that rules name in braces, for what no list of
 // products can hold: programs that nobody has heard of, which name themselves.
 func namers() map[string]namer {
-	return map[string]namer{"crawler": crawlerName, "app": appName, "product": productName, "compatible": compatibleName, "token": tokenName, "nightly": nightlyName}
+	return map[string]namer{"crawler": crawlerName, "app": appName, "product": productName, "compatible": compatibleName, "token": tokenName, "nightly": nightlyName, "mail": mailName, "trial": trialName}
 }
 
 // robotWords are the words that robots call themselves by.
@@ -213,11 +213,27 @@ func isMailbox(rest string) bool {
 	return i < len(rest) && rest[i] == '@'
 }
 
+// nextRobotWord is the first robot word from a place on. A bot is one only
+// where a word begins or ends with it: there are telephones of Cubot, and
+// networks of Botswana.
 func nextRobotWord(ua string, from int) (at, n int) {
 	at = -1
 	for _, w := range robotWords {
-		if i := indexFold(ua[from:], w); i >= 0 && (at < 0 || from+i < at) {
-			at, n = from+i, len(w)
+		for start := from; ; {
+			i := indexFold(ua[start:], w)
+			if i < 0 {
+				break
+			}
+			i += start
+			end := i + len(w)
+			if w == "bot" && i > 0 && isLetter(ua[i-1]) && end < len(ua) && isLetter(ua[end]) {
+				start = end
+				continue
+			}
+			if at < 0 || i < at {
+				at, n = i, len(w)
+			}
+			break
 		}
 	}
 	return at, n
@@ -301,6 +317,31 @@ func tokenName(ua string) (name, version string) {
 	return name, version
 }
 
+// mailName tells Apple's mail program, whose agent ends where Safari's goes on.
+func mailName(ua string) (name, version string) {
+	if !strings.HasSuffix(strings.TrimSpace(ua), "(KHTML, like Gecko)") {
+		return "", ""
+	}
+	_, rest, _ := strings.Cut(ua, "AppleWebKit/")
+	return "Apple Mail", dotted(versionOf(rest))
+}
+
+// trialName tells Firefox's versions from before a release, 4.0b7 and 6.0a2.
+func trialName(ua string) (name, version string) {
+	_, rest, _ := strings.Cut(ua, "Firefox/")
+	version = versionOf(rest)
+	if rest = rest[len(version):]; version == "" || len(rest) < 2 || !isDigit(rest[1]) {
+		return "", ""
+	}
+	switch rest[0] {
+	case 'a':
+		return "Firefox Alpha", dotted(version)
+	case 'b':
+		return "Firefox Beta", dotted(version)
+	}
+	return "", ""
+}
+
 // nightlyName tells the builds of WebKit from before a release, which put a
 // plus behind their engine's version.
 func nightlyName(ua string) (name, version string) {
@@ -322,7 +363,7 @@ func isEngine(token string) bool {
 	}
 	switch string(buf[:n]) {
 	case "mozilla", "applewebkit", "webkit", "khtml", "gecko", "chrome", "chromium", "safari", "version", "mobile", "firefox", "presto", "trident", "goanna", "like",
-		"build", "iphone", "ipad", "ipod", "ubuntu", "debian", "fedora", "linux", "android", "ios", "windows", "release", "java", "profile", "configuration", "nettype", "language", "channel", "region",
+		"suse", "opensuse", "mandriva", "centos", "red", "hat", "mint", "gentoo", "slackware", "mnenhy", "multizilla", "stumbleupon", "build", "iphone", "ipad", "ipod", "ubuntu", "kubuntu", "xubuntu", "crmo", "debian", "fedora", "linux", "android", "ios", "windows", "release", "java", "profile", "configuration", "nettype", "language", "channel", "region",
 		"jssdk", "xweb", "mmwebsdk", "mmwebid", "tbs", "abi", "process", "covc", "sa", "bropp", "yowser", "core", "electron", "cordova", "nwjs", "qtwebengine", "qt", "webview",
 		"browser", "desktop", "pixel", "screen", "device", "config", "agency", "herring", "viewer", "udid", "ttwebview", "app_version", "appname", "bytelocale", "u2", "uws", "colorscheme",
 		"statusbarheight", "simpleuiswitch", "qqtheme", "webp", "inmagicwin", "gpversion", "fban", "fb_iab", "slbchan", "qbcore", "hmscore", "gmscore", "php", "python", "webos", "tizen", "kaios", "crkey", "harmonyos", "openharmony", "symbianos", "bada", "meego", "series60", "series40", "blackberry", "darwin",
