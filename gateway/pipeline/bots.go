@@ -57,7 +57,8 @@ func (p *Pipeline) screen(j *job) error {
 func isBot(e event.Event) bool { return e.Bot.Is }
 
 // botClasses are the classes of event.Bot, and "behaviour" for who gave itself
-// away by what it did alone. What is none of them counts as "other".
+// away by what it did alone, whatever its class. What is none of them counts as
+// "other".
 var botClasses = [...]string{"search", "ai-training", "ai-assistant", "monitor", "preview", "library", "headless", "scanner", "behaviour", "other"}
 
 // Bots counts the events of robots that were taken, by class.
@@ -65,7 +66,12 @@ type Bots struct {
 	byClass [len(botClasses)]atomic.Int64
 }
 
-func (b *Bots) count(class string) {
+// count counts one event. said: it told of itself that a robot made it, before
+// anybody watched.
+func (b *Bots) count(class string, said bool) {
+	if !said {
+		class = "behaviour"
+	}
 	for i, c := range &botClasses {
 		if c == class || i == len(botClasses)-1 {
 			b.byClass[i].Add(1)

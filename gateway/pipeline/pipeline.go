@@ -152,11 +152,12 @@ type job struct {
 	daily   string          // who a cookieless request's visitor is today
 	refusal error           // of the token
 	items   []people.Item
+	said    []bool // of the events that came: whether they told of themselves that a robot made them
 }
 
 func (p *Pipeline) get(r *Request) *job {
 	j := p.jobs.Get().(*job)
-	*j = job{r: r, site: p.o.Sites[r.Site], items: j.items[:0]}
+	*j = job{r: r, site: p.o.Sites[r.Site], items: j.items[:0], said: j.said[:0]}
 	p.stats.Requests.Add(1)
 	return j
 }
@@ -174,7 +175,7 @@ func (p *Pipeline) Interact(r *Request, dst []byte) ([]byte, error) {
 	if err := p.recognise(j); err != nil {
 		return dst, err
 	}
-	p.enrich(r)
+	p.enrich(j)
 	if err := p.screen(j); err != nil {
 		return dst, err
 	}
@@ -202,7 +203,7 @@ func (p *Pipeline) Collect(r *Request) error {
 			return err
 		}
 	}
-	p.enrich(r)
+	p.enrich(j)
 	if err := p.screen(j); err != nil {
 		return err
 	}
@@ -251,9 +252,12 @@ func (p *Pipeline) Preview(r *Request, dst []byte) ([]byte, error) {
 }
 
 // enrich says of each event what it came from, and whether a robot made it.
-func (p *Pipeline) enrich(r *Request) {
+func (p *Pipeline) enrich(j *job) {
+	r := j.r
 	for i := range r.Batch.Events {
-		p.o.Enricher.Enrich(&r.Batch.Events[i], r)
+		e := &r.Batch.Events[i]
+		p.o.Enricher.Enrich(e, r)
+		j.said = append(j.said, e.Bot.Is)
 	}
 	if p.o.Watcher != nil && len(r.Batch.Events) > 0 {
 		p.o.Watcher.Watch(r)
@@ -286,7 +290,7 @@ func (p *Pipeline) take(j *job) (durable ticket, err error) {
 		tx.Fold(it, tx.Append(it))
 		p.stats.Events.Add(1)
 		if it.Event.Bot.Is {
-			p.stats.Bots.count(it.Event.Bot.Class)
+			p.stats.Bots.count(it.Event.Bot.Class, j.said[i])
 		}
 		if it.Excluded {
 			p.stats.BotsExcluded.Add(1)
