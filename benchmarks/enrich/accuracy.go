@@ -11,6 +11,7 @@ import (
 type Class struct {
 	Group string `json:"group"`
 	Name  string `json:"name"`
+	short string // for the picture; "" is not in it
 	// Bar is the least (or, with AtMost, the most) that may come out, in per
 	// cent; 0: told for information.
 	Bar    float64 `json:"bar,omitempty"`
@@ -42,6 +43,7 @@ type failure struct{ class, agent, expected, got string }
 // question is put to readers about every agent of a set.
 type question struct {
 	group, name string
+	short       string // as in Class
 	set         []labelled
 	bar         float64
 	atMost      bool
@@ -204,28 +206,28 @@ func (d *data) questions() []question {
 		robots   = "Robots"
 	)
 	qs := []question{
-		{group: browsers, name: "real visitors, each agent once", set: d.visitors, bar: 97, asked: isCommon, answer: browserIs, who: "m"},
-		{group: browsers, name: "real visitors, by visits", set: d.visitors, bar: 97, asked: isCommon, weighted: true, answer: browserIs, who: "m"},
-		{group: browsers, name: "uap-core's tests of these browsers", set: coreCommon, bar: 97, answer: browserIs, who: "m"},
-		{group: browsers, name: "made: browsers × versions × platforms, with client hints", set: d.generated, bar: 97, asked: func(l *labelled) bool { return l.browser != "" }, answer: browserIs, who: "mu"},
+		{group: browsers, name: "real visitors, each agent once", short: "real visitors, each agent once", set: d.visitors, bar: 97, asked: isCommon, answer: browserIs, who: "m"},
+		{group: browsers, name: "real visitors, by visits", short: "real visitors, by visits", set: d.visitors, bar: 97, asked: isCommon, weighted: true, answer: browserIs, who: "m"},
+		{group: browsers, name: "uap-core's tests of these browsers", short: "uap-core's tests of them", set: coreCommon, bar: 97, answer: browserIs, who: "m"},
+		{group: browsers, name: "made: browsers × versions × platforms, with client hints", short: "made, with client hints", set: d.generated, bar: 97, asked: func(l *labelled) bool { return l.browser != "" }, answer: browserIs, who: "mu"},
 		{group: browsers, name: "all real visitors, also of rarer browsers and apps", set: d.visitors, answer: browserIs, who: "m"},
-		{group: systems, name: "real visitors, each agent once", set: d.visitors, bar: 97, asked: isCommon, answer: systemIs, who: "m"},
-		{group: systems, name: "real visitors, by visits", set: d.visitors, bar: 97, asked: isCommon, weighted: true, answer: systemIs, who: "m"},
-		{group: systems, name: "uap-core's tests of these browsers", set: coreCommon, bar: 97, answer: systemIs, who: "m"},
-		{group: systems, name: "made: browsers × versions × platforms, with client hints", set: d.generated, bar: 97, asked: func(l *labelled) bool { return l.system != "" }, answer: systemIs, who: "mu"},
-		{group: systems, name: "made: the version that only client hints tell (Windows 11, macOS, Android)", set: d.generated, bar: 97, asked: func(l *labelled) bool { return l.osMajor != "" }, answer: systemMajorIs, who: "mu"},
-		{group: longTail, name: "browser, half that nobody looks at", set: d.core.browsers, bar: 85, asked: half(true), answer: browserIs, who: "m"},
-		{group: longTail, name: "browser, half that rules are made by", set: d.core.browsers, bar: 85, asked: half(false), answer: browserIs, who: "m"},
-		{group: longTail, name: "system, half that nobody looks at", set: d.core.systems, bar: 85, asked: half(true), answer: systemIs, who: "m"},
-		{group: longTail, name: "system, half that rules are made by", set: d.core.systems, bar: 85, asked: half(false), answer: systemIs, who: "m"},
-		{group: longTail, name: "browser's major version, half that nobody looks at", set: d.core.browsers, asked: half(true), answer: browserMajorIs, who: "m"},
-		{group: longTail, name: "system's major version, half that nobody looks at", set: d.core.systems, asked: half(true), answer: systemMajorIs, who: "m"},
-		{group: kinds, name: "real visitors, each agent once", set: d.visitors, bar: 98, answer: kindIs, who: "m"},
-		{group: kinds, name: "real visitors, by visits", set: d.visitors, bar: 98, weighted: true, answer: kindIs, who: "m"},
-		{group: kinds, name: "made: computers, phones, tablets, televisions, consoles, watches", set: d.generated, bar: 98, asked: func(l *labelled) bool { return l.kind != "" }, answer: kindIs, who: "m"},
-		{group: kinds, name: "uap-core's tests whose label tells, half that nobody looks at", set: d.core.devices, asked: half(true), answer: kindIs, who: "m"},
-		{group: kinds, name: "uap-core's tests whose label tells, half that rules are made by", set: d.core.devices, asked: half(false), answer: kindIs, who: "m"},
-		{group: robots, name: "crawler-user-agents' instances called bots", set: d.crawlers, bar: 97, answer: isBot, who: "mu"},
+		{group: systems, name: "real visitors, each agent once", short: "real visitors, each agent once", set: d.visitors, bar: 97, asked: isCommon, answer: systemIs, who: "m"},
+		{group: systems, name: "real visitors, by visits", short: "real visitors, by visits", set: d.visitors, bar: 97, asked: isCommon, weighted: true, answer: systemIs, who: "m"},
+		{group: systems, name: "uap-core's tests of these browsers", short: "uap-core's tests of them", set: coreCommon, bar: 97, answer: systemIs, who: "m"},
+		{group: systems, name: "made: browsers × versions × platforms, with client hints", short: "made, with client hints", set: d.generated, bar: 97, asked: func(l *labelled) bool { return l.system != "" }, answer: systemIs, who: "mu"},
+		{group: systems, name: "made: the version that only client hints tell (Windows 11, macOS, Android)", short: "made: version, by client hints", set: d.generated, bar: 97, asked: func(l *labelled) bool { return l.osMajor != "" }, answer: systemMajorIs, who: "mu"},
+		{group: longTail, name: "browser, held-out half", short: "browser, held-out half", set: d.core.browsers, bar: 85, asked: half(true), answer: browserIs, who: "m"},
+		{group: longTail, name: "browser, half that rules are written with", short: "browser, other half", set: d.core.browsers, bar: 85, asked: half(false), answer: browserIs, who: "m"},
+		{group: longTail, name: "system, held-out half", short: "system, held-out half", set: d.core.systems, bar: 85, asked: half(true), answer: systemIs, who: "m"},
+		{group: longTail, name: "system, half that rules are written with", short: "system, other half", set: d.core.systems, bar: 85, asked: half(false), answer: systemIs, who: "m"},
+		{group: longTail, name: "browser's major version, held-out half", set: d.core.browsers, asked: half(true), answer: browserMajorIs, who: "m"},
+		{group: longTail, name: "system's major version, held-out half", set: d.core.systems, asked: half(true), answer: systemMajorIs, who: "m"},
+		{group: kinds, name: "real visitors, each agent once", short: "real visitors, each agent once", set: d.visitors, bar: 98, answer: kindIs, who: "m"},
+		{group: kinds, name: "real visitors, by visits", short: "real visitors, by visits", set: d.visitors, bar: 98, weighted: true, answer: kindIs, who: "m"},
+		{group: kinds, name: "made: computers, phones, tablets, televisions, consoles, watches", short: "made: all kinds", set: d.generated, bar: 98, asked: func(l *labelled) bool { return l.kind != "" }, answer: kindIs, who: "m"},
+		{group: kinds, name: "uap-core's tests whose label tells, held-out half", set: d.core.devices, asked: half(true), answer: kindIs, who: "m"},
+		{group: kinds, name: "uap-core's tests whose label tells, half that rules are written with", set: d.core.devices, asked: half(false), answer: kindIs, who: "m"},
+		{group: robots, name: "crawler-user-agents' instances called bots", short: "crawlers called bots", set: d.crawlers, bar: 97, answer: isBot, who: "mu"},
 		{group: robots, name: "real visitors called bots, each agent once", set: d.visitors, bar: 0.1, atMost: true, answer: isCalledBot, who: "mu"},
 		{group: robots, name: "real visitors called bots, by visits", set: d.visitors, bar: 0.1, atMost: true, weighted: true, answer: isCalledBot, who: "mu"},
 		{group: robots, name: "agents of uap-core's common browsers called bots", set: d.browsing, bar: 0.1, atMost: true, answer: isCalledBot, who: "mu"},
@@ -262,7 +264,7 @@ func (d *data) ask(we subject) (classes []Class, failures []failure) {
 	qs := d.questions()
 	for i := range qs {
 		q := &qs[i]
-		c := Class{Group: q.group, Name: q.name, Bar: q.bar, AtMost: q.atMost}
+		c := Class{Group: q.group, Name: q.name, short: q.short, Bar: q.bar, AtMost: q.atMost}
 		share, count := q.put(readAll(we, q.set), func(l *labelled, expected, got string) {
 			if !l.held {
 				failures = append(failures, failure{class: q.group + ": " + q.name, agent: l.agent, expected: expected, got: got})

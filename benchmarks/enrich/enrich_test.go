@@ -243,7 +243,7 @@ func TestReportIsWritten(t *testing.T) {
 	r := &Report{
 		Fixtures: []Fixture{{Name: "x", Version: "1"}, {Name: "x", Version: "2"}},
 		Common:   []browser{{Name: "Chrome", Most: 46.47, When: time.Unix(0, 0)}},
-		Classes:  []Class{{Group: groups()[0], Name: "real & <visitors>", Bar: 97, Count: 8, Ours: &share, Mssola: &share}},
+		Classes:  []Class{{Group: groups()[0], Name: "real & <visitors>", short: "<&>", Bar: 97, Count: 8, Ours: &share, Mssola: &share}},
 		Costs:    []Cost{{Name: "an agent", Mean: 12, Bar: 10}, {Name: "by mssola", Mean: 2, Other: true}},
 	}
 	if err := r.Missed(); err == nil || !strings.Contains(err.Error(), "12.5 %") || !strings.Contains(err.Error(), "12.0 µs") {

@@ -36,7 +36,7 @@ func forms() []form {
 
 		{browser: "Edge", system: "Windows", kind: "desktop", versions: []int{17, 18}, text: "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/64.0.3282.140 Safari/537.36 Edge/{v}.17763"},
 
-		{browser: "Android", system: "Android", kind: "mobile", systems: []string{"2.3.6; de-de; GT-S5830i Build/GINGERBREAD", "4.0.4; en-us; GT-P3113 Mobile Build/IMM76D", "4.1.2; en-gb; GT-I8190 Build/JZO54K", "4.4.2; en-us; LG-D320 Build/KOT49I"},
+		{browser: "Android", system: "Android", kind: "mobile", systems: []string{"2.3.6; de-de; GT-S5830i Build/GINGERBREAD", "4.0.4; en-us; GT-I9100 Build/IMM76D", "4.1.2; en-gb; GT-I8190 Build/JZO54K", "4.4.2; en-us; LG-D320 Build/KOT49I"},
 			text: "Mozilla/5.0 (Linux; U; Android {s}) AppleWebKit/534.30 (KHTML, like Gecko) Version/4.0 Mobile Safari/534.30"},
 
 		{browser: "UC Browser", system: "Android", kind: "mobile", versions: []int{12, 13, 15, 17}, systems: []string{"9; en-US; vivo 1904 Build/PPR1.180610.011", "10; en-US; RMX1911 Build/QKQ1.200209.002", "11; id; CPH2185 Build/RP1A.200720.011", "13; zh-CN; 2201122C Build/TKQ1.220807.001"},

@@ -28,14 +28,14 @@ func placeCosts(m *meter) (all []Cost, err error) {
 		return nil, err
 	}
 	for _, s := range []struct {
-		name string
-		o    geo.Options
-		six  bool
-		city bool
+		name, short string
+		o           geo.Options
+		six         bool
+		city        bool
 	}{
-		{name: "the country of an IPv4 address, never seen"},
+		{name: "the country of an IPv4 address, never seen", short: "unseen address, country"},
 		{name: "the country of an IPv6 address, never seen", six: true},
-		{name: "the city of an IPv4 address, never seen", o: geo.Options{City: file}, city: true},
+		{name: "the city of an IPv4 address, never seen", short: "unseen address, city", o: geo.Options{City: file}, city: true},
 	} {
 		s.o.CacheSize = 2 // so that each address is new
 		p, err := geo.Open(s.o)
@@ -53,7 +53,7 @@ func placeCosts(m *meter) (all []Cost, err error) {
 			return nil, fmt.Errorf("%s: only %d of %d addresses have a place, so that the cost of looking would say nothing", s.name, found, len(from))
 		}
 		look := func(i int) { p.At(from[i]) }
-		c := Cost{Name: s.name, Bar: 3, Allocs: perCall(len(from), look)}
+		c := Cost{Name: s.name, short: s.short, Bar: 3, Allocs: perCall(len(from), look)}
 		c.Mean, c.Median, c.P99 = m.each(len(from), look)
 		all = append(all, c)
 	}

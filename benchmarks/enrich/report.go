@@ -197,14 +197,10 @@ func (r *Report) picture() *chart.Chart {
 		var bars []chart.Bar
 		for i := range r.Classes {
 			c := &r.Classes[i]
-			if c.Group != group || c.Bar == 0 || c.AtMost || c.Ours == nil || group == "Channels" {
+			if c.Group != group || c.short == "" || c.Ours == nil {
 				continue
 			}
-			label, _, _ := strings.Cut(c.Name, ":")
-			if len([]rune(label)) > 32 {
-				label = string([]rune(label)[:31]) + "…"
-			}
-			bars = append(bars, chart.Bar{Label: label, Value: *c.Ours, Text: percent(c.Ours, false), Goal: c.Bar, GroupStart: true})
+			bars = append(bars, chart.Bar{Label: c.short, Value: *c.Ours, Text: percent(c.Ours, false), Goal: c.Bar, GroupStart: true})
 			if c.Mssola != nil {
 				bars = append(bars, chart.Bar{Label: "mssola alone", Value: *c.Mssola, Text: percent(c.Mssola, false), Tone: chart.Reference})
 			}
@@ -215,16 +211,12 @@ func (r *Report) picture() *chart.Chart {
 	}
 	var bars []chart.Bar
 	for i := range r.Costs {
-		if c := &r.Costs[i]; (c.Bar > 0 || c.Other) && c.Mean < 100 {
+		if c := &r.Costs[i]; c.short != "" {
 			tone := chart.Ours
 			if c.Other {
 				tone = chart.Reference
 			}
-			label := []rune(c.Name)
-			if len(label) > 32 {
-				label = append(label[:31], '…')
-			}
-			bars = append(bars, chart.Bar{Label: string(label), Value: c.Mean, Text: micros(c.Mean), Goal: c.Bar, Tone: tone})
+			bars = append(bars, chart.Bar{Label: c.short, Value: c.Mean, Text: micros(c.Mean), Goal: c.Bar, Tone: tone})
 		}
 	}
 	add("Processor time of one", "µs", bars)
