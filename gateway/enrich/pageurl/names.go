@@ -65,7 +65,7 @@ func (r rule) about() string {
 	case ruleCode, ruleState:
 		return "code beside state, or behind a path about signing in (OAuth)"
 	case ruleEmail, ruleHostMail:
-		return "an e-mail address"
+		return "an e-mail address: plain, escaped, or in base64"
 	case ruleJWT:
 		return "a JSON Web Token, or other JSON in base64"
 	case ruleRandom:
@@ -121,6 +121,9 @@ const maxName = 48
 // judge says what a parameter is by its name s[from:to], however it is escaped
 // and whatever is between its words: resetToken, reset-token, user[reset_token].
 func judge(s string, from, to int) rule {
+	if from < to && s[from] == '[' {
+		return ruleNone // a mark of ours, or nothing's name
+	}
 	if to-from > 6*maxName {
 		from = to - 6*maxName
 	}

@@ -90,8 +90,8 @@ func (x *scan) runHushed(from, to, name int, inQuery bool, quiet hush) {
 			}
 		}
 		if word >= 0 {
-			// Without a digit only what is long can be more than a word.
-			if n := i - word; quiet != hushAll && n >= 4 && (seen&isDigit != 0 || n >= jwtHead && s[word] == 'e' || n >= longWord) {
+			// In small letters without a digit only what is long can be more than a word.
+			if n := i - word; quiet != hushAll && n >= 4 && (seen&isDigit != 0 || n >= mailHead && seen&isUpper != 0 || n >= longWord) {
 				if end := x.word(word, i, to, escaped, quiet); end > i {
 					word, escaped, local, name = -1, false, end, -1
 					i = end

@@ -5,6 +5,7 @@ import "strings"
 const (
 	longWord = 24  // characters from which a random word opens something: 96 bits in hexadecimal
 	jwtHead  = 12  // of the first part of a JWT, {"alg":"x"} encoded
+	mailHead = 10  // of an e-mail address in base64, a@bc.de encoded
 	maxJudge = 128 // characters of a word that are looked at
 )
 
@@ -18,6 +19,10 @@ func (x *scan) word(from, i, to int, escaped bool, quiet hush) int {
 			x.add(edit{from: from, to: end, name: -1, text: "[token]", rule: ruleJWT})
 			return end
 		}
+	}
+	if n >= mailHead && !escaped && hidesMail(s[from:i]) {
+		x.add(edit{from: from, to: i, name: -1, text: "[email]", rule: ruleEmail})
+		return i
 	}
 	// Numbers begin where a word does, or a part of one.
 	for j := from; j+3 < i; j++ {
@@ -72,6 +77,43 @@ func (x *scan) random(w string, from, i, to int) int {
 	return i
 }
 
+// hidesMail says that a word is base64 of a text with an e-mail address in it.
+// No such text has the two characters in which the alphabets differ.
+func hidesMail(w string) bool {
+	var bits uint32
+	at, dot := 0, 0 // where they stand, counted from 1
+	for i := range len(w) {
+		var v uint32
+		switch c := w[i]; {
+		case c >= 'A' && c <= 'Z':
+			v = uint32(c - 'A')
+		case c >= 'a' && c <= 'z':
+			v = uint32(c-'a') + 26
+		case c >= '0' && c <= '9':
+			v = uint32(c-'0') + 52
+		default:
+			return false
+		}
+		bits = bits<<6 | v
+		if i%4 == 0 {
+			continue
+		}
+		b := byte(bits >> (6 - 2*(i%4)))
+		if i%4 == 3 {
+			b = byte(bits)
+		}
+		switch {
+		case b < ' ' || b > '~':
+			return false
+		case b == '@':
+			at = i + 1
+		case b == '.' && at > 0 && i > at:
+			dot = i + 1
+		}
+	}
+	return at > 2 && dot > 0 && dot < len(w)
+}
+
 // dotted reads on over further words with dots between them.
 func (x *scan) dotted(i, to int) (end, dots int) {
 	for i < to {
@@ -93,12 +135,10 @@ func (x *scan) isFile(i, to int) bool {
 		return false
 	}
 	dot := i
-	for i++; i < to && i-dot < 64; i++ {
-		switch c := x.s[i]; {
-		case c == '.':
+	to = min(to, i+96)
+	for i++; i < to && (kinds[x.s[i]]&isWord != 0 || x.s[i] == '.'); i++ {
+		if x.s[i] == '.' {
 			dot = i
-		case kinds[c]&isWord == 0:
-			to = i
 		}
 	}
 	switch x.s[dot+1 : i] {
