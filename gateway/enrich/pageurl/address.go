@@ -361,9 +361,7 @@ func (c *Cleaner) pair(x *scan, at, stop, end int, r rule) {
 	case r == ruleKeep:
 		return
 	case r.replaces():
-		before := len(x.edits)
-		x.value(at, value, end, r)
-		if len(x.edits) > before {
+		if x.value(at, value, end, r) {
 			return
 		}
 	case r == ruleCode || r == ruleState:

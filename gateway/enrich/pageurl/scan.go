@@ -19,6 +19,7 @@ type scan struct {
 	// the path is about signing in; a promotion has codes, too.
 	codes     [4]edit
 	nCodes    int
+	looked    int // how often a code's end was looked for
 	hasCode   bool
 	hasState  bool
 	hasAction bool
@@ -118,14 +119,15 @@ func (x *scan) runHushed(from, to, name int, inQuery bool, quiet hush) {
 				break // a local part may hold one
 			}
 			r := judge(s, name, i)
-			start := next
-			switch {
+			isQuery := queries&(1<<min(level, 7)) != 0 || opener == '?' || opener == '&' || opener == '#'
+			switch start := next; {
 			case r.replaces():
-				isQuery := queries&(1<<min(level, 7)) != 0 || opener == '?' || opener == '&' || opener == '#'
-				next = x.valueEnd(start, to, level, isQuery)
-				x.value(name, start, next, r)
-			case r == ruleCode || r == ruleState:
-				x.code(edit{from: start, to: x.shortEnd(start, to, level), name: name, text: "[token]", rule: r})
+				if end := x.valueEnd(start, to, level, isQuery); x.value(name, start, end, r) {
+					next = end
+				}
+			case (r == ruleCode || r == ruleState) && x.looked < 2*len(x.codes):
+				x.looked++
+				x.code(edit{from: start, to: x.shortEnd(start, to, level, isQuery), name: name, text: "[token]", rule: r})
 			case r == ruleCampaign && quiet == hushNothing:
 				quiet, quietLevel = hushRandom, level
 			case r == ruleClick && quiet == hushNothing:
@@ -173,12 +175,14 @@ func (x *scan) runHushed(from, to, name int, inQuery bool, quiet hush) {
 }
 
 // value replaces the value of a parameter unless nothing or a mark stands there.
-func (x *scan) value(name, from, to int, r rule) {
+// A value that stays is short.
+func (x *scan) value(name, from, to int, r rule) (replaced bool) {
 	v := x.s[from:to]
-	if v == "" || isMarker(v) || r == ruleSecretWord && !x.secretive(v) || r.isPersonal() && isFlag(v) {
-		return
+	if v == "" || isMarker(v) || r == ruleSecretWord && !secretive(v) || r.isPersonal() && isFlag(v) {
+		return false
 	}
 	x.add(edit{from: from, to: to, name: name, text: r.marker(), rule: r})
+	return true
 }
 
 // valueEnd finds where a value ends whose "=" was escaped level times: at an "&"
@@ -207,9 +211,9 @@ func (x *scan) valueEnd(i, to, level int, isQuery bool) int {
 
 // shortEnd is valueEnd for a value that is scanned all the same, so it looks
 // ahead no further than any code is long; a longer one is no code.
-func (x *scan) shortEnd(i, to, level int) int {
+func (x *scan) shortEnd(i, to, level int, isQuery bool) int {
 	most := min(to, i+2048)
-	if end := x.valueEnd(i, most, level, true); end < most || most == to {
+	if end := x.valueEnd(i, most, level, isQuery); end < most || most == to {
 		return end
 	}
 	return i

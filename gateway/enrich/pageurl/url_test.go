@@ -39,6 +39,7 @@ func TestURL(t *testing.T) {
 		{"https://shop.example/unsubscribe?e=anna@example.com&list=7", "https://shop.example/unsubscribe?e=[email]&list=7"},
 		{"https://shop.example/unsubscribe/anna+news@example.com", "https://shop.example/unsubscribe/[email]"},
 		{"https://shop.example/optout?u=0123456789&hash=5d41402abc4b2a76b9719d911017c592", "https://shop.example/optout?u=0123456789&hash=[token]"},
+		{"https://shop.example/?next=/a?hash=ab@cd.ef&b=1", "https://shop.example/?next=/a?hash=[email]&b=1"},
 		{"https://shop.example/verify?code=123456", "https://shop.example/verify?code=[token]"},
 		{"https://shop.example/invoices/" + hex40 + ".pdf", "https://shop.example/invoices/[token].pdf"},
 		// Signing in elsewhere.
@@ -260,7 +261,7 @@ func TestLongAddressesTakeLinearTime(t *testing.T) {
 		"at": "@", "ats": "a@", "mail": "a@b.cc ", "dots": "a.", "percent": "%", "25": "%25", "2540": "%252540", "digits": "4", "cards": "4111 ", "eq": "=",
 		"name": "token=", "amp": "&token=a", "enc": "%26token%3Da", "semi": ";token=a", "slash": "/", "reset": "/reset/", "jwt": "eyJ", "jwts": "eyJhbGciOiJIUzI1NiJ9.",
 		"question": "?", "hash": "#", "quest": "?a=", "user": "a:b@", "host": "xn--a.", "wide": "é", "bad": "\xff", "back": `\`, "u": `\u0040`, "iban": "FI21 ", "tabs": "\ta",
-		"reuna": "&_reuna=1", "code": "&code=1&state=2", "encode": "%26code%3D", "sp": "   ", "random": "a1b2c3d4e5f6a1b2c3d4e5f6.", "2525": "%2525", "com": ".com@",
+		"reuna": "&_reuna=1", "code": "&code=1&state=2", "codes": "/code=", "states": ";state=1", "flags": "/email=1", "hashes": ";hash=a", "encode": "%26code%3D", "sp": "   ", "random": "a1b2c3d4e5f6a1b2c3d4e5f6.", "2525": "%2525", "com": ".com@",
 	} {
 		size := 1 << 20
 		for _, start := range []string{"https://a.example/", "", "https://", "https://a.example/?", "https://a.example/#", "?x="} {

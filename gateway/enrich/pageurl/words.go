@@ -344,7 +344,7 @@ func isUUID(w string) bool {
 
 // secretive judges the value of a parameter that is a secret's name or a common
 // word, hash=…, verify=…: what has digits, or is long, is a secret.
-func (x *scan) secretive(v string) bool {
+func secretive(v string) bool {
 	if len(v) >= 16 {
 		return true
 	}
@@ -353,9 +353,10 @@ func (x *scan) secretive(v string) bool {
 
 // isFlag says that a parameter only switches something: mobile=1.
 func isFlag(v string) bool {
-	switch strings.ToLower(v[:min(len(v), 6)]) {
-	case "0", "1", "true", "false", "yes", "no", "on", "off", "null":
-		return true
+	for _, flag := range [...]string{"0", "1", "true", "false", "yes", "no", "on", "off", "null"} {
+		if strings.EqualFold(v, flag) {
+			return true
+		}
 	}
 	return false
 }
