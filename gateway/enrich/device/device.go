@@ -244,7 +244,7 @@ func (r *Reader) ask(ua string, d *event.Device, w *reasons) {
 		w.add("browser", name, rule)
 	}
 	if d.OS == "" {
-		if info := parsed.OSInfo(); info.Name != "" && len(info.Version) <= 16 {
+		if info := parsed.OSInfo(); len(info.Name) > 3 && isLetter(info.Name[0]) && !isLanguage(info.Name) {
 			d.OS, d.OSVersion = info.Name, dotted(versionOf(info.Version))
 			w.add("os", info.Name, rule)
 		}

@@ -123,7 +123,7 @@ func phrase(s string) (name, version string) {
 	for _, word := range [...]string{" Version", " version", " Ver.", " v"} {
 		name = strings.TrimSuffix(name, word)
 	}
-	if len(name) < 2 || !hasLetter(name) && version == "" {
+	if len(name) < 2 || !isWord(name[0]) || !hasLetter(name) && version == "" {
 		return "", ""
 	}
 	return name, version
@@ -248,21 +248,13 @@ func isNameByte(c byte) bool { return isWord(c) || c == '_' || c == '-' || c == 
 
 // inAddress says that a place is part of an address of the web or of mail.
 func inAddress(ua string, start, end int) bool {
-	for i := start - 1; i >= 0; i-- {
-		switch c := ua[i]; c {
-		case ' ', '(', ';', ',', '<', '[':
-			return false
-		case '@':
-			return true
-		case '.':
-			if i+1 < len(ua) && isLetter(ua[i+1]) {
-				return true
-			}
-		case '/':
-			if i > 0 && (ua[i-1] == '/' || i > 4 && ua[i-1] != ' ' && strings.Contains(ua[:i], "://") && strings.LastIndexAny(ua[:i], " (;,") < strings.LastIndex(ua[:i], "://")) {
-				return true
-			}
-		}
+	from := strings.LastIndexAny(ua[:start], " (;,<[") + 1
+	before := ua[from:start]
+	if strings.IndexByte(before, '@') >= 0 || strings.Contains(before, "://") {
+		return true
+	}
+	if i := strings.LastIndexByte(before, '.'); i >= 0 && i+1 < len(ua)-from && isLetter(ua[from+i+1]) {
+		return true
 	}
 	return end < len(ua) && (ua[end] == '@' || ua[end] == '.' && end+1 < len(ua) && isLetter(ua[end+1]))
 }
