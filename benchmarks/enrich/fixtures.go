@@ -55,6 +55,7 @@ func fixtures() []fixture {
 		},
 	}
 	for _, v := range [][2]string{
+		{"1.0.500", "M5wbkvLNjcGle9QECRqJtOFIxQYMZs2YX9+cguboQfdu5/rbw0NVdxuq0YpbpAa8xGoIUjBglJwQFj0lD0Ln3g=="},
 		{"1.0.583", "DOn3xrvFyO49LPx2OS7FcWdq4pEcVY4D4I/ZBHOX9KWKio+f83sY+NrWLxq+aO/qikpwlxl2nGb5heCfAEUv9A=="},
 		{"1.0.839", "BtGPvMhVk7mmEHyDKkE4apZqTOACYLKr/7y5A82weckks9u/YZ1pLQcjh7meOpwXq8Gpu5GcJ9aX9ljB7vNgpg=="},
 		{"1.0.1197", "jBHFOoH4wuq7oMJ2d33PHgnPEA8MvLn/7AjmbQzmMYrarGiyUW9OFfiyhoq2qDQrTTS25lfOlGFDRQyMrVgOJw=="},

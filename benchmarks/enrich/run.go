@@ -149,9 +149,11 @@ func containsAny(s string, words []string) bool {
 }
 
 // selfDeclared are programs among user-agents' visitors that ran its script and
-// say in plain words that they are none: a profiler of sites, a renderer for
-// crawlers, an archiver.
-func selfDeclared() []string { return []string{"BuiltWith/", " splash Version/", "ArchiveBox/"} }
+// say in plain words that they are none: a profiler of sites, renderers of pages
+// as pictures, an archiver, a measurer of speed, a scanner.
+func selfDeclared() []string {
+	return []string{"BuiltWith/", " splash Version/", "wkhtmlto", "ArchiveBox/", "Chrome-Lighthouse", ", Foregenix)"}
+}
 
 // strangers are products that name themselves in their agents and that uap-core's
 // rules do not know, so that it takes them for the browser they are built on.
