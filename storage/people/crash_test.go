@@ -264,6 +264,12 @@ func randomMessage(r *rand.Rand, _ int) (list []event.Event) {
 				e.Traits = event.Value(fmt.Sprintf(`{"email":"e%d@x.fi"}`, r.IntN(4)))
 			}
 		}
+		switch r.IntN(12) {
+		case 0:
+			e.Bot = event.Bot{Is: true, Class: "search"}
+		case 1:
+			e.Bot = event.Bot{Is: true, Class: excluded}
+		}
 		list = append(list, e)
 	}
 	return list

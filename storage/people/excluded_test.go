@@ -18,19 +18,8 @@ import (
 // exclude takes an event of a robot in that its site keeps out of profiles.
 func (w *world) exclude(e event.Event) (fresh bool) {
 	w.t.Helper()
-	e.Bot = event.Bot{Is: true, Class: "headless"}
-	items := make([]people.Item, 1)
-	w.Prepare(&items[0], &e, false)
-	items[0].Exclude()
-	tx, err := w.Begin(items, "", false)
-	w.must(err)
-	defer tx.Release()
-	if fresh = !tx.Duplicate(&items[0]); fresh {
-		tx.Resolve(&items[0])
-		tx.Fold(&items[0], tx.Append(&items[0]))
-	}
-	w.must(tx.End().Wait())
-	return fresh
+	e.Bot = event.Bot{Is: true, Class: excluded}
+	return w.send(e) == 1
 }
 
 // robots gives the message ids of the robots' events that the log still has.

@@ -121,11 +121,16 @@ func (w *world) crash(r *rand.Rand) *world {
 	return x
 }
 
+// excluded is the class of robots whose events these tests keep out of profiles.
+const excluded = "excluded"
+
 // send does what a request does with its events; it says which were new.
 func (w *world) send(events ...event.Event) (fresh int) {
 	items := make([]people.Item, len(events))
 	for i := range events {
-		w.Prepare(&items[i], &events[i], false)
+		if w.Prepare(&items[i], &events[i], false); events[i].Bot.Class == excluded {
+			items[i].Exclude()
+		}
 	}
 	tx, err := w.Begin(items, "", false)
 	if err != nil {
