@@ -113,7 +113,7 @@ func TestNobodyIsCounted(t *testing.T) {
 	}
 	rejected, _ := answer["rejected"].([]any)
 	if strings.Contains(text, mine) || dailyID.MatchString(text) || at(answer, "profile", "id") != "" || answer["token"] != nil || answer["link"] != nil ||
-		at(answer, "profile", "visit", "pageviews") != 0.0 || at(answer, "profile", "device", "type") != "mobile" || len(rejected) != 3 || at(rejected[0], "code") != "cookieless" {
+		at(answer, "profile", "visit", "pageviews") != 0.0 || at(answer, "profile", "device", "type") != "tablet" || len(rejected) != 3 || at(rejected[0], "code") != "cookieless" {
 		t.Errorf("answered %s", text)
 	}
 	// Rules that need nobody in particular decide.
