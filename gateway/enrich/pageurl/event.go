@@ -13,7 +13,7 @@ import (
 
 // Event cleans all addresses that an event holds, in place: those of the page
 // and the campaign in its context, every address among its properties, its
-// traffic source's texts and a page's name. Traits are left alone: they are what a
+// traffic source's texts and the event's name. Traits are left alone: they are what a
 // site means to say about somebody. What needs no change stays byte for byte, and
 // when nothing does, nothing is allocated.
 //
@@ -23,11 +23,12 @@ func (c *Cleaner) Event(ev *event.Event) {
 	var s seen
 	ev.Context = c.object(ev.Context, inContext, &s)
 	ev.Properties = c.object(ev.Properties, inProperties, &s)
-	if ev.Type == event.Page || ev.Type == event.Screen {
-		if isAddress(ev.Name) {
-			ev.Name = c.URL(ev.Name)
-		} else {
-			ev.Name = Text(ev.Name)
+	for _, name := range [...]*string{&ev.Name, &ev.Category} {
+		switch isPage := ev.Type == event.Page || ev.Type == event.Screen; {
+		case isSuspect(*name):
+			*name = c.text(*name, leave)
+		case isPage: // many name a page by its title
+			*name = Text(*name)
 		}
 	}
 	t := &ev.Traffic
@@ -106,53 +107,54 @@ func (c *Cleaner) object(v event.Value, in where, known *seen) event.Value {
 	var path [2]where
 	depth, key := 0, ""
 	here := in
-	for i := 0; i < len(s); {
-		switch s[i] {
-		case '{', '[':
-			if depth++; depth == 2 && in != inProperties {
-				path[0], here = here, within(here, key)
-			} else if depth == 3 && in == inMessage {
-				path[1], here = here, within(here, key)
-			}
-			i++
-		case '}', ']':
-			if depth--; depth == 1 && in != inProperties {
-				here = path[0]
-			} else if depth == 2 && in == inMessage {
-				here = path[1]
-			}
-			i++
-		case '"':
-			end := i + 1
-			for most := min(i+24, len(s)); end < most && s[end] != '"' && s[end] != '\\'; {
-				end++
-			}
-			if end < len(s) && s[end] == '"' { // most strings are short
-				end++
-			} else {
-				end = stringEnd(s, i)
-			}
-			inside := s[i+1 : end-1]
-			if end < len(s) && s[end] == ':' || end < len(s) && s[end] <= ' ' && isKey(s, end) {
-				key = inside
-				i = end
+	for i := 0; i < len(s); i++ {
+		b := s[i]
+		if b != '"' {
+			if b < '[' { // digits, commas, colons
 				continue
 			}
-			if here != inTraits && len(inside) > 2 {
-				if clean := c.member(key, inside, here, known); clean != inside {
-					if out == nil {
-						out = make([]byte, 0, len(s)+64)
-					}
-					out = append(out, s[from:i]...)
-					out = append(out, '"')
-					out = append(out, clean...)
-					out = append(out, '"')
-					from = end
+			switch b {
+			case '{', '[':
+				if depth++; depth == 2 && in != inProperties {
+					path[0], here = here, within(here, key)
+				} else if depth == 3 && in == inMessage {
+					path[1], here = here, within(here, key)
+				}
+			case '}', ']':
+				if depth--; depth == 1 && in != inProperties {
+					here = path[0]
+				} else if depth == 2 && in == inMessage {
+					here = path[1]
 				}
 			}
-			i = end
-		default:
+			continue
+		}
+		start := i + 1
+		i = start
+		for most := min(i+24, len(s)); i < most && s[i] != '"' && s[i] != '\\'; {
 			i++
+		}
+		if i == len(s) || s[i] != '"' { // most strings are short
+			i = stringEnd(s, start-1) - 1
+		}
+		inside := s[start:i]
+		if i+1 < len(s) && (s[i+1] == ':' || s[i+1] <= ' ' && isKey(s, i+1)) {
+			key = inside
+			continue
+		}
+		if here == inTraits || len(inside) < 3 {
+			continue
+		}
+		how := howToClean(key, here)
+		if how == leave && !mayBeAddress(inside) || known.has(inside, how) {
+			continue
+		}
+		if clean := c.member(inside, how, known); clean != inside {
+			if out == nil {
+				out = make([]byte, 0, len(s)+64)
+			}
+			out = append(append(out, s[from:start]...), clean...)
+			from = i
 		}
 	}
 	if out == nil {
@@ -209,14 +211,7 @@ var scratch = sync.Pool{New: func() any { return new([]byte) }}
 const maxScratch = 64 << 10
 
 // member cleans a string of an object; raw is its inside, and so is the result.
-func (c *Cleaner) member(key, raw string, in where, known *seen) string {
-	how := howToClean(key, in)
-	if how == leave && !mayBeAddress(raw) && !strings.Contains(raw, `\u00`) {
-		return raw
-	}
-	if known.has(raw, how) {
-		return raw
-	}
+func (c *Cleaner) member(raw string, how how, known *seen) string {
 	if strings.IndexByte(raw, '\\') < 0 {
 		clean := c.text(raw, how)
 		if clean == raw {
@@ -229,7 +224,7 @@ func (c *Cleaner) member(key, raw string, in where, known *seen) string {
 	b := unescape((*p)[:0], raw)
 	plain := unsafe.String(unsafe.SliceData(b), len(b)) // for as long as b is ours
 	clean := plain
-	if how != leave || mayBeAddress(plain) {
+	if how != leave || isSuspect(plain) {
 		clean = c.text(plain, how)
 	}
 	if clean == plain {
@@ -287,19 +282,25 @@ func howToClean(key string, in where) how {
 	return leave
 }
 
-// mayBeAddress says that a string of any name needs a look: raw, as JSON has it.
+// mayBeAddress says that a string of any name needs a look: raw, as JSON has it,
+// where every character may be escaped.
 func mayBeAddress(raw string) bool {
-	if raw == "" {
+	return isSuspect(raw) || strings.IndexByte(raw, '\\') >= 0 && strings.Contains(raw, `\u00`)
+}
+
+// isSuspect says that a text may have an address's form, or an address inside.
+func isSuspect(s string) bool {
+	if s == "" {
 		return false
 	}
-	if raw[0] == '/' || raw[0] == '\\' {
+	if s[0] == '/' || s[0] == '\\' {
 		return true
 	}
-	i := strings.IndexByte(raw, ':')
-	if i < 2 || i+1 == len(raw) {
+	i := strings.IndexByte(s, ':')
+	if i < 2 || i+1 == len(s) {
 		return false
 	}
-	return raw[i+1] == '/' || raw[i+1] == '\\' || strings.Contains(raw[i+1:], ":/") || strings.Contains(raw[i+1:], `:\/`) || isOpaque(raw[:i])
+	return s[i+1] == '/' || s[i+1] == '\\' || strings.Contains(s[i+1:], ":/") || strings.Contains(s[i+1:], `:\/`) || isOpaque(s[:i])
 }
 
 // isAddress says that a text has an address's form: scheme://, //host, /path,

@@ -121,8 +121,11 @@ const maxName = 48
 // judge says what a parameter is by its name s[from:to], however it is escaped
 // and whatever is between its words: resetToken, reset-token, user[reset_token].
 func judge(s string, from, to int) rule {
-	if from < to && s[from] == '[' {
+	if from == to || s[from] == '[' {
 		return ruleNone // a mark of ours, or nothing's name
+	}
+	if strings.HasPrefix(s[from:to], "utm_") {
+		return ruleCampaign
 	}
 	if to-from > 6*maxName {
 		from = to - 6*maxName
