@@ -44,7 +44,8 @@ type facetInfo struct {
 	User    string    `json:"user,omitempty"`
 	Trust   string    `json:"trust"`
 	Counts  bool      `json:"counts"` // it belongs to this person in the view, and not to another who shares an identifier
-	Events  int64     `json:"events"`
+	Events  int64     `json:"events"`    // of people
+	Bots    int64     `json:"botEvents"` // and of robots
 	First   time.Time `json:"first"`
 	Last    time.Time `json:"last"`
 	Applied uint64    `json:"applied"` // last entry folded in
@@ -381,7 +382,7 @@ func (g *finder) facet(h keyspace.Hash, c *graph.Cluster) error {
 		_, counts := slices.BinarySearchFunc(c.Members, x.Key.Owner(g.view, g.isCut(x.Key)), id.Compare)
 		g.p.Facets = append(g.p.Facets, facetInfo{
 			Hash: hex.EncodeToString(h[:]), Device: x.Key.AnonymousID, User: x.Key.UserID, Trust: x.Key.Trust.String(), Counts: counts,
-			Events: x.Events, First: moment(x.First), Last: moment(x.Last), Applied: applied, Traits: len(x.Traits), Record: len(v),
+			Events: x.Events, Bots: x.BotEvents, First: moment(x.First), Last: moment(x.Last), Applied: applied, Traits: len(x.Traits), Record: len(v),
 		})
 		return nil
 	})

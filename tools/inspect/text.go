@@ -187,7 +187,11 @@ func (t text) person(p *person) {
 		if !x.Counts {
 			t.line("    belongs to somebody else who shares an identifier")
 		}
-		t.line("    %s, %s to %s; %s; last entry %s; record of %s; %s in the tail's index", count(uint64(x.Events), "event"),
+		events := count(uint64(x.Events), "event")
+		if x.Bots > 0 {
+			events += " and " + number(uint64(x.Bots)) + " of robots"
+		}
+		t.line("    %s, %s to %s; %s; last entry %s; record of %s; %s in the tail's index", events,
 			x.First.Format(time.DateTime), x.Last.Format(time.DateTime), count(uint64(x.Traits), "trait"), number(x.Applied), size(uint64(x.Record)), number(uint64(x.Tail)))
 		for _, c := range x.Chunks {
 			t.line("    chunk %s  entries %s to %s, %s, %s to %s, %s from %s", c.Month, number(c.First), number(c.Last), number(uint64(c.Entries)),
