@@ -232,6 +232,7 @@ func (e *Enricher) page(ev *event.Event, in *Input, s *said) {
 		d.Language = e.languages.tag(in.Language)
 	}
 	d.Timezone, d.Screen = timezone(s.timezone), screen(s.screen, e.words)
+	upright(d)
 	if s.hasIP {
 		ev.Context = withoutIP(ev.Context)
 	}

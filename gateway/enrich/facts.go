@@ -111,3 +111,19 @@ func screen(v event.Value, words *memo.Interner) string {
 	b = strconv.AppendInt(b, int64(height), 10)
 	return words.Text(b)
 }
+
+// upright turns a Mac with an iPad's screen into the iPad that it is: since
+// iPadOS 13 its Safari asks for desktop pages as a Mac's does, in the same words.
+// WebKit tells an iPad's screen as it is held upright however it is held, and no
+// Mac's is of these sizes in CSS pixels, which are all that Apple has made.
+// https://developer.apple.com/design/human-interface-guidelines/layout
+func upright(d *event.Device) {
+	if d.OS != "Mac OS X" || d.Browser != "Safari" {
+		return
+	}
+	switch d.Screen {
+	case "744x1133", "768x1024", "810x1080", "820x1180", "834x1112", "834x1194", "834x1210", "1024x1366", "1032x1376":
+		d.Type, d.OS, d.OSVersion, d.Model = typeTablet, "iOS", d.BrowserVersion, "iPad" // both come with each other, under one number
+		d.Browser = "Mobile Safari"
+	}
+}

@@ -61,6 +61,32 @@ func TestTimezoneAndScreen(t *testing.T) {
 	}
 }
 
+// An iPad says that it is a Mac; its screen tells.
+func TestIPad(t *testing.T) {
+	e := newEnricher(t, Options{})
+	const mac = "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/18.4 Safari/605.1.15"
+	ipad := event.Device{Type: "tablet", OS: "iOS", OSVersion: "18.4", Browser: "Mobile Safari", BrowserVersion: "18.4", Vendor: "Apple", Model: "iPad"}
+	for _, c := range []struct {
+		agent         string
+		width, height int
+		want          event.Device
+	}{
+		{mac, 820, 1180, ipad},
+		{mac, 1032, 1376, ipad},
+		{mac, 1180, 820, event.Device{Type: "desktop", OS: "Mac OS X", OSVersion: "10.15.7", Browser: "Safari", BrowserVersion: "18.4", Vendor: "Apple"}},
+		{mac, 1080, 1920, event.Device{Type: "desktop", OS: "Mac OS X", OSVersion: "10.15.7", Browser: "Safari", BrowserVersion: "18.4", Vendor: "Apple"}}, // a display on its side
+		{chromeWindows, 768, 1024, event.Device{Type: "desktop", OS: "Windows", OSVersion: "10", Browser: "Chrome", BrowserVersion: "126.0.0.0"}},
+	} {
+		ev := pageEvent(t, event.FromTag, o{"screen": o{"width": c.width, "height": c.height}})
+		e.Enrich(ev, &Input{UserAgent: c.agent})
+		got := ev.Device
+		got.Screen, got.Vendor, c.want.Vendor = "", "", ""
+		if got != c.want {
+			t.Errorf("%d x %d: %+v, want %+v", c.width, c.height, got, c.want)
+		}
+	}
+}
+
 func FuzzLanguage(f *testing.F) {
 	for _, s := range []string{"fi-FI,fi;q=0.9", "en_GB.UTF-8", "*;q=0", ",,,;;;=", "i-klingon"} {
 		f.Add(s)
