@@ -43,7 +43,7 @@ type facetInfo struct {
 	Device  string    `json:"device,omitempty"`
 	User    string    `json:"user,omitempty"`
 	Trust   string    `json:"trust"`
-	Counts  bool      `json:"counts"` // it belongs to this person in the view, and not to another who shares an identifier
+	Counts  bool      `json:"counts"`    // it belongs to this person in the view, and not to another who shares an identifier
 	Events  int64     `json:"events"`    // of people
 	Bots    int64     `json:"botEvents"` // and of robots
 	First   time.Time `json:"first"`
