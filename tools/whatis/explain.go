@@ -4,8 +4,9 @@ import (
 	"fmt"
 	"log/slog"
 	"net/netip"
-	"net/url"
+	"slices"
 	"strings"
+	"sync"
 
 	"github.com/reuna/reuna/gateway/config"
 	"github.com/reuna/reuna/gateway/enrich"
@@ -24,15 +25,16 @@ type sources struct {
 	City, Country, ASN string
 }
 
-// knowledge is everything that the gateway reads with.
+// knowledge is everything that the gateway reads with, opened when it is asked.
 type knowledge struct {
-	device   *device.Reader
-	bot      *bot.Judge
-	places   *geo.Places
-	traffic  *traffic.Rules
+	device   func() (*device.Reader, error)
+	bot      func() (*bot.Judge, error)
+	places   func() (*geo.Places, error)
+	traffic  func() (*traffic.Rules, error)
+	enricher func() (*enrich.Enricher, error)
 	page     *pageurl.Cleaner
-	enricher *enrich.Enricher
 	internal []string
+	bots     string // what becomes of robots' events; "" without a site
 }
 
 // answer is what a visit is, part by part.
@@ -70,6 +72,7 @@ func learn(s *sources) (*knowledge, error) {
 		o.City, o.Country, o.ASN = c.Geo.City, c.Geo.Country, c.Geo.ASN
 		k.internal = internalHosts(site)
 		urls = urlOptions(site)
+		k.bots = site.Bots
 	}
 	for _, f := range []struct {
 		to   *string
@@ -79,23 +82,18 @@ func learn(s *sources) (*knowledge, error) {
 			*f.to = f.said
 		}
 	}
+	k.device, k.bot, k.traffic = sync.OnceValues(device.New), sync.OnceValues(bot.New), sync.OnceValues(traffic.New)
+	k.places = sync.OnceValues(func() (*geo.Places, error) {
+		return geo.Open(geo.Options{City: o.City, Country: o.Country, ASN: o.ASN})
+	})
+	k.enricher = sync.OnceValues(func() (*enrich.Enricher, error) { return enrich.New(o) })
+	if o.City+o.Country+o.ASN != "" { // a file that cannot be read is told, whatever is asked
+		if _, err := k.places(); err != nil {
+			return nil, err
+		}
+	}
 	var err error
-	if k.device, err = device.New(); err != nil {
-		return nil, err
-	}
-	if k.bot, err = bot.New(); err != nil {
-		return nil, err
-	}
-	if k.traffic, err = traffic.New(); err != nil {
-		return nil, err
-	}
-	if k.page, err = pageurl.New(urls); err != nil {
-		return nil, err
-	}
-	if k.places, err = geo.Open(geo.Options{City: o.City, Country: o.Country, ASN: o.ASN}); err != nil {
-		return nil, err
-	}
-	k.enricher, err = enrich.New(o)
+	k.page, err = pageurl.New(urls)
 	return k, err
 }
 
@@ -117,19 +115,22 @@ func siteOf(c *config.Config, name string) (*config.Site, error) {
 	return nil, fmt.Errorf("it has no site %q: expected one of %s", name, strings.Join(names, ", "))
 }
 
-// internalHosts are the site itself, as the gateway reads the configuration.
-func internalHosts(site *config.Site) (hosts []string) {
-	for _, origin := range site.Origins {
-		if u, err := url.Parse(origin); err == nil {
-			hosts = append(hosts, u.Hostname())
-		}
+// internalHosts are the site itself, the way gateway/app reads the configuration.
+func internalHosts(site *config.Site) []string {
+	hosts := slices.Concat(site.InternalHosts, site.Origins)
+	for _, d := range site.LinkedDomains {
+		hosts = append(hosts, d, "*."+d)
 	}
-	return append(hosts, site.InternalHosts...)
+	return hosts
 }
 
 // urlOptions are the site's settings of URLs.
 func urlOptions(site *config.Site) pageurl.Options {
-	return pageurl.Options{KeepRoutes: site.Tag.HashRoutes}
+	u := &site.URL
+	return pageurl.Options{
+		Fragment: u.Fragment, Tracking: u.Tracking, TrailingSlash: u.TrailingSlash, IDN: u.IDN,
+		Drop: u.Drop, Keep: u.Keep, KeepRoutes: site.Tag.HashRoutes,
+	}
 }
 
 // explain says what a visit is, part by part, and then as a whole where it has
@@ -144,13 +145,21 @@ func (k *knowledge) explain(v *visit) ([]part, error) {
 		parts = append(parts, p)
 	}
 	if v.Agent != "" || v.Hints != (device.Hints{}) {
+		reader, err := k.device()
+		if err != nil {
+			return nil, err
+		}
+		judge, err := k.bot()
+		if err != nil {
+			return nil, err
+		}
 		claims := device.ClaimsOf(v.Hints, "")
-		_, why := k.device.Explain(v.Agent, &claims)
+		_, why := reader.Explain(v.Agent, &claims)
 		if len(why) == 0 {
 			why = []memo.Why{{Field: "browser", Rule: "unknown: no rule speaks"}}
 		}
 		add("agent", v.Agent, why)
-		verdict, why := k.bot.Explain(v.Agent, claims.Headless)
+		verdict, why := judge.Explain(v.Agent, claims.Headless)
 		if !verdict.Is {
 			why = []memo.Why{{Field: "bot", Value: "no", Rule: "no mark of a robot"}}
 		}
@@ -161,7 +170,11 @@ func (k *knowledge) explain(v *visit) ([]part, error) {
 		if err != nil {
 			return nil, fmt.Errorf("%q is no IP address: expected one like 203.0.113.7 or 2001:db8::1", v.IP)
 		}
-		_, why := k.places.Explain(addr)
+		places, err := k.places()
+		if err != nil {
+			return nil, err
+		}
+		_, why := places.Explain(addr)
 		add("address", v.IP, why)
 	}
 	if v.Page != "" {
@@ -175,32 +188,40 @@ func (k *knowledge) explain(v *visit) ([]part, error) {
 	}
 	in := traffic.Input{PageURL: v.Page, Referrer: v.Referrer, KnowsReferrer: v.KnowsReferrer || v.Page != "", Internal: k.internal}
 	if v.Page != "" || v.Referrer != "" {
-		_, why := k.traffic.Explain(&in)
+		rules, err := k.traffic()
+		if err != nil {
+			return nil, err
+		}
+		_, why := rules.Explain(&in)
 		add("traffic", v.Referrer, why)
-	}
-	if v.guessedPage && v.given() == 1 {
-		_, why := k.traffic.Explain(&traffic.Input{Referrer: v.Page, KnowsReferrer: true, Internal: k.internal})
-		add("referrer", v.Page, why)
+		if v.guessedPage && v.given() == 1 {
+			_, why := rules.Explain(&traffic.Input{Referrer: v.Page, KnowsReferrer: true, Internal: k.internal})
+			add("referrer", v.Page, why)
+		}
 	}
 	if v.Language != "" || v.given() > 1 {
-		parts = append(parts, k.whole(v))
+		e, err := k.enricher()
+		if err != nil {
+			return nil, err
+		}
+		parts = append(parts, k.whole(e, v))
 	}
 	return parts, nil
 }
 
 // whole is what the gateway's enrichment makes of the visit: the parts put
 // together as it does it for an event.
-func (k *knowledge) whole(v *visit) part {
+func (k *knowledge) whole(e *enrich.Enricher, v *visit) part {
 	ev := event.Event{Type: event.Page, Source: event.FromTag}
 	page := event.Value(fmt.Sprintf(`{"page":{"url":%s,"referrer":%s}}`, quote(v.Page), quote(v.Referrer)))
 	if v.Page != "" || v.Referrer != "" {
 		ev.Context = page
 	}
-	in := enrich.Input{UserAgent: v.Agent, Hints: hintsOf(&v.Hints), Language: v.Language, InternalHosts: k.internal}
+	in := enrich.Input{UserAgent: v.Agent, Hints: v.Hints, Language: v.Language, InternalHosts: k.internal, Clean: k.page}
 	if v.IP != "" {
 		in.Client, _ = netip.ParseAddr(v.IP) // explain has read it
 	}
-	k.enricher.Enrich(&ev, &in)
+	e.Enrich(&ev, &in)
 	p := part{Of: "visit"}
 	say := func(field string, values ...string) {
 		if text := strings.TrimSpace(strings.Join(values, " ")); text != "" {
@@ -217,6 +238,9 @@ func (k *knowledge) whole(v *visit) part {
 			say("robot", b.Class, b.Name)
 			say("operator", b.Operator)
 			say("reason", b.Reason)
+			say("events", map[string]string{
+				"flag": "counted apart in profiles", "exclude": "kept out of profiles", "refuse": "not taken",
+			}[k.bots])
 		} else {
 			say("robot", "no")
 		}

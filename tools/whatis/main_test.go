@@ -92,7 +92,7 @@ func TestEachKindIsRecognisedAndExplained(t *testing.T) {
 // with what its subjects explain.
 func TestTheVisitIsWhatThePartsSay(t *testing.T) {
 	for _, agent := range []string{chrome, samsung, "curl/8.4.0", "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/17.1 Safari/605.1.15"} {
-		got := says(t, agent, "193.166.3.2", "https://shop.example/?utm_source=facebook&utm_medium=social", "https://l.facebook.com/")
+		got := says(t, agent, "193.166.3.2", "https://shop.example/?utm_source=FB&utm_medium=Social", "https://l.facebook.com/")
 		for _, x := range [][3]string{{"agent", "browser", "browser"}, {"agent", "os", "os"}, {"traffic", "channel", "channel"}, {"traffic", "source", "source"}, {"traffic", "medium", "medium"}, {"address", "country", "place"}} {
 			part, whole := got[x[0]][x[1]].Value, got["visit"][x[2]].Value
 			if part != whole {
@@ -129,6 +129,8 @@ func TestTheConfigurationCounts(t *testing.T) {
     write_key: wk_shop
     origins: ["https://shop.example"]
     internal_hosts: ["pay.partner.test"]
+    url: {trailing_slash: drop, tracking: drop}
+    bots: refuse
   - name: blog
     write_key: wk_blog
 `
@@ -141,6 +143,12 @@ func TestTheConfigurationCounts(t *testing.T) {
 	}
 	if got := says(t, append(visit, "-config", file, "-site", "blog")...)["traffic"]["channel"]; got.Value != "Referral" {
 		t.Errorf("from a host that is none of the site: %+v, expected Referral", got)
+	}
+	if got := says(t, "https://shop.example/a/?utm_source=x", "-config", file, "-site", "shop")["page"]["kept"]; got.Value != "https://shop.example/a" {
+		t.Errorf("the site's settings of URLs: %+v", got)
+	}
+	if got := says(t, "curl/8.4.0", "10.0.0.1", "-config", file, "-site", "shop")["visit"]["events"]; got.Value != "not taken" {
+		t.Errorf("a robot where they are refused: %+v", got)
 	}
 	for _, x := range []struct {
 		args []string

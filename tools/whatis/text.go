@@ -7,9 +7,6 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
-
-	"github.com/reuna/reuna/gateway/enrich"
-	"github.com/reuna/reuna/gateway/enrich/device"
 )
 
 // widest is the most that a column of values takes; what is longer pushes its
@@ -61,12 +58,4 @@ func quote(s string) string {
 		return `""` // a string always has a JSON form
 	}
 	return string(b)
-}
-
-// hintsOf gives the gateway's request the same headers.
-func hintsOf(h *device.Hints) enrich.Hints {
-	return enrich.Hints{
-		UA: h.UA, Mobile: h.Mobile, Platform: h.Platform, PlatformVersion: h.PlatformVersion,
-		Model: h.Model, FullVersionList: h.FullVersionList, Arch: h.Arch,
-	}
 }
