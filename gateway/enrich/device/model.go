@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/reuna/reuna/gateway/enrich/memo"
 	"github.com/reuna/reuna/identity/event"
 )
 
@@ -24,13 +25,81 @@ func (r *Reader) machine(s *scan, d *event.Device, w *reasons) {
 		return
 	case "Android", "HarmonyOS":
 		d.Model = androidModel(s.ua)
-	case "Windows Phone":
-		d.Model = phoneModel(s.ua)
+		w.add("model", d.Model, "the part of the comment behind the system")
+		r.vendor(d, w)
 	default:
-		return
+		if d.Type != typeDesktop {
+			r.phone(s, d, w)
+		}
 	}
-	w.add("model", d.Model, "the part of the comment behind the system")
-	r.vendor(d, w)
+}
+
+// phone finds the maker and the model of what is neither a computer nor of
+// Android: a telephone of before puts its model first or into the comment,
+// "Nokia3100/1.0", "(…; NOKIA; Lumia 800)", a television "(;Sony;KDL50;…)".
+func (r *Reader) phone(s *scan, d *event.Device, w *reasons) {
+	rest, named := s.ua, false
+	for n := 0; rest != "" && n < 40; n++ {
+		part := rest
+		if i := strings.IndexAny(rest, ";(),"); i >= 0 {
+			part, rest = rest[:i], rest[i+1:]
+		} else {
+			rest = ""
+		}
+		part = strings.TrimSpace(part)
+		if named {
+			// The part behind the maker's name is the model.
+			if part != "" && len(part) <= memo.MaxName {
+				d.Model = part
+				w.add("model", d.Model, "the part behind the maker's name")
+			}
+			return
+		}
+		for at := 0; at < len(part); {
+			end := len(part)
+			if i := strings.IndexByte(part[at:], ' '); i >= 0 {
+				end = at + i
+			}
+			word, _, _ := strings.Cut(part[at:end], "/")
+			vendor, where := r.vendors.of(word)
+			if vendor == "" || !telling(where) || n > 0 && isSystemWord(word) || d.OS == "" && strings.IndexAny(word, "0123456789-") < 0 {
+				at = end + 1
+				continue
+			}
+			d.Vendor = vendor
+			w.add("vendor", vendor, where)
+			if named = strings.EqualFold(word, vendor) && len(word) == len(part); named {
+				break
+			}
+			if d.Model = word; at == 0 && n > 0 {
+				d.Model, _, _ = strings.Cut(part, "/")
+			}
+			w.add("model", d.Model, where)
+			if d.Type == "" {
+				d.Type = typeMobile
+				w.add("type", d.Type, where)
+			}
+			return
+		}
+	}
+}
+
+// telling says that a rule's text is long enough, or has a sign that is enough,
+// for a word anywhere in an agent.
+func telling(where string) bool {
+	_, text, _ := strings.Cut(where, ": ")
+	return len(text) >= 4 || strings.HasSuffix(text, "-") || text == "htc" || text == "lge" || text == "zte"
+}
+
+// isSystemWord says that a word that some maker's models begin with tells a
+// system, a browser or a network here.
+func isSystemWord(word string) bool {
+	for _, w := range [...]string{"Android", "Vodafone", "Orange", "T-Mobile", "Windows", "Opera", "Mobile", "Kindle", "Phone", "View", "Power", "Echo", "Sugar", "Bird", "Chromecast", "Glass", "Surface", "Lemon", "Cube", "Spice", "Tesla", "Droid", "Transformer", "Aqua", "Luna", "Iris", "Liquid", "Rainbow", "Primo", "Venue", "Nexus"} {
+		if hasPrefixFold(word, w) {
+			return true
+		}
+	}
+	return false
 }
 
 // vendor finds who made a model.
@@ -104,20 +173,6 @@ func modelOf(part string) string {
 	return strings.TrimPrefix(part, "SAMSUNG ")
 }
 
-// phoneModel is the part of a Windows Phone's comment behind its maker:
-// "(…; IEMobile/9.0; NOKIA; Lumia 800)".
-func phoneModel(ua string) string {
-	comment, _, _ := strings.Cut(ua, ")")
-	model := ""
-	for part := range strings.SplitSeq(comment, ";") {
-		part = strings.TrimSpace(part)
-		if hasPrefixFold(part, "Lumia") || hasPrefixFold(part, "HTC") || hasPrefixFold(part, "SGH") || hasPrefixFold(part, "GT-") || hasPrefixFold(part, "LG-") {
-			model = part
-		}
-	}
-	return model
-}
-
 // isLanguage recognises en, en-us and zh_CN.
 func isLanguage(s string) bool {
 	if len(s) != 2 && (len(s) != 5 || s[2] != '-' && s[2] != '_') {
@@ -138,7 +193,10 @@ func isLanguage(s string) bool {
 // longest first, so that the first that fits is the one that decides.
 type vendors struct{ of2 map[[2]byte][]prefix }
 
-type prefix struct{ text, vendor, where string }
+type prefix struct {
+	text, vendor, where string
+	word                bool // no letter may follow
+}
 
 func readVendors() (*vendors, error) {
 	text, err := readRules("vendors.txt")
@@ -154,13 +212,18 @@ func readVendors() (*vendors, error) {
 		if !ok {
 			return nil, fmt.Errorf("device: vendors.txt line %d: want \"Maker = text | text\", not %q", l.number, l.text)
 		}
-		for _, text := range strings.Split(list, " | ") {
-			text = strings.ToLower(strings.Trim(strings.TrimLeft(text, " "), `"`))
+		for _, name := range strings.Split(list, " | ") {
+			name = strings.Trim(strings.TrimLeft(name, " "), `"`)
+			text := strings.ToLower(name)
 			if len(text) < 2 {
 				return nil, fmt.Errorf("device: vendors.txt line %d: %q is too short: give at least two letters", l.number, text)
 			}
 			key := [2]byte{text[0], text[1]}
-			v.of2[key] = append(v.of2[key], prefix{text, vendor, fmt.Sprintf("vendors.txt line %d: %s", l.number, text)})
+			p := prefix{text: text, vendor: vendor, where: fmt.Sprintf("vendors.txt line %d: %s", l.number, text)}
+			if vendor == "*" {
+				p.vendor, p.word = name, true
+			}
+			v.of2[key] = append(v.of2[key], p)
 		}
 	}
 	for _, list := range v.of2 {
@@ -175,7 +238,7 @@ func (v *vendors) of(model string) (vendor, where string) {
 		return "", ""
 	}
 	for _, p := range v.of2[[2]byte{lower(model[0]), lower(model[1])}] {
-		if hasPrefixFold(model, p.text) {
+		if hasPrefixFold(model, p.text) && !(p.word && len(model) > len(p.text) && isLetter(model[len(p.text)])) {
 			return p.vendor, p.where
 		}
 	}
