@@ -207,21 +207,21 @@ func whole(name string) rule {
 	case "sid", "ssid", "sess", "session", "sessionid", "sessid", "sessionkey", "phpsessid", "jsessionid", "aspsessionid", "aspnetsessionid", "cfid", "cftoken",
 		"connectsid", "sessionstate", "viewstate", "zenid", "oscsid", "xsid",
 		// Tokens and keys.
-		"auth", "authorization", "authcode", "authkey", "authuser", "authtoken", "bearer", "jwt", "key", "apikey", "appkey", "accesskey", "secretkey", "privatekey",
+		"auth", "authorization", "authcode", "authkey", "authtoken", "bearer", "jwt", "key", "apikey", "appkey", "accesskey", "secretkey", "privatekey",
 		"licensekey", "confirmkey", "securekey", "resetkey", "activationkey", "activationcode", "confirmationcode", "verificationcode", "verifycode",
-		"resetcode", "invitecode", "logincode", "devicecode", "usercode", "magic", "magiclink", "nonce", "wpnonce", "csrf", "xsrf", "otp", "totp",
+		"resetcode", "invitecode", "logincode", "devicecode", "usercode", "magiclink", "nonce", "wpnonce", "csrf", "xsrf", "otp", "totp",
 		"mfa", "2fa", "mfacode", "pin", "pincode", "passcode", "credential", "credentials", "ott", "tok",
 		// Passwords, also as they are called elsewhere.
 		"pass", "passwd", "password", "pwd", "passphrase", "passwort", "kennwort", "motdepasse", "contrasena", "wachtwoord", "salasana", "losenord", "senha", "haslo",
 		// Signed addresses: AWS, Google, Azure and CloudFront.
 		"secret", "sig", "signature", "hmac", "xamzsignature", "xamzcredential", "xamzsecuritytoken", "xgoogsignature", "xgoogcredential", "awsaccesskeyid",
-		"googleaccessid", "keypairid", "policy",
+		"googleaccessid", "keypairid",
 		// Single sign-on: OAuth 2.0 and OpenID Connect, OAuth 1.0, SAML, CAS, WS-Federation.
 		"codeverifier", "codechallenge", "oauthtoken", "oauthverifier", "oauthsignature", "oauthnonce", "idtokenhint", "assertion", "clientassertion",
-		"ticket", "samlresponse", "samlrequest", "samlart", "relaystate", "wresult", "wctx", "ltpatoken", "sso":
+		"ticket", "samlresponse", "samlrequest", "samlart", "relaystate", "wresult", "wctx", "ltpatoken":
 		return ruleSecret
 	case "hash", "sign", "checksum", "verify", "verification", "confirm", "confirmation", "activate", "activation", "invite", "invitation", "unsubscribe", "optout",
-		"recover", "recovery", "login_token", "rp", "hk":
+		"recover", "recovery", "magic", "sso", "policy", "rp", "hk":
 		return ruleSecretWord
 	case "e", "em", "email", "mail", "emailaddress", "emailaddr", "mailaddress", "loginhint", "mailto", "sahkoposti", "epost", "correo", "courriel", "emailid":
 		return ruleMail

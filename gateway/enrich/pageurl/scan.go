@@ -178,7 +178,7 @@ func (x *scan) runHushed(from, to, name int, inQuery bool, quiet hush) {
 // A value that stays is short.
 func (x *scan) value(name, from, to int, r rule) (replaced bool) {
 	v := x.s[from:to]
-	if v == "" || isMarker(v) || r == ruleSecretWord && !secretive(v) || r.isPersonal() && isFlag(v) {
+	if v == "" || isMarker(v) || r == ruleSecretWord && !secretive(v) || r.isPersonal() && isFlag(v) || r == ruleMail && isCount(v) {
 		return false
 	}
 	x.add(edit{from: from, to: to, name: name, text: r.marker(), rule: r})

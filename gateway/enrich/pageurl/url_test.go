@@ -155,7 +155,7 @@ func TestURLStays(t *testing.T) {
 		"https://shop.example/#/products/42?color=red", "#!/cart", "javascript:void(0)", "about:blank", "android-app://com.google.android.gm/",
 		"https://twitter.com/user/status/1734567890123456789", "https://www.tiktok.com/@user/video/7312345678901234567",
 		"https://xn--mnchen-3ya.example/", "https://münchen.example/", "https://shop.example/?date=2024-01-15&from=2024-01-15T10:00:00Z",
-		"https://shop.example/?email=&token=", "https://shop.example/?email=[email]&x=[token]", "file:///C:/x", "[email]", "localhost:8080/x",
+		"https://shop.example/?email=&token=", "https://shop.example/?e=42&policy=returns&authuser=0", "https://shop.example/?email=[email]&x=[token]", "file:///C:/x", "[email]", "localhost:8080/x",
 	} {
 		if got := c.URL(s); got != s {
 			t.Errorf("%s\nbecame %s", s, got)

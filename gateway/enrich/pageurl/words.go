@@ -361,6 +361,16 @@ func isFlag(v string) bool {
 	return false
 }
 
+// isCount says that a value is a small number, which is no e-mail address: e=42.
+func isCount(v string) bool {
+	for i := range len(v) {
+		if kinds[v[i]]&isDigit == 0 {
+			return false
+		}
+	}
+	return len(v) <= 5
+}
+
 // actionWord says that the segment s[from:to] of a path announces a secret. So
 // does what a framework calls it: password_reset, ResetPassword.
 func (x *scan) actionWord(from, to int) bool {
