@@ -49,7 +49,10 @@ func (r *Reader) phone(s *scan, d *event.Device, w *reasons) {
 		part = strings.TrimSpace(part)
 		if named {
 			// The part behind the maker's name is the model.
-			if part != "" && len(part) <= memo.MaxName {
+			if len(part) < 2 || isLanguage(part) {
+				continue
+			}
+			if len(part) <= memo.MaxName {
 				d.Model = part
 				w.add("model", d.Model, "the part behind the maker's name")
 			}
@@ -62,7 +65,7 @@ func (r *Reader) phone(s *scan, d *event.Device, w *reasons) {
 			}
 			word, _, _ := strings.Cut(part[at:end], "/")
 			vendor, where := r.vendors.of(word)
-			if vendor == "" || !telling(where) || n > 0 && isSystemWord(word) || d.OS == "" && strings.IndexAny(word, "0123456789-") < 0 {
+			if vendor == "" || !telling(where) || n > 0 && isSystemWord(word) || d.OS == "" && !strings.ContainsAny(word, "0123456789-") {
 				at = end + 1
 				continue
 			}
@@ -71,7 +74,7 @@ func (r *Reader) phone(s *scan, d *event.Device, w *reasons) {
 			if named = strings.EqualFold(word, vendor) && len(word) == len(part); named {
 				break
 			}
-			if d.Model = word; at == 0 && n > 0 {
+			if d.Model = word; at == 0 && n > 0 && strings.Count(part, " ") == 1 && !hasPrefixFold(part[end:], " AppleWebKit") {
 				d.Model, _, _ = strings.Cut(part, "/")
 			}
 			w.add("model", d.Model, where)
@@ -164,7 +167,7 @@ func modelOf(part string) string {
 	// K is what a browser that hides the model writes; the rest are words of
 	// the comment that are no model.
 	switch part {
-	case "K", "Mobile", "Tablet", "wv", "U", "Linux", "Android", "Build", "unknown", "VR":
+	case "K", "Mobile", "Tablet", "wv", "U", "Linux", "Android", "armeabi-v7a", "arm64-v8a", "Build", "unknown", "VR":
 		return ""
 	}
 	if strings.HasPrefix(part, "rv:") || strings.HasPrefix(part, "Opera ") || strings.HasPrefix(part, "SAMSUNG SM-") && len(part) < 11 {
