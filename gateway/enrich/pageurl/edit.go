@@ -1,5 +1,7 @@
 package pageurl
 
+import "strings"
+
 // edit replaces s[from:to] by text.
 type edit struct {
 	from, to int
@@ -20,15 +22,24 @@ func (e *edit) field(s string) string {
 	case ruleData, ruleScheme, ruleMailto, rulePhone:
 		return "address"
 	}
-	if e.name < 0 {
-		return "text"
-	}
-	var buf [maxName]byte
-	end := e.from
-	if e.text == "" { // the whole parameter
+	from, end := e.name, e.from
+	if from < 0 { // it was found: in the path, or in some parameter's value
+		if i := strings.IndexByte(s, '#'); i >= 0 && i < e.from {
+			return "fragment"
+		}
+		i := strings.IndexByte(s, '?')
+		if i < 0 || i > e.from {
+			return "path"
+		}
+		from = max(i, strings.LastIndexByte(s[:e.from], '&')) + 1
+		if strings.IndexByte(s[from:e.from], '=') < 0 {
+			return "query"
+		}
+	} else if e.text == "" { // the whole parameter
 		end = e.to
 	}
-	name := s[e.name:end]
+	var buf [maxName]byte
+	name := strings.TrimLeft(s[from:end], "&")
 	for i := range len(name) {
 		if name[i] == '=' || name[i] == '%' && i+3 == len(name) {
 			name = name[:i]

@@ -238,9 +238,6 @@ func whole(name string) rule {
 	case "state":
 		return ruleState
 	}
-	if strings.HasPrefix(name, "reset") {
-		return ruleSecretWord
-	}
 	return ruleNone
 }
 
@@ -254,7 +251,7 @@ func ending(name string) rule {
 			return ruleSecret
 		}
 	case 'd':
-		if has("password") || has("passwd") || has("pwd") || has("sessionid") || has("sessid") || strings.HasPrefix(name, "aspsessionid") {
+		if has("password") || has("passwd") || has("pwd") || has("sessionid") || has("sessid") {
 			return ruleSecret
 		}
 	case 'e':
@@ -290,8 +287,11 @@ func ending(name string) rule {
 			return rulePerson
 		}
 	}
-	if strings.HasPrefix(name, "aspsessionid") {
+	switch {
+	case strings.HasPrefix(name, "aspsessionid"):
 		return ruleSecret
+	case strings.HasPrefix(name, "reset"):
+		return ruleSecretWord
 	}
 	return ruleNone
 }

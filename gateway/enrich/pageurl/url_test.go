@@ -27,7 +27,9 @@ func TestURL(t *testing.T) {
 	c := cleaner(t, Options{})
 	for _, x := range []struct{ in, want string }{
 		// Resets, confirmations, links by mail.
-		{"https://shop.example/users/password/edit?reset_password_token=a1B2c3D4e5", "https://shop.example/users/password/edit?reset_password_token=[token]"},
+		{"https://shop.example/users/password/edit?reset_password_token=abc", "https://shop.example/users/password/edit?reset_password_token=[token]"},
+		{"https://shop.example/a?resetToken=a&reset=ab12cd34&session-id=a&oauth.access_token=b&Api-Key=c&refresh_token=d&x-amz-security-token=e", "https://shop.example/a?resetToken=[token]&reset=[token]&session-id=[token]&oauth.access_token=[token]&Api-Key=[token]&refresh_token=[token]&x-amz-security-token=[token]"},
+		{"https://shop.example/a?firstname=A&last_name=B&ssn=1234&birthdate=1990-01-01&userName=c&tel=1&otp=1&pin=0000&jwt=x&secret=y&pwd=z", "https://shop.example/a?firstname=[removed]&last_name=[removed]&ssn=[removed]&birthdate=[removed]&userName=[removed]&tel=1&otp=[token]&pin=[token]&jwt=[token]&secret=[token]&pwd=[token]"},
 		{"https://shop.example/password/reset/" + hex40 + "?email=anna%40example.com", "https://shop.example/password/reset/[token]?email=[email]"},
 		{"https://shop.example/reset/MQ/c8v2xk-3a4f5b6c7d8e9f0a1b2c3d4e5f6a7b8c/", "https://shop.example/reset/MQ/[token]/"},
 		{"https://shop.example/account/activate/5832934/f1a9c8b1e1c8a1d7f3e7e0a4b7a5a0b8-1508934523", "https://shop.example/account/activate/[token]/[token]"},
@@ -214,7 +216,7 @@ func TestExplain(t *testing.T) {
 			t.Errorf("%+v", w)
 		}
 	}
-	if want := "address=https:|host=|host=shop.example|text=[token]|parameter user[email]=[email]|parameter _reuna=|text=[email]|fragment="; strings.Join(lines, "|") != want {
+	if want := "address=https:|host=|host=shop.example|path=[token]|parameter user[email]=[email]|parameter _reuna=|parameter q=[email]|fragment="; strings.Join(lines, "|") != want {
 		t.Errorf("got %s\nwant %s", strings.Join(lines, "|"), want)
 	}
 	if got != c.URL(got) {
