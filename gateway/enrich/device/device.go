@@ -205,11 +205,14 @@ func (r *Reader) read(ua string, c *Claims, w *reasons) event.Device {
 	if d.Type == "" && (ua != "" || c != nil && *c != (Claims{})) {
 		d.Type = typeOther
 	}
-	d.OS, d.OSVersion = memo.Cut(d.OS, memo.MaxName), memo.Cut(d.OSVersion, memo.MaxName)
-	d.Browser, d.BrowserVersion = memo.Cut(d.Browser, memo.MaxName), memo.Cut(d.BrowserVersion, memo.MaxName)
-	d.Vendor, d.Model = memo.Cut(d.Vendor, memo.MaxName), memo.Cut(d.Model, memo.MaxName)
+	d.OS, d.OSVersion = kept(d.OS), kept(d.OSVersion)
+	d.Browser, d.BrowserVersion = kept(d.Browser), kept(d.BrowserVersion)
+	d.Vendor, d.Model = kept(d.Vendor), kept(d.Model)
 	return d
 }
+
+// kept is a text as an event may hold it: short, and UTF-8 whatever was sent.
+func kept(s string) string { return memo.Cut(memo.Valid(s), memo.MaxName) }
 
 // fromText is what the agent alone tells.
 func (r *Reader) fromText(ua string, w *reasons) event.Device {

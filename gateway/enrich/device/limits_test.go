@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/reuna/reuna/gateway/enrich/memo"
 	"github.com/reuna/reuna/identity/event"
@@ -18,6 +19,9 @@ func bounded(t testing.TB, d event.Device) {
 		if len(s) > memo.MaxName {
 			t.Errorf("%q is longer than %d bytes", s, memo.MaxName)
 		}
+		if !utf8.ValidString(s) {
+			t.Errorf("%q is no UTF-8", s)
+		}
 	}
 	for _, v := range [...]string{d.OSVersion, d.BrowserVersion} {
 		if strings.Trim(v, "0123456789.") != "" && !strings.Contains(versionWords, " "+v+" ") {
@@ -28,6 +32,16 @@ func bounded(t testing.TB, d event.Device) {
 	case "", typeDesktop, typeMobile, typeTablet, typeTV, typeConsole, typeWearable, typeOther:
 	default:
 		t.Errorf("type %q", d.Type)
+	}
+}
+
+// An agent may hold somebody's address, which must not become a browser's name.
+func TestMailboxesAreNoNames(t *testing.T) {
+	r := newReader(t)
+	for _, ua := range []string{"jane.doe@mail.example", "jane.doe@mail.example/1.0", "Mozilla/5.0 (compatible; jane.doe@mail.example)", "jane doe@mail.example (iPhone; iOS 17.1)"} {
+		if d := r.Read(ua, nil); strings.Contains(d.Browser, "doe") {
+			t.Errorf("%s: the browser is %q", ua, d.Browser)
+		}
 	}
 }
 
@@ -117,6 +131,7 @@ func FuzzRead(f *testing.F) {
 	f.Add("Mozilla/5.0 (", `"\`, "?", `{"brands":[{"brand":"x"}`)
 	f.Add("(((((", `;v="`, `0.`, `[`)
 	f.Add("bot\xff\u0130", `"HeadlessChrome";v="1"`, ``, `{"maxTouchPoints":5}`)
+	f.Add("n\xe9/1.0 (Linux; Android 9; \xff\xfe Build/x)", ``, "\xff", ``)
 	f.Add("a%zz-iPhone/1 CFNetwork/", ``, ``, ``)
 	r := newReader(f)
 	f.Fuzz(func(t *testing.T, ua, brands, version, data string) {

@@ -114,6 +114,9 @@ func phrase(s string) (name, version string) {
 		}
 	}
 	name = strings.Trim(s[:end], " -_,;.")
+	if end < len(s) && s[end] == '@' && !hasRobotWord(name) {
+		return "", "" // somebody's mailbox, which is no program's name
+	}
 	if end < len(s) && s[end] != '@' {
 		version = dotted(versionAt(s, int32(end)))
 	}
