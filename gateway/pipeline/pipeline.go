@@ -66,10 +66,11 @@ type View struct {
 }
 
 // Enricher fills in device, place, traffic source and bot verdict, and takes out
-// what must not be kept; Refused does the latter for a message that was refused.
+// what must not be kept; Refused does the latter for the text of a message that
+// was refused, and for what is said of it, which may quote it.
 type Enricher interface {
 	Enrich(e *event.Event, r *Request)
-	Refused(raw string, r *Request) string
+	Refused(text string, r *Request) string
 }
 
 // Watcher looks at what a client does, and may add to the bot verdict of the

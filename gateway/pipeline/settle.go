@@ -72,8 +72,9 @@ func (p *Pipeline) identify(e *event.Event, j *job) (blocked int) {
 }
 
 func (p *Pipeline) refused(r *Request, x *event.Rejection) *people.Refused {
+	clean := func(text string) string { return p.o.Enricher.Refused(text, r) }
 	return &people.Refused{
 		Site: r.Site, Source: r.Source, ReceivedAt: r.ReceivedAt,
-		Code: x.Code, Field: x.Field, Message: x.Message, Raw: p.o.Enricher.Refused(string(x.Raw), r), Run: x.Run,
+		Code: x.Code, Field: clean(x.Field), Message: clean(x.Message), Raw: clean(string(x.Raw)), Run: x.Run,
 	}
 }
