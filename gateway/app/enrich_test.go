@@ -69,7 +69,7 @@ func TestAddressesAreKeptClean(t *testing.T) {
 	const page = "https://bob:pw@shop.example/reset/?email=bob%2Bx%40mail.example&token=" + secret + "&internal=1&p=2#access_token=" + secret
 	b.interact(fmt.Sprintf(`{"type":"page","messageId":"m1","properties":{"url":%[1]q,"title":"Welcome bob@mail.example"},"context":{"page":{"url":%[1]q,"referrer":"https://mail.example/?u=bob%%40mail.example"}}}`, page)+
 		`,{"type":"track","event":"Link Clicked","messageId":"m2","properties":{"href":"mailto:bob@mail.example","note":"`+page+`"}}`, "")
-	status, answer := b.post("/v1/batch", fmt.Sprintf(`{"writeKey":%q,"batch":[{"type":"page","messageId":"m3","anonymousId":"a1","context":{"ip":"193.166.3.2","page":{"url":%[2]q}}},{"type":"page","anonymousId":"a1","timestamp":"bob@mail.example","context":{"ip":"193.166.3.2","page":{"url":%[2]q}}}]}`, writeKey, page))
+	status, answer := b.post("/v1/batch", fmt.Sprintf(`{"writeKey":%q,"batch":[{"type":"page","messageId":"m3","anonymousId":"a1","context":{"ip":"193.166.3.2","page":{"url":%[2]q}}},{"type":"page","anonymousId":"a1","timestamp":"https://x.example/?to=bob@mail.example","context":{"ip":"193.166.3.2","page":{"url":%[2]q}}}]}`, writeKey, page))
 	if rejected, _ := answer["rejected"].([]any); status != 200 || len(rejected) != 1 {
 		t.Fatalf("%d %v", status, answer)
 	}
