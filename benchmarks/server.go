@@ -31,6 +31,7 @@ log: {level: warn}
 sites:
   - {name: bench, write_key: ` + writeKey + `, origins: [], page_traits: [plan, favourite_category]}
 limits: {requests_per_second_per_address: 0, requests_per_second_per_key: 0}
+behaviour: {page_views_per_minute: 0} # visitors come back faster than people can
 traits:
   - {name: favourite_category, kind: affinity, event: Product Viewed, by: properties.category, half_life: 14d}
   - {name: thriller_orders_30d, kind: count, event: Order Completed, where: "properties.products.exists(p, p.category == 'thrillers')", window: 30d}
