@@ -10,16 +10,9 @@ import (
 	"github.com/reuna/reuna/identity/event"
 )
 
-// The values of event.Device.Type.
-const (
-	typeDesktop  = "desktop"
-	typeMobile   = "mobile"
-	typeTablet   = "tablet"
-	typeTV       = "tv"
-	typeWearable = "wearable"
-	typeBot      = "bot"
-	typeOther    = "other"
-)
+// typeBot is the kind of device of those who are no browser, which the agent
+// alone does not tell.
+const typeBot = "bot"
 
 // agentKey is everything that decides about a device and its bot verdict.
 type agentKey struct {
@@ -114,7 +107,7 @@ func (a *agents) read(key agentKey) *agent {
 	found.device = a.reader.Read(key.ua, &c)
 	found.bot = a.judge.Verdict(key.ua, c.Headless)
 	if found.device.Type == "" {
-		found.device.Type = typeOther
+		found.device.Type = device.Other
 	}
 	// A headless browser is a real browser on a real system; any other robot's
 	// device is the robot.

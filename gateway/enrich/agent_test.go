@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/reuna/reuna/gateway/enrich/bot"
+	"github.com/reuna/reuna/gateway/enrich/device"
 	"github.com/reuna/reuna/gateway/enrich/memo"
 )
 
@@ -24,10 +25,10 @@ func TestDeviceOfRobots(t *testing.T) {
 	}{
 		{agentKey{ua: googlebot}, bot.Search, typeBot},
 		{agentKey{ua: "curl/8.5.0"}, bot.Library, typeBot},
-		{agentKey{ua: headless}, bot.Headless, typeDesktop},
-		{agentKey{ua: chromeWindows, hints: Hints{UA: `"HeadlessChrome";v="126", "Chromium";v="126"`}}, bot.Headless, typeDesktop},
-		{agentKey{ua: safariPhone}, "", typeMobile},
-		{agentKey{ua: "Mozilla/5.0"}, "", typeOther},
+		{agentKey{ua: headless}, bot.Headless, device.Desktop},
+		{agentKey{ua: chromeWindows, hints: Hints{UA: `"HeadlessChrome";v="126", "Chromium";v="126"`}}, bot.Headless, device.Desktop},
+		{agentKey{ua: safariPhone}, "", device.Mobile},
+		{agentKey{ua: "Mozilla/5.0"}, "", device.Other},
 		{agentKey{}, "", ""}, // nothing was said, so nothing is known
 	} {
 		got := a.find(c.key)
@@ -101,7 +102,7 @@ func FuzzAgent(f *testing.F) {
 			}
 		}
 		switch d.Type {
-		case typeDesktop, typeMobile, typeTablet, typeTV, "console", typeWearable, typeBot, typeOther:
+		case device.Desktop, device.Mobile, device.Tablet, device.TV, "console", device.Wearable, typeBot, device.Other:
 		case "":
 			if ua != "" || brands != "" || version != "" {
 				t.Errorf("no type for %q", ua)

@@ -147,22 +147,22 @@ func (e *Enricher) describe(d *event.Device, s *said) {
 	}
 	switch {
 	case strings.HasPrefix(d.Model, "iPad"):
-		d.Type = typeTablet
+		d.Type = device.Tablet
 	case strings.HasPrefix(d.Model, "AppleTV") || d.OS == "tvOS":
-		d.Type = typeTV
+		d.Type = device.TV
 	case strings.HasPrefix(d.Model, "Watch") || d.OS == "watchOS":
-		d.Type = typeWearable
-	case d.Type == "" || d.Type == typeOther || d.Type == typeBot:
+		d.Type = device.Wearable
+	case d.Type == "" || d.Type == device.Other || d.Type == typeBot:
 		switch d.OS {
 		case "iOS", "Android":
-			d.Type = typeMobile
+			d.Type = device.Mobile
 		case "Windows", "Mac OS X", "Linux", "Chrome OS":
-			d.Type = typeDesktop
+			d.Type = device.Desktop
 		default:
 			if strings.EqualFold(s.device.kind, "ios") || strings.EqualFold(s.device.kind, "android") {
-				d.Type = typeMobile
+				d.Type = device.Mobile
 			} else {
-				d.Type = typeOther
+				d.Type = device.Other
 			}
 		}
 	}

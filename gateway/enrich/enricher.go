@@ -261,7 +261,7 @@ func (e *Enricher) device(ev *event.Event, in *Input, s *said) (event.Device, ev
 		if verdict.Class == bot.Library && s.userAgent == "" {
 			verdict = event.Bot{} // an app's HTTP library, named by the request, is no bot
 			if d.Type == typeBot {
-				d.Type = typeOther
+				d.Type = device.Other
 			}
 		}
 	}

@@ -7,6 +7,7 @@ import (
 
 	"golang.org/x/text/language"
 
+	"github.com/reuna/reuna/gateway/enrich/device"
 	"github.com/reuna/reuna/gateway/enrich/memo"
 	"github.com/reuna/reuna/identity/event"
 )
@@ -123,7 +124,7 @@ func upright(d *event.Device) {
 	}
 	switch d.Screen {
 	case "744x1133", "768x1024", "810x1080", "820x1180", "834x1112", "834x1194", "834x1210", "1024x1366", "1032x1376":
-		d.Type, d.OS, d.OSVersion, d.Model = typeTablet, "iOS", d.BrowserVersion, "iPad" // both come with each other, under one number
+		d.Type, d.OS, d.OSVersion, d.Model = device.Tablet, "iOS", d.BrowserVersion, "iPad" // both come with each other, under one number
 		d.Browser = "Mobile Safari"
 	}
 }

@@ -66,7 +66,7 @@ func (r *Reader) apply(c *Claims, d *event.Device, w *reasons) {
 func (r *Reader) asPad(d *event.Device, w *reasons) {
 	const rule = "maxTouchPoints: no Mac has a touch screen"
 	d.OS, d.OSVersion = "iOS", ""
-	d.Type, d.Vendor, d.Model = typeTablet, "Apple", "iPad"
+	d.Type, d.Vendor, d.Model = Tablet, "Apple", "iPad"
 	if d.Browser == "Safari" {
 		d.Browser = "Mobile Safari"
 	}
@@ -123,7 +123,7 @@ func (r *Reader) brand(c *Claims, d *event.Device, w *reasons) {
 	if c.Brand == "" {
 		return
 	}
-	name, where := r.brands.family(c.Brand, c.Mobile || !c.MobileSaid && d.Type == typeMobile)
+	name, where := r.brands.family(c.Brand, c.Mobile || !c.MobileSaid && d.Type == Mobile)
 	if name != d.Browser && !isGenericBrowser(d.Browser) {
 		return
 	}
@@ -152,7 +152,7 @@ func (c *Claims) shape(d *event.Device, w *reasons) {
 			w.add("type", d.Type, "Sec-CH-UA-Form-Factors, Sec-CH-UA-Mobile")
 		}
 	}()
-	if d.Type == typeTV || d.Type == typeConsole || d.Type == typeWearable {
+	if d.Type == TV || d.Type == Console || d.Type == Wearable {
 		return
 	}
 	if form := formType(c.FormFactor); form != "" {
@@ -163,12 +163,12 @@ func (c *Claims) shape(d *event.Device, w *reasons) {
 		return
 	}
 	switch {
-	case c.Mobile && (d.Type == typeDesktop || d.Type == typeOther || d.Type == ""):
-		d.Type = typeMobile
+	case c.Mobile && (d.Type == Desktop || d.Type == Other || d.Type == ""):
+		d.Type = Mobile
 	case !c.Mobile && (d.OS == "Android" || d.OS == "HarmonyOS"):
-		d.Type = typeTablet
-	case !c.Mobile && (d.Type == "" || d.Type == typeOther) && isDesktop(d.OS):
-		d.Type = typeDesktop
+		d.Type = Tablet
+	case !c.Mobile && (d.Type == "" || d.Type == Other) && isDesktop(d.OS):
+		d.Type = Desktop
 	}
 }
 

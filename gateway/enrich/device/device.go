@@ -20,13 +20,13 @@ import (
 
 // The values of event.Device.Type; "bot" is set by who knows of robots.
 const (
-	typeDesktop  = "desktop"
-	typeMobile   = "mobile"
-	typeTablet   = "tablet"
-	typeTV       = "tv"
-	typeConsole  = "console"
-	typeWearable = "wearable"
-	typeOther    = "other"
+	Desktop  = "desktop"
+	Mobile   = "mobile"
+	Tablet   = "tablet"
+	TV       = "tv"
+	Console  = "console"
+	Wearable = "wearable"
+	Other    = "other"
 )
 
 //go:embed rules
@@ -203,7 +203,7 @@ func (r *Reader) read(ua string, c *Claims, w *reasons) event.Device {
 		r.apply(c, &d, w)
 	}
 	if d.Type == "" && (ua != "" || c != nil && *c != (Claims{})) {
-		d.Type = typeOther
+		d.Type = Other
 	}
 	d.OS, d.OSVersion = kept(d.OS), kept(d.OSVersion)
 	d.Browser, d.BrowserVersion = kept(d.Browser), kept(d.BrowserVersion)
@@ -253,7 +253,7 @@ func (r *Reader) ask(ua string, d *event.Device, w *reasons) {
 		}
 	}
 	if d.Type == "" && parsed.Mobile() {
-		d.Type = typeMobile
-		w.add("type", typeMobile, rule)
+		d.Type = Mobile
+		w.add("type", Mobile, rule)
 	}
 }

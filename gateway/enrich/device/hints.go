@@ -127,15 +127,15 @@ func (c *Claims) form(name string) {
 func formType(name string) string {
 	switch name {
 	case "Desktop":
-		return typeDesktop
+		return Desktop
 	case "Mobile":
-		return typeMobile
+		return Mobile
 	case "Tablet", "EInk":
-		return typeTablet
+		return Tablet
 	case "Watch", "XR":
-		return typeWearable
+		return Wearable
 	case "Automotive":
-		return typeOther
+		return Other
 	}
 	return ""
 }

@@ -29,7 +29,7 @@ func bounded(t testing.TB, d event.Device) {
 		}
 	}
 	switch d.Type {
-	case "", typeDesktop, typeMobile, typeTablet, typeTV, typeConsole, typeWearable, typeOther:
+	case "", Desktop, Mobile, Tablet, TV, Console, Wearable, Other:
 	default:
 		t.Errorf("type %q", d.Type)
 	}

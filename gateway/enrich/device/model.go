@@ -28,7 +28,7 @@ func (r *Reader) machine(s *scan, d *event.Device, w *reasons) {
 		w.add("model", d.Model, "the part of the comment behind the system")
 		r.vendor(d, w)
 	default:
-		if d.Type != typeDesktop {
+		if d.Type != Desktop {
 			r.phone(s, d, w)
 		}
 	}
@@ -79,7 +79,7 @@ func (r *Reader) phone(s *scan, d *event.Device, w *reasons) {
 			}
 			w.add("model", d.Model, where)
 			if d.Type == "" {
-				d.Type = typeMobile
+				d.Type = Mobile
 				w.add("type", d.Type, where)
 			}
 			return
