@@ -16,6 +16,7 @@ import (
 	"path"
 	"path/filepath"
 	"strings"
+	"time"
 )
 
 // fixture is one published package whose contents are compared with what we
@@ -92,6 +93,10 @@ func fixtures() []fixture {
 	}
 	return all
 }
+
+// fetchTime is how long npm may take for one package, the largest of which has
+// half a megabyte.
+const fetchTime = 2 * time.Minute
 
 // maxFile bounds a file of a package, in bytes: several times the largest.
 const maxFile = 64 << 20
@@ -179,11 +184,18 @@ func (s *store) pack(ctx context.Context, f *fixture, kept string) (data []byte,
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	c := exec.CommandContext(ctx, "npm", "pack", "--silent", "--ignore-scripts", f.name+"@"+f.version)
+	ctx, stop := context.WithTimeout(ctx, fetchTime)
+	defer stop()
+	// Without a network npm alone would try again for minutes.
+	c := exec.CommandContext(ctx, "npm", "pack", "--loglevel=error", "--ignore-scripts", "--fetch-retries=1", "--fetch-retry-mintimeout=1000", "--fetch-timeout=30000", f.name+"@"+f.version)
+	c.WaitDelay = time.Second
 	c.Dir = dir
 	if out, err := c.CombinedOutput(); err != nil {
 		if errors.Is(err, exec.ErrNotFound) {
 			return nil, errors.New("npm is not on the PATH: install Node.js with npm, or run where the fixtures are kept already (" + s.dir + ")")
+		}
+		if ctx.Err() != nil {
+			err = ctx.Err()
 		}
 		return nil, fmt.Errorf("npm pack: %w: %s; the first run needs the network", err, lastLines(out))
 	}
