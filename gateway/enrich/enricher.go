@@ -243,7 +243,8 @@ func (e *Enricher) page(ev *event.Event, in *Input, s *said) {
 	cleaner.Event(ev)
 }
 
-// device is the device and the bot verdict for an event.
+// device is the device and the bot verdict for an event, and may find that the
+// request speaks for somebody else.
 func (e *Enricher) device(ev *event.Event, in *Input, s *said) (event.Device, event.Bot) {
 	key := agentKey{ua: s.userAgent, uaData: string(s.uaData)}
 	if !s.forOther {
@@ -256,14 +257,22 @@ func (e *Enricher) device(ev *event.Event, in *Input, s *said) (event.Device, ev
 	}
 	a := e.agents.find(key)
 	d, verdict := a.device, a.bot
-	if s.os.name != "" || s.device.model != "" || s.device.manufacturer != "" || s.device.kind != "" {
-		e.describe(&d, s)
-		if verdict.Class == bot.Library && s.userAgent == "" {
-			verdict = event.Bot{} // an app's HTTP library, named by the request, is no bot
-			if d.Type == typeBot {
-				d.Type = device.Other
-			}
+	app := s.os.name != "" || s.device.model != "" || s.device.manufacturer != "" || s.device.kind != ""
+	if verdict.Class == bot.Library && s.userAgent == "" && ev.Source == event.FromSDK {
+		// A program sends what people did; it does not visit. One that says nothing
+		// of a machine, and whose library is no telephone's, is a server.
+		verdict = event.Bot{}
+		switch {
+		case app:
+			d.Type = device.Other // what it is, is said below
+		case d.OS == "Android" || d.OS == "iOS":
+			d.Type = device.Mobile
+		default:
+			d, s.forOther = event.Device{}, true
 		}
+	}
+	if app {
+		e.describe(&d, s)
 	}
 	if key.ua == "" && (ev.Source == event.FromTag || ev.Source == event.FromPixel) {
 		verdict = event.Bot{Is: true, Class: bot.Other, Reason: "no user agent, which every browser sends"}

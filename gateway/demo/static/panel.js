@@ -67,8 +67,9 @@ function profile(p) {
 	put("device", words(d.type, d.os, d.browser));
 	const g = p.geo ?? {};
 	put("place", words(g.city, g.region, g.country && place(g.country)) || "not known for this address");
-	const t = p.traffic ?? {};
-	put("traffic", words(t.channel, t.source !== "(direct)" && t.source, t.campaign));
+	const source = (t = {}) => words(t.channel, t.source !== "(direct)" && t.source, t.campaign);
+	put("traffic", source(p.traffic));
+	put("first", source(p.firstTouch));
 	put("traits", Object.entries(p.traits ?? {}).map(([key, value]) => key + ": " + (typeof value === "object" ? JSON.stringify(value) : value)).join(", ") || "none that a page may see");
 	interests(p.affinity ?? []);
 	const segments = p.segments ?? [];
