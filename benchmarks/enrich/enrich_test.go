@@ -324,7 +324,6 @@ func TestCostsAreTaken(t *testing.T) {
 	}
 	stopped, stop := context.WithCancel(context.Background())
 	stop()
-	if _, err := costs(stopped, small(t), time.Hour); err != nil {
-		t.Error(err)
-	}
+	m := &meter{stopped, time.Hour}
+	m.mean(1, func(int) {}) // ends at once, or the test never does
 }
