@@ -86,7 +86,8 @@ func TestRunGoesOnAfterAFailure(t *testing.T) {
 }
 
 func TestEveryStepPassesOnASoundTree(t *testing.T) {
-	b := newBench(t, map[string]string{"tag/package.json": "{}", "tag/package-lock.json": "{}", "a/a.go": "package a\n"},
+	b := newBench(t, map[string]string{"tag/package.json": "{}", "tag/package-lock.json": "{}", "a/a.go": "package a\n",
+		"a/b/alloc_test.go": "//go:build !race\n\npackage b\n", "a/b/b_test.go": "package b\n", "tag/node_modules/c/c_test.go": "//go:build !race\n"},
 		"chromium", "firefox-esr", "npm")
 	b.verbose = true
 	steps := choose(allSteps(options{}), options{})
@@ -96,6 +97,9 @@ func TestEveryStepPassesOnASoundTree(t *testing.T) {
 	out := b.printed.String()
 	if !strings.HasSuffix(out, fmt.Sprintf("\n%d passed, 0 failed\n", len(steps))) || !strings.Contains(out, "all is well") {
 		t.Errorf("printed %q", out)
+	}
+	if !slices.Contains(b.ran, ".$ go test -timeout 20m ./a/b") {
+		t.Errorf("ran %q", b.ran)
 	}
 }
 
@@ -121,8 +125,8 @@ func TestSteps(t *testing.T) {
 		o    options
 		want string
 	}{
-		{options{}, "install format vet staticcheck lint tag-types tag-tests go-test"},
-		{options{fuzz: time.Second}, "install format vet staticcheck lint tag-types tag-tests go-test fuzz"},
+		{options{}, "install format vet staticcheck lint tag-types tag-tests plain-test go-test"},
+		{options{fuzz: time.Second}, "install format vet staticcheck lint tag-types tag-tests plain-test go-test fuzz"},
 		{options{run: regexp.MustCompile("tag")}, "tag-types tag-tests"},
 		{options{run: regexp.MustCompile("fuzz")}, ""},
 		{options{run: regexp.MustCompile("^fuzz"), fuzz: time.Second}, "fuzz"},

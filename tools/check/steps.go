@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"path/filepath"
+	"runtime"
+	"strconv"
 )
 
 // step is one row of the run.
@@ -28,6 +30,7 @@ func allSteps(o options) []step {
 		{"lint", "import rules, package comments, lengths, layout", command("go", "run", "./tools/lint")},
 		{"tag-types", "the tag's types", inTag("npm", "run", "check")},
 		{"tag-tests", "the tag's unit tests", inTag("npm", "test")},
+		{"plain-test", "the Go tests that the race detector would disturb, without it", plainTest},
 		{"go-test", "every Go test with the race detector, browser and SDK tests among them", goTest},
 	}
 	if o.fuzz > 0 {
@@ -55,9 +58,11 @@ func inTag(name string, args ...string) func(context.Context, *machine) error {
 	}
 }
 
+// goTest runs one package more at a time than there are processors: the longest
+// drive browsers and wait for them half of their time.
 func goTest(ctx context.Context, m *machine) error {
 	w := &testOutput{out: m.out, all: m.verbose}
-	err := m.command(ctx, w, m.root, "go", "test", "-race", "-timeout", testTimeout, "./...")
+	err := m.command(ctx, w, m.root, "go", "test", "-race", "-p", strconv.Itoa(runtime.NumCPU()+1), "-timeout", testTimeout, "./...")
 	w.end(err != nil)
 	if err != nil {
 		return fmt.Errorf("%d of %d packages failed (%w)", w.failed, w.failed+w.passed, err)
