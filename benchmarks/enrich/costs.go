@@ -146,14 +146,10 @@ func costs(ctx context.Context, d *data, round time.Duration) ([]Cost, error) {
 	for i := range known {
 		look(i)
 	}
-	// An event is more than its agent: what all of them take is taken off.
-	said := event.Event{Type: event.Page, Source: event.FromServer}
-	nothing := func(int) { warm.enricher.Enrich(&said, &enrich.Input{}) }
-	bare, with := m.mean(len(known), nothing), m.mean(len(known), look)
-	all = append(all,
-		Cost{Name: "an agent seen before: what it adds to an event", short: "seen agent, Enricher", Bar: 0.3, NoAlloc: true, Allocs: perCall(len(known), look), Mean: max(0, with-bare)},
-		Cost{Name: "an event with an agent seen before and nothing else", NoAlloc: true, Allocs: perCall(len(known), look), Mean: with},
-		Cost{Name: "an event that tells nothing at all", NoAlloc: true, Allocs: perCall(len(known), nothing), Mean: bare})
+	all = append(all, Cost{
+		Name: "an event with an agent seen before and nothing else", short: "seen agent, Enricher", Bar: 0.3,
+		NoAlloc: true, Allocs: perCall(len(known), look), Mean: m.mean(len(known), look),
+	})
 	places, err := placeCosts(m)
 	if err != nil {
 		return nil, err

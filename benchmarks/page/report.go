@@ -1,12 +1,9 @@
 package page
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"os"
-	"path/filepath"
 	"strings"
 	"text/tabwriter"
 
@@ -226,25 +223,6 @@ func (r *Report) picture() *chart.Chart {
 }
 
 // Save writes the table, the JSON and the picture into a folder.
-func (r *Report) Save(dir string) (err error) {
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return err
-	}
-	data, err := json.MarshalIndent(r, "", "  ")
-	if err != nil {
-		return err
-	}
-	if err := os.WriteFile(filepath.Join(dir, "tag.json"), append(data, '\n'), 0o644); err != nil {
-		return err
-	}
-	if err := os.WriteFile(filepath.Join(dir, "tag.md"), []byte(r.markdown()), 0o644); err != nil {
-		return err
-	}
-	file, err := os.Create(filepath.Join(dir, "tag.svg"))
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, file.Close()) }()
-	_, err = r.picture().WriteTo(file)
-	return err
+func (r *Report) Save(dir string) error {
+	return r.picture().Save(dir, "tag", r, r.markdown())
 }

@@ -122,6 +122,9 @@ const (
 )
 
 func (c *Cleaner) clean(s string, f form, whys *[]memo.Why) string {
+	if s == "" {
+		return s
+	}
 	left := maxGrowth
 	for round := 0; ; round++ {
 		next := c.round(s, f, &left, whys)

@@ -162,6 +162,9 @@ type verdict struct {
 func (r *Rules) decide(v *verdict, in *Input) {
 	g, t := &v.tags, &v.t
 	v.row = -1
+	if in.PageURL == "" && in.Referrer == "" && !in.KnowsReferrer && in.Campaign == (Campaign{}) {
+		return // a server's event, nearly always
+	}
 	page := r.split(in.PageURL)
 	r.readTags(g, page.query, page.fragment)
 	if !g.any && in.Campaign.Query != "" {
