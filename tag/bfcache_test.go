@@ -47,8 +47,10 @@ func goneAndBack(t *testing.T, ctx context.Context, c *collector) bool {
 	return false
 }
 
-// tries is how often a browser may load a page anew that it should restore.
-const tries = 4
+// tries is how often a browser may load a page anew that it should restore. On a
+// busy machine Chromium gives up most returns ("navigation-canceled"); what the
+// tag would do to be kept out, it would do each time.
+const tries = 16
 
 // The tag, with everything that it can do, does not keep a page out of the
 // back/forward cache, and each return is one page view.

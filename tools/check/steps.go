@@ -58,11 +58,11 @@ func inTag(name string, args ...string) func(context.Context, *machine) error {
 	}
 }
 
-// goTest runs one package more at a time than there are processors, and begins
-// with the longest: it drives browsers and waits for them half of its time.
+// goTest runs one package more at a time than there are processors: the longest
+// drive browsers and wait for them half of their time.
 func goTest(ctx context.Context, m *machine) error {
 	w := &testOutput{out: m.out, all: m.verbose}
-	err := m.command(ctx, w, m.root, "go", "test", "-race", "-p", strconv.Itoa(runtime.NumCPU()+1), "-timeout", testTimeout, "./gateway/app", "./...")
+	err := m.command(ctx, w, m.root, "go", "test", "-race", "-p", strconv.Itoa(runtime.NumCPU()+1), "-timeout", testTimeout, "./...")
 	w.end(err != nil)
 	if err != nil {
 		return fmt.Errorf("%d of %d packages failed (%w)", w.failed, w.failed+w.passed, err)
