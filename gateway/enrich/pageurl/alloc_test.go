@@ -21,7 +21,6 @@ func TestNothingIsAllocatedForWhatIsClean(t *testing.T) {
 		"text":    func() { Text("The Silent Harbour – The Reading Room, 2,019 pages") },
 		"event":   func() { c.Event(&ev) },
 		"escaped": func() { c.Event(&escaped) },
-		"path":    func() { Path("https://shop.example/a?b") },
 	} {
 		if n := testing.AllocsPerRun(200, f); n != 0 {
 			t.Errorf("%s: %v allocations", name, n)

@@ -187,28 +187,3 @@ func withoutBreaks(s string) string {
 	}
 	return string(b)
 }
-
-// Path is an address's path without query and fragment, "/" where there is none:
-// what reports group pages by. A route in the fragment is no part of it.
-func Path(s string) string {
-	if i := strings.IndexAny(s, "?#"); i >= 0 {
-		s = s[:i]
-	}
-	if n := schemeEnd(s); n > 0 {
-		s = s[n:]
-		if !strings.HasPrefix(s, "//") {
-			if s == "" {
-				return "/"
-			}
-			return s
-		}
-	}
-	if strings.HasPrefix(s, "//") {
-		_, end := authority(s, 0, false)
-		s = s[end:]
-	}
-	if s == "" {
-		return "/"
-	}
-	return s
-}

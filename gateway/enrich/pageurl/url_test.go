@@ -224,17 +224,6 @@ func TestExplain(t *testing.T) {
 	}
 }
 
-func TestPath(t *testing.T) {
-	for in, want := range map[string]string{
-		"https://shop.example/a/b?c#d": "/a/b", "https://shop.example": "/", "https://shop.example?x": "/", "//shop.example/a": "/a", "/a/?x": "/a/", "": "/",
-		"?a=1": "/", "#top": "/", "https://a@b:80/x": "/x",
-	} {
-		if got := Path(in); got != want {
-			t.Errorf("%s: %s, want %s", in, got, want)
-		}
-	}
-}
-
 func TestText(t *testing.T) {
 	for in, want := range map[string]string{
 		"Books for every evening – The Reading Room":        "Books for every evening – The Reading Room",
