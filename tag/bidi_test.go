@@ -40,7 +40,8 @@ type foxAnswer struct {
 }
 
 // foxSettings make Firefox start quietly and turn to this machine alone: what
-// is not on 127.0.0.1 goes to a proxy that nobody runs.
+// is not on 127.0.0.1 goes to a proxy that nobody runs. Its clocks are not rounded:
+// a frame at 299.9 ms would else be told as one at 300.
 const foxSettings = `user_pref("network.proxy.type", 1);
 user_pref("network.proxy.http", "127.0.0.1");
 user_pref("network.proxy.http_port", 9);
@@ -53,6 +54,8 @@ user_pref("browser.chrome.site_icons", false);
 user_pref("browser.shell.checkDefaultBrowser", false);
 user_pref("browser.startup.page", 0);
 user_pref("datareporting.policy.dataSubmissionEnabled", false);
+user_pref("privacy.reduceTimerPrecision", false);
+user_pref("privacy.reduceTimerPrecision.unconditional", false);
 user_pref("services.settings.server", "data:,#remote-settings-dummy/v1");
 user_pref("toolkit.telemetry.enabled", false);
 `
