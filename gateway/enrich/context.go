@@ -168,13 +168,15 @@ func (e *Enricher) describe(d *event.Device, s *said) {
 	}
 }
 
-// withoutIP is the context without the address that a sender put there: what is
-// kept of it is the event's IP, cut as configured.
-func withoutIP(context event.Value) event.Value {
+// withIP is the context with another ip in the place of its own; "" leaves it out.
+// A sender may write a whole address there: what is kept is cut as configured.
+func withIP(context event.Value, ip string) event.Value {
 	w := event.NewWriter(make([]byte, 0, len(context)))
 	w.Open()
 	context.Each(func(k string, v event.Value) bool {
-		if k != "ip" {
+		if k == "ip" {
+			w.Text(k, ip)
+		} else {
 			w.Raw(k, v)
 		}
 		return true

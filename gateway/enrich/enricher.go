@@ -234,7 +234,7 @@ func (e *Enricher) page(ev *event.Event, in *Input, s *said) {
 	d.Timezone, d.Screen = timezone(s.timezone), screen(s.screen, e.words)
 	upright(d)
 	if s.hasIP {
-		ev.Context = withoutIP(ev.Context)
+		ev.Context = withIP(ev.Context, "") // the event has its own
 	}
 	cleaner := in.Clean
 	if cleaner == nil {

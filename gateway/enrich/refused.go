@@ -20,37 +20,22 @@ func (e *Enricher) Refused(raw string, clean *pageurl.Cleaner) string {
 		return pageurl.Text(raw)
 	}
 	v = clean.Message(v)
-	said := v.Get("context", "ip")
-	if said == "" {
+	if v.Get("context", "ip") == "" {
 		return string(v)
 	}
 	w := event.NewWriter(make([]byte, 0, len(v)))
 	w.Open()
 	v.Each(func(k string, m event.Value) bool {
 		if k == "context" && m.Kind() == event.Object {
-			m = e.withIP(m)
+			kept := ""
+			if addr, err := netip.ParseAddr(m.Get("ip").Text()); err == nil {
+				kept = e.policy.text(plain(addr))
+			}
+			m = withIP(m, kept)
 		}
 		w.Raw(k, m)
 		return true
 	})
 	w.Close()
 	return string(w.Bytes())
-}
-
-// withIP is a context whose ip is cut as configured.
-func (e *Enricher) withIP(context event.Value) event.Value {
-	w := event.NewWriter(make([]byte, 0, len(context)))
-	w.Open()
-	context.Each(func(k string, m event.Value) bool {
-		if k == "ip" {
-			if addr, err := netip.ParseAddr(m.Text()); err == nil {
-				w.Text(k, e.policy.text(plain(addr)))
-			}
-			return true
-		}
-		w.Raw(k, m)
-		return true
-	})
-	w.Close()
-	return event.Value(w.Bytes())
 }
