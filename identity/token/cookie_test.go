@@ -107,6 +107,10 @@ func TestTheFirstVersionIsReadForEver(t *testing.T) {
 func TestCookieForgeries(t *testing.T) {
 	c := cookies(t, testKey)
 	pair := both(c)
+	// Without "-" and "_" the spelling in the other alphabet is the cookie itself.
+	for !strings.ContainsAny(c.Encode(pair[0]), "-_") || !strings.ContainsAny(c.Encode(pair[1]), "-_") {
+		pair = both(c)
+	}
 	for _, x := range pair {
 		text := c.Encode(x)
 		for i := range len(text) {
