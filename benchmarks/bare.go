@@ -7,8 +7,11 @@ import (
 	"io"
 	"net"
 	"os"
+	"strings"
 
 	"github.com/valyala/fasthttp"
+
+	"github.com/reuna/reuna/benchmarks/serve"
 )
 
 // bareCommand makes this program the bare handler: what a gateway that does
@@ -74,4 +77,20 @@ func runBare(args []string) int {
 		return 1
 	}
 	return 0
+}
+
+// startBare runs this program again as the bare handler.
+func startBare(self []string, interact, profile int) (*serve.Server, error) {
+	command := append(append([]string{}, self...), bareCommand, fmt.Sprintf("-interact=%d", interact), fmt.Sprintf("-profile=%d", profile))
+	s, out, err := serve.Start("bare handler", command)
+	if err != nil {
+		return nil, err
+	}
+	line, err := out.ReadString('\n')
+	go s.Watch(out)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("the bare handler gave no address: %w", err), s.Stop())
+	}
+	s.Site = strings.TrimSpace(line)
+	return s, nil
 }

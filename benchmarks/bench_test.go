@@ -18,6 +18,7 @@ import (
 	"github.com/reuna/reuna/benchmarks/drive"
 	"github.com/reuna/reuna/benchmarks/drive/drivetest"
 	"github.com/reuna/reuna/benchmarks/measure"
+	"github.com/reuna/reuna/benchmarks/serve"
 	"github.com/reuna/reuna/gateway/config"
 )
 
@@ -138,8 +139,8 @@ func TestAWholeRun(t *testing.T) {
 }
 
 func TestCostIsTakenPairByPair(t *testing.T) {
-	round := func(requests int64, cpu time.Duration) sample {
-		return sample{Result: drive.Result{Requests: requests, Elapsed: 2 * time.Second}, cpu: cpu}
+	round := func(requests int64, cpu time.Duration) serve.Sample {
+		return serve.Sample{Result: drive.Result{Requests: requests, Elapsed: 2 * time.Second}, CPU: cpu}
 	}
 	c := newCost("x", 20, []pair{
 		{round(1000, 400*time.Millisecond), round(10_000, 100*time.Millisecond)}, // 400/20 = 20 µs to 10 µs
@@ -178,16 +179,6 @@ func TestGatewayConfigIsValid(t *testing.T) {
 func TestCookieLike(t *testing.T) {
 	if got := cookieLike("reuna=abc.def"); got != "reuna=xxxxxxx" {
 		t.Error(got)
-	}
-}
-
-func TestTailKeepsTheEnd(t *testing.T) {
-	s := &tail{}
-	for i := range 3000 {
-		fmt.Fprintf(s, "line %d\n", i)
-	}
-	if got := s.String(); len(got) > tailBytes || !strings.HasSuffix(got, "line 2999") {
-		t.Errorf("%d bytes, end %q", len(got), got[max(0, len(got)-20):])
 	}
 }
 

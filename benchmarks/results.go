@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 
 	"github.com/reuna/reuna/benchmarks/measure"
+	"github.com/reuna/reuna/benchmarks/serve"
 )
 
 // Report is everything that a run has found; its JSON is kept beside the code.
@@ -59,14 +60,14 @@ func newCost(name string, batch int, pairs []pair) Cost {
 		}
 		return measure.Of(values)
 	}
-	ours := func(p *pair) float64 { return p.gateway.perRequest() / float64(batch) }
+	ours := func(p *pair) float64 { return p.gateway.PerRequest() / float64(batch) }
 	return Cost{
 		Name:          name,
 		GatewayMicros: of(ours),
-		BareMicros:    of(func(p *pair) float64 { return p.bare.perRequest() }),
-		Ratio:         of(func(p *pair) float64 { return ours(p) / p.bare.perRequest() }),
-		GatewayRate:   of(func(p *pair) float64 { return p.gateway.rate() }),
-		BareRate:      of(func(p *pair) float64 { return p.bare.rate() }),
+		BareMicros:    of(func(p *pair) float64 { return p.bare.PerRequest() }),
+		Ratio:         of(func(p *pair) float64 { return ours(p) / p.bare.PerRequest() }),
+		GatewayRate:   of(func(p *pair) float64 { return p.gateway.Rate() }),
+		BareRate:      of(func(p *pair) float64 { return p.bare.Rate() }),
 	}
 }
 
@@ -87,8 +88,8 @@ type Percentiles struct {
 }
 
 func newLatency(rate float64, pairs []pair) Latency {
-	of := func(side func(*pair) *sample) Percentiles {
-		spread := func(number func(*sample) float64) measure.Spread {
+	of := func(side func(*pair) *serve.Sample) Percentiles {
+		spread := func(number func(*serve.Sample) float64) measure.Spread {
 			values := make([]float64, len(pairs))
 			for i := range pairs {
 				values[i] = number(side(&pairs[i]))
@@ -96,14 +97,14 @@ func newLatency(rate float64, pairs []pair) Latency {
 			return measure.Of(values)
 		}
 		at := func(p float64) measure.Spread {
-			return spread(func(s *sample) float64 { return micros(s.Percentile(p)) / 1000 })
+			return spread(func(s *serve.Sample) float64 { return serve.Micros(s.Percentile(p)) / 1000 })
 		}
-		return Percentiles{at(50), at(99), at(99.9), spread(func(s *sample) float64 { return 100 * float64(s.Late) / float64(s.Requests) })}
+		return Percentiles{at(50), at(99), at(99.9), spread(func(s *serve.Sample) float64 { return 100 * float64(s.Late) / float64(s.Requests) })}
 	}
 	return Latency{
 		Rate:    rate,
-		Gateway: of(func(p *pair) *sample { return &p.gateway }),
-		Bare:    of(func(p *pair) *sample { return &p.bare }),
+		Gateway: of(func(p *pair) *serve.Sample { return &p.gateway }),
+		Bare:    of(func(p *pair) *serve.Sample { return &p.bare }),
 	}
 }
 

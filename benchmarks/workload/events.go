@@ -16,6 +16,7 @@ const (
 	addToCart
 	order
 	identify
+	read // of quiet visitors alone
 )
 
 // habits is how often each kind comes in a hundred events, in the order of the kinds.
@@ -40,6 +41,8 @@ func (s *Stream) move(v *visitor, t *traitsOf) kind {
 	k := s.draw()
 	if v.seq == 0 {
 		k = viewPage
+	} else if s.quiet {
+		k = read
 	}
 	if k == identify && !t.customer {
 		k = viewPage
@@ -63,6 +66,9 @@ func (s *Stream) move(v *visitor, t *traitsOf) kind {
 // again is what follows in the same batch: the tag sends several events of one
 // page together, and a page has one page view.
 func (s *Stream) again() kind {
+	if s.quiet {
+		return read
+	}
 	for {
 		if k := s.draw(); k != identify && k != viewPage {
 			return k
@@ -159,6 +165,14 @@ func (s *Stream) event(b []byte, v *visitor, t *traitsOf, k kind, now time.Time)
 		b = append(b, queries[n%uint64(len(queries))]...)
 		b = append(b, `","results":`...)
 		b = strconv.AppendUint(b, n>>32%40, 10)
+		b = append(b, '}')
+	case read:
+		b = append(b, `track","event":"Page Read","properties":{"depth":`...)
+		b = strconv.AppendUint(b, n%100+1, 10)
+		b = append(b, `,"title":"`...)
+		b = append(b, p.title...)
+		b = append(b, `","seconds":`...)
+		b = strconv.AppendUint(b, n>>32%600, 10)
 		b = append(b, '}')
 	case addToCart:
 		b = append(b, `track","event":"Product Added","properties":{`...)

@@ -48,6 +48,8 @@ type Stream struct {
 	pages   uint32 // page views in that request
 	lost    bool   // an attempt of that request had no answer
 	open    bool   // that request has not been answered yet
+	quiet   bool   // as in Options
+	greeted int    // how many of the people have come in turn, rather than by chance
 	known   int    // a visitor that has a cookie; -1 none
 	checked uint64 // answers checked, to decode every 64th whole
 }
@@ -61,6 +63,9 @@ const (
 
 func newStream(c *common, o Options, number, first, count int) *Stream {
 	s := &Stream{common: c, seed: o.Seed, first: first, people: make([]visitor, count), known: -1}
+	if s.quiet = o.Quiet; !s.quiet {
+		s.greeted = count
+	}
 	s.random = newPCG(o.Seed, number, 1)
 	s.ids = newPCG(o.Seed^mix(o.Nonce), number, 2)
 	s.zipf = rand.NewZipf(s.random, zipfExponent, zipfOffset, uint64(count-1))
@@ -81,7 +86,10 @@ func newStream(c *common, o Options, number, first, count int) *Stream {
 func (s *Stream) Next(shape Shape) *Request {
 	s.abandon()
 	shape.Batch = max(shape.Batch, 1)
-	s.who = int(s.zipf.Uint64())
+	if s.who = int(s.zipf.Uint64()); s.greeted < len(s.people) {
+		s.who = s.greeted
+		s.greeted++
+	}
 	if shape.Format == Profile && s.people[s.who].cookie == "" {
 		if s.who = s.known; s.who < 0 {
 			s.who, shape = 0, Shape{Format: Interact, Batch: 1}

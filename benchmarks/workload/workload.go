@@ -50,6 +50,9 @@ type Options struct {
 	Placements []string // asked of every interact and profile request
 	Cookie     string   // "name=value" that visitors start with, for a server that sets none
 	Now        func() time.Time
+	// Quiet visitors each come once, in turn, with a page view. From then on they
+	// only say how far they read, which no rule of a shop asks for.
+	Quiet bool
 }
 
 // A Workload is a population of visitors, divided among streams.

@@ -278,3 +278,21 @@ func BenchmarkNext(b *testing.B) {
 		s.Next(Shape{Interact, 1})
 	}
 }
+
+// Each quiet visitor comes once with a page view, in turn, and nobody sends
+// anything after it but how far a page was read.
+func TestQuietVisitorsComeOnceAndThenOnlyRead(t *testing.T) {
+	const visitors = 40
+	s := newWorkload(t, func(o *Options) { o.Visitors, o.Streams, o.Quiet = visitors, 1, true }).Streams()[0]
+	for i := range 10 * visitors {
+		shape := Shape{Interact, 1 + 19*(i%2)}
+		if i < visitors {
+			shape.Batch = 1
+		}
+		body := string(s.Next(shape).Body)
+		pages, reads := strings.Count(body, `"type":"page"`), strings.Count(body, `"event":"Page Read"`)
+		if i < visitors && (pages != 1 || reads != 0 || s.who != i) || i >= visitors && (pages != 0 || reads != shape.Batch) {
+			t.Fatalf("request %d, of visitor %d, has %d page views and %d readings: %s", i, s.who, pages, reads, body)
+		}
+	}
+}
