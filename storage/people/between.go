@@ -1,0 +1,11 @@
+package people
+
+// Between runs fn between two entries: last is the newest one that is applied,
+// and nothing is while fn runs. Whatever it changes of what folding reads (the
+// definitions behind Options.Rules) holds for every entry after last and for
+// none up to it. fn must be quick and must not call the store.
+func (s *Store) Between(fn func(last uint64)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	fn(s.applied)
+}
