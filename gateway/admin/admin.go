@@ -118,6 +118,9 @@ type Options struct {
 	Jobs     Jobs
 	State    State
 	Sites    Sites
+	// Knowledge keeps traits, audiences and placements; nil: their routes answer
+	// 503.
+	Knowledge Knowledge
 	// Types brings the identifiers that are asked for into the form they are
 	// stored in; nil means the built-in types.
 	Types *id.Types
