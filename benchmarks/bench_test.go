@@ -189,6 +189,7 @@ func TestFlags(t *testing.T) {
 		"-connections is 0":    {"-connections", "0"},
 		"unexpected argument":  {"fast"},
 		"give one of them":     {"-tag", "-enrich"},
+		"give -audiences too":  {"-definitions", "x"},
 		"give -enrich too":     {"-enrich-failures", "3"},
 		"-enrich-failures is":  {"-enrich", "-enrich-failures", "-1"},
 	} {

@@ -23,6 +23,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/reuna/reuna/benchmarks/audiences"
 	"github.com/reuna/reuna/benchmarks/enrich"
 	"github.com/reuna/reuna/benchmarks/page"
 )
@@ -51,6 +52,9 @@ type flags struct {
 	tag       bool   // measure the tag instead
 	enrich    bool   // measure enrichment instead
 	enriching enrich.Options
+	audiences bool   // measure what traits and audiences cost instead
+	define    string // file of the definitions to measure
+	gateway   string // binary to measure; "" builds one
 }
 
 func parse(args []string, stderr io.Writer) (*flags, error) {
@@ -68,6 +72,9 @@ func parse(args []string, stderr io.Writer) (*flags, error) {
 	f.BoolVar(&o.enrich, "enrich", false, "measure how often enrichment is right and what it costs, on public fixtures that the first run fetches with npm and go; fails when a bar is missed")
 	f.IntVar(&o.enriching.Failures, "enrich-failures", 0, "with -enrich: print the first `N` wrong answers of each class, but none of those held out")
 	f.StringVar(&o.enriching.Cache, "enrich-cache", "", "with -enrich: `folder` for the fixtures; reuna-fixtures in the user's cache folder by default")
+	f.BoolVar(&o.audiences, "audiences", false, "measure what 50 computed traits and 100 audiences add to the cost of an event; fails when a bar is missed")
+	f.StringVar(&o.define, "definitions", "", "with -audiences: `file` with other traits, segments and placements")
+	f.StringVar(&o.gateway, "gateway", "", "`binary` of a gateway to measure; built from the sources by default")
 	quick := f.Bool("quick", false, "2 rounds of 1 s: shows that all works; results are written only with -out")
 	if err := f.Parse(args); err != nil {
 		return nil, err
@@ -95,14 +102,26 @@ func parse(args []string, stderr io.Writer) (*flags, error) {
 		return nil, fmt.Errorf("-round-duration is %v: expected 100ms or more, since processor time is counted in steps of 10 ms", o.round)
 	case o.connections < 1:
 		return nil, fmt.Errorf("-connections is %d: expected 1 or more", o.connections)
-	case o.tag && o.enrich:
-		return nil, errors.New("-tag and -enrich measure different things: give one of them")
+	case only(o.tag, o.enrich, o.audiences) > 1:
+		return nil, errors.New("-tag, -enrich and -audiences measure different things: give one of them")
+	case !o.audiences && given["definitions"]:
+		return nil, errors.New("-definitions says what to measure the cost of: give -audiences too")
 	case !o.enrich && (given["enrich-failures"] || given["enrich-cache"]):
 		return nil, errors.New("-enrich-failures and -enrich-cache say how to measure enrichment: give -enrich too")
 	case o.enriching.Failures < 0:
 		return nil, fmt.Errorf("-enrich-failures is %d: expected 0 or more", o.enriching.Failures)
 	}
 	return &o, nil
+}
+
+// only counts what is so.
+func only(list ...bool) (n int) {
+	for _, x := range list {
+		if x {
+			n++
+		}
+	}
+	return n
 }
 
 func command(ctx context.Context, args []string, stdout, stderr io.Writer) (err error) {
@@ -142,10 +161,16 @@ func command(ctx context.Context, args []string, stdout, stderr io.Writer) (err 
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 
-	fmt.Fprintln(stderr, "building the gateway")
-	binary := filepath.Join(dir, "gateway")
-	if err := build(ctx, root, binary); err != nil {
-		return err
+	binary := o.gateway
+	if binary == "" {
+		fmt.Fprintln(stderr, "building the gateway")
+		binary = filepath.Join(dir, "gateway")
+		if err := build(ctx, root, binary); err != nil {
+			return err
+		}
+	}
+	if o.audiences {
+		return measureAudiences(ctx, o, binary, dir, stdout, stderr)
 	}
 	b := &bench{settings: o.settings, self: []string{self}, gateway: []string{binary}, dir: dir, log: stderr}
 	report, err := b.run(ctx)
@@ -185,6 +210,25 @@ func measureEnrich(ctx context.Context, o *flags, stdout, stderr io.Writer) erro
 	}
 	if missed := r.Missed(); missed != nil {
 		return fmt.Errorf("enrichment misses its bars:\n%w", missed)
+	}
+	return nil
+}
+
+// measureAudiences measures what traits and audiences cost, and fails where that
+// is more than it may be.
+func measureAudiences(ctx context.Context, o *flags, binary, dir string, stdout, stderr io.Writer) error {
+	r, err := audiences.Run(ctx, audiences.Options{
+		Gateway: []string{binary}, Dir: dir, Definitions: o.define, Rounds: o.rounds, Round: o.round,
+		Connections: o.connections, Visitors: o.visitors, Seed: o.seed, Pprof: o.pprof, Log: stderr,
+	})
+	if err != nil {
+		return err
+	}
+	if err := keep(o, r, stdout); err != nil {
+		return err
+	}
+	if missed := r.Missed(); missed != nil {
+		return fmt.Errorf("traits and audiences cost more than they may:\n%w", missed)
 	}
 	return nil
 }
