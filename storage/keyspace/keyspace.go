@@ -33,6 +33,7 @@ const (
 	AuditHead  Space = 0x10 // number of the entry it signs 8
 	Again      Space = 0x11 // public hash 16 of an identifier that was erased and came back
 	Reader     Space = 0x12 // name of a log reader, 0, part of what it has made of the entries
+	Definition Space = 0x16 // kind 1, what it is of (definitions)
 )
 
 // Names under Meta.
@@ -51,6 +52,15 @@ const (
 	VaultWrap    byte = 'w' // id 4
 	VaultEpoch   byte = 'e' // id 4
 	VaultFacet   byte = 'f' // facet hash 16
+)
+
+// Kinds under Definition.
+const (
+	DefinitionVersion  byte = 'v' // hash of kind and name 16, number 4
+	DefinitionSeries   byte = 's' // id 4
+	DefinitionAudience byte = 'a' // id 4
+	DefinitionJob      byte = 'j' // hash of its name 16
+	DefinitionCounters byte = 'n' // nothing
 )
 
 // Hash is a 16-byte keyed hash or random id as it stands in keys.
@@ -328,6 +338,35 @@ func ParseReader(key []byte) (reader, part string, err error) {
 		return "", "", malformed(key, Reader)
 	}
 	return string(name), string(rest), nil
+}
+
+// AppendDefinition appends the key of a record about definitions, or a prefix
+// of such keys.
+func AppendDefinition(dst []byte, kind byte, rest []byte) []byte {
+	return append(append(dst, byte(Definition), kind), rest...)
+}
+
+// ParseDefinition takes such a key apart; rest is a part of key.
+func ParseDefinition(key []byte) (kind byte, rest []byte, err error) {
+	if len(key) < 2 || key[0] != byte(Definition) {
+		return 0, nil, malformed(key, Definition)
+	}
+	kind, rest = key[1], key[2:]
+	width := -1
+	switch kind {
+	case DefinitionVersion:
+		width = 20
+	case DefinitionSeries, DefinitionAudience:
+		width = 4
+	case DefinitionJob:
+		width = 16
+	case DefinitionCounters:
+		width = 0
+	}
+	if len(rest) != width {
+		return 0, nil, malformed(key, Definition)
+	}
+	return kind, rest, nil
 }
 
 func parseSeq(key []byte, s Space) (seq uint64, err error) {

@@ -55,6 +55,11 @@ func TestLayoutIsPinned(t *testing.T) {
 		"audit head":  {AppendAuditHead(nil, 8), "100000000000000008"},
 		"again":       {AppendAgain(nil, b), "11" + bs},
 		"reader":      {AppendReader(nil, "loss", "b"), "12" + hex.EncodeToString([]byte("loss\x00b"))},
+		"definition":  {AppendDefinition(nil, DefinitionVersion, append(a[:], 0, 0, 0, 1)), "1676" + as + "00000001"},
+		"series":      {AppendDefinition(nil, DefinitionSeries, []byte{0, 0, 0, 1}), "167300000001"},
+		"audience":    {AppendDefinition(nil, DefinitionAudience, []byte{0, 0, 0, 1}), "166100000001"},
+		"job":         {AppendDefinition(nil, DefinitionJob, b[:]), "166a" + bs},
+		"counters":    {AppendDefinition(nil, DefinitionCounters, nil), "166e"},
 		"whole space": {AppendSpace(nil, Pair), "06"},
 	} {
 		if got := hex.EncodeToString(c.key); got != c.want {

@@ -60,7 +60,7 @@ var spaceNames = map[keyspace.Space]string{
 	keyspace.Node: "identifiers' facets", keyspace.Pair: "evidence", keyspace.Event: "tail index", keyspace.Dedupe: "messages taken",
 	keyspace.Session: "sessions", keyspace.Quarantine: "quarantine", keyspace.Cursor: "cursors", keyspace.History: "histories",
 	keyspace.Tombstone: "tombstones", keyspace.Erasure: "erasures", keyspace.Audit: "audit log", keyspace.AuditHead: "audit heads",
-	keyspace.Again: "returned identifiers", keyspace.Reader: "readers' states",
+	keyspace.Again: "returned identifiers", keyspace.Reader: "readers' states", keyspace.Definition: "definitions",
 }
 
 // SpaceName is a key space in words.
@@ -175,6 +175,8 @@ func (s *Survey) take(space keyspace.Space, k, v []byte) (err error) {
 		_, err = keyspace.ParseAgain(k)
 	case keyspace.Reader:
 		_, _, err = keyspace.ParseReader(k)
+	case keyspace.Definition:
+		_, _, err = keyspace.ParseDefinition(k)
 	default:
 		return fmt.Errorf("no space has this first byte")
 	}

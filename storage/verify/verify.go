@@ -176,7 +176,7 @@ func (c *checker) run() error {
 			return err
 		}
 	}
-	steps := []func() error{c.checkEdges, c.checkDedupe, c.checkReaders}
+	steps := []func() error{c.checkEdges, c.checkDedupe, c.checkReaders, c.checkDefinitions}
 	if !c.o.NoAudit {
 		steps = append(steps, c.checkAudit)
 	}
