@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/reuna/reuna/identity/event"
+	"github.com/reuna/reuna/identity/facet"
 	"github.com/reuna/reuna/identity/segment"
 )
 
@@ -20,20 +21,17 @@ const maxAffinity = 5
 // The text is safe inside a script element too. v is only read.
 func (d *Decider) Append(dst []byte, v *View, siteName string, placements []string) []byte {
 	site := d.sites[siteName]
-	sub, ok := d.subjects.Get().(*segment.Subject)
-	if !ok {
-		sub = new(segment.Subject)
+	sub := v.Subject
+	if sub == nil {
+		sub = d.judge(v)
+		defer d.release(sub)
 	}
-	sub.Profile, sub.Identifiers, sub.Now, sub.Event = v.Profile, v.Identifiers, v.Now, v.Event
-	sub.Computed = d.traits.Compute(v.Profile, v.Now)
-	d.segments.Members(sub)
-
 	o := event.NewWriter(dst)
 	o.Key("profile")
 	o.Open()
 	o.String("id", v.ID)
 	o.Flag("known", v.Known)
-	appendVisit(o, v)
+	appendVisit(o, sub.Profile)
 	appendNow(o, sub)
 	o.Key("traits")
 	o.Open()
@@ -60,10 +58,7 @@ func (d *Decider) Append(dst []byte, v *View, siteName string, placements []stri
 
 	o.Key("decisions")
 	o.Open()
-	unit := v.Person
-	if unit == "" {
-		unit = v.ID
-	}
+	unit := v.unit()
 	for i, name := range placements {
 		p := d.find(site, name)
 		if p == nil || slices.Contains(placements[:i], name) {
@@ -72,23 +67,46 @@ func (d *Decider) Append(dst []byte, v *View, siteName string, placements []stri
 		if x, ok := d.choose(p, sub, unit); ok {
 			o.Key(name)
 			o.Open()
-			o.String("variant", x.variant)
-			o.String("experience", x.experience)
-			o.Flag("holdout", x.holdout)
+			o.String("variant", x.Variant)
+			o.String("experience", x.Experience)
+			o.Flag("holdout", x.Holdout)
 			o.Close()
 		}
 	}
 	o.Close()
-	sub.Reset()
-	d.subjects.Put(sub)
 	return o.Bytes()
 }
 
+// unit is who chances and hold-outs are for.
+func (v *View) unit() string {
+	if v.Person != "" {
+		return v.Person
+	}
+	return v.ID
+}
+
+// judge makes a subject of somebody who was not judged yet; release takes it back.
+func (d *Decider) judge(v *View) *segment.Subject {
+	sub, ok := d.subjects.Get().(*segment.Subject)
+	if !ok {
+		sub = new(segment.Subject)
+	}
+	sub.Profile, sub.Identifiers, sub.Now, sub.Event = v.Profile, v.Identifiers, v.Now, v.Event
+	sub.Computed = d.traits.Compute(v.Profile, v.Now)
+	d.segments.Members(sub)
+	return sub
+}
+
+func (d *Decider) release(sub *segment.Subject) {
+	sub.Reset()
+	d.subjects.Put(sub)
+}
+
 // appendVisit writes what people did: a robot has no visits, whatever it did.
-func appendVisit(o *event.Writer, v *View) {
+func appendVisit(o *event.Writer, p *facet.Profile) {
 	o.Key("visit")
 	o.Open()
-	if p := v.Profile; p != nil {
+	if p != nil {
 		o.Flag("new", p.Sessions <= 1)
 		o.Int("sessions", p.Sessions)
 		o.Int("pageviews", p.Pageviews)
@@ -138,7 +156,7 @@ func appendTraffic(o *event.Writer, key string, t *event.Traffic) {
 func appendTraits(o *event.Writer, sub *segment.Subject, names []string) {
 	for _, name := range names {
 		if c, ok := sub.Computed.Get(name); ok {
-			o.Raw(name, c.JSON())
+			o.Raw(name, inert(c.JSON()))
 			continue
 		}
 		if sub.Profile == nil {

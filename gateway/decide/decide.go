@@ -2,8 +2,9 @@
 // that a page may see, and which variant each of its placements shows.
 //
 // Only what the site allows leaves: traits of its list, and of the profile what
-// names nobody. Decisions follow from the profile, the rules and a salt alone,
-// so every gateway of an installation decides alike.
+// names nobody. Decisions follow from the profile, the rules, the time and a salt
+// alone (a bandit's from how its variants did, too), so every gateway of an
+// installation decides alike.
 package decide
 
 import (
@@ -15,14 +16,27 @@ import (
 	"github.com/reuna/reuna/identity/facet"
 	"github.com/reuna/reuna/identity/segment"
 	"github.com/reuna/reuna/identity/trait"
-	"github.com/reuna/reuna/identity/trait/rule"
 )
 
-// Placement is a slot of a page with its variants; the first one whose rule
-// holds is shown.
+// Ways to choose among the variants that a person may be shown.
+const (
+	First    = "first"    // the first one in the list
+	Weighted = "weighted" // by chance, each as often as its weight says; the same person the same one
+	Bandit   = "bandit"   // by chance, the better it does the more often (Thompson sampling)
+)
+
+// Placement is a slot of a page with its variants. A person may be shown those
+// whose rule holds, whose schedule is open and whose cap is not reached; Choose
+// says which of them it is.
 type Placement struct {
-	Name     string
+	Name string
+	// Site whose pages have it; empty: those of every site. A site's own stands
+	// before one of the same name for every site.
+	Site     string
+	Version  int // of the definition; results are counted for each by itself
 	Variants []Variant
+	Choose   string  // First, Weighted or Bandit; empty: First
+	Holdout  float64 // share (0 to 1) of the persons who are shown the default, whatever variant is theirs
 }
 
 // Default is the variant for whom nothing else is: the page's own content where
@@ -32,9 +46,12 @@ const Default = "default"
 // Variant is one content of a placement.
 type Variant struct {
 	Name       string
-	When       string  // CEL, the names of identity/segment; empty: always
-	Experience string  // which experiment or campaign it belongs to, passed on as it is
-	Holdout    float64 // share (0 to 1) of those who match that is shown the default instead
+	When       string   // CEL, the names of identity/segment; empty: always
+	Experience string   // which experiment or campaign it belongs to, passed on as it is
+	Holdout    float64  // share (0 to 1) of those whom it is chosen for that is shown the default instead
+	Weight     *float64 // Weighted: how often it is chosen, in proportion to the others'; nil: 1. With 0 only those keep it who have seen it
+	Schedule   Schedule // when it may be shown
+	Cap        Cap      // how often
 }
 
 // Site is what the pages of one site get.
@@ -43,8 +60,6 @@ type Site struct {
 	// PageTraits are the only traits that its pages may see. A computed trait
 	// of a name stands before what somebody said under that name.
 	PageTraits []string
-	// Placements of this site alone; they stand before those of every site.
-	Placements []Placement
 }
 
 // Options say what is decided.
@@ -52,16 +67,26 @@ type Options struct {
 	Traits     *trait.Set   // nil: none
 	Segments   *segment.Set // nil: none
 	Env        *segment.Env // of Segments; nil makes one of Traits
-	Placements []Placement  // of every site
+	Placements []Placement
 	Sites      []Site
-	Salt       []byte // makes hold-outs this installation's own; at least 16 bytes where there are any
+	Salt       []byte // makes hold-outs and chances this installation's own; at least 16 bytes where there are any
+	// Arms tells how the variants of a Bandit did; nil: nothing is known, and each
+	// is as likely. It is asked once a minute and placement at most.
+	Arms func(site, placement string, version int) []Arm
 }
 
 // View is the person whom a page asks for.
 type View struct {
-	ID      string // public visitor id, "v_…"
-	Person  string // who hold-outs are stable for, where more than the visitor is known; empty: ID
-	Known   bool   // a verified session is live
+	ID     string // public visitor id, "v_…"
+	Person string // who hold-outs and chances are stable for, where more than the visitor is known; empty: ID
+	Known  bool   // a verified session is live
+
+	// Subject is the person as rules see them, judged already: its computed
+	// values and its segments are what the answer says. It is only read. Where it
+	// is nil the person is judged here from what follows, as previews want, whose
+	// request was not folded.
+	Subject *segment.Subject
+
 	Profile *facet.Profile
 	Now     int64 // ms since 1970 UTC
 	// Event is the newest event of this request, nil without one: its device,
@@ -70,13 +95,15 @@ type View struct {
 	Identifiers []string // types of identifier present
 }
 
-// Decider answers for every site. It is immutable and safe for concurrent use.
+// Decider answers for every site. Its definitions are immutable; it is safe for
+// concurrent use.
 type Decider struct {
 	traits   *trait.Set
 	segments *segment.Set
 	every    map[string]*placement
 	sites    map[string]*site
 	salt     []byte
+	arms     func(site, placement string, version int) []Arm
 	subjects sync.Pool // of *segment.Subject
 }
 
@@ -85,42 +112,54 @@ type site struct {
 	placements map[string]*placement // its own
 }
 
-type placement struct {
-	name     string
-	variants []variant
-	fallback *variant // nil: the page's own content
-}
-
-type variant struct {
-	Variant
-	when *rule.Rule // nil: always
-}
-
 const minSalt = 16
 
 // New makes a Decider. The error is rule.Faults where definitions are wrong,
-// with paths such as placements[0].variants[1].when (those of a site's own
-// begin with sites[0].).
+// with paths such as placements[0].variants[1].when.
 func New(o Options) (*Decider, error) {
 	env := o.Env
 	if env == nil {
 		env = segment.NewEnv(o.Traits)
 	}
+	d := &Decider{
+		traits: o.Traits, segments: o.Segments, salt: slices.Clone(o.Salt), arms: o.Arms,
+		every: map[string]*placement{}, sites: make(map[string]*site, len(o.Sites)),
+	}
 	c := compiler{env: env, known: o.Segments.Names(), salted: len(o.Salt) >= minSalt}
-	d := &Decider{traits: o.Traits, segments: o.Segments, salt: slices.Clone(o.Salt), sites: make(map[string]*site, len(o.Sites))}
-	d.every = c.placements("", o.Placements)
 	for i := range o.Sites {
 		s := &o.Sites[i]
-		at := fmt.Sprintf("sites[%d].", i)
 		if _, twice := d.sites[s.Name]; twice {
-			c.fault(at+"name", "%q is the name of two sites; rename one", s.Name)
+			c.fault(fmt.Sprintf("sites[%d].name", i), "%q is the name of two sites; rename one", s.Name)
 		}
-		d.sites[s.Name] = &site{pageTraits: unique(s.PageTraits), placements: c.placements(at, s.Placements)}
+		d.sites[s.Name] = &site{pageTraits: unique(s.PageTraits), placements: map[string]*placement{}}
+	}
+	for i := range o.Placements {
+		d.add(&c, fmt.Sprintf("placements[%d]", i), &o.Placements[i])
 	}
 	if len(c.faults) > 0 {
 		return nil, c.faults
 	}
 	return d, nil
+}
+
+// add compiles a placement and puts it where pages find it.
+func (d *Decider) add(c *compiler, at string, from *Placement) {
+	all := d.every
+	if from.Site != "" {
+		s := d.sites[from.Site]
+		if s == nil {
+			c.fault(at+".site", "there is no site %q", from.Site)
+			return
+		}
+		all = s.placements
+	}
+	if from.Name == "" {
+		c.fault(at+".name", "saw nothing, expected the name of the page's slot")
+	}
+	if _, twice := all[from.Name]; twice {
+		c.fault(at+".name", "%q is the name of two placements; rename one", from.Name)
+	}
+	all[from.Name] = c.placement(at, from)
 }
 
 func unique(names []string) (list []string) {
@@ -130,83 +169,6 @@ func unique(names []string) (list []string) {
 		}
 	}
 	return list
-}
-
-// compiler collects the faults of placements.
-type compiler struct {
-	env    *segment.Env
-	known  []string
-	salted bool
-	faults rule.Faults
-}
-
-func (c *compiler) fault(path, format string, args ...any) {
-	c.faults = append(c.faults, rule.Fault{Path: path, Message: fmt.Sprintf(format, args...)})
-}
-
-func (c *compiler) placements(prefix string, list []Placement) map[string]*placement {
-	all := make(map[string]*placement, len(list))
-	for i := range list {
-		at := fmt.Sprintf("%splacements[%d]", prefix, i)
-		name := list[i].Name
-		if name == "" {
-			c.fault(at+".name", "saw nothing, expected the name of the page's slot")
-		}
-		if _, twice := all[name]; twice {
-			c.fault(at+".name", "%q is the name of two placements; rename one", name)
-		}
-		all[name] = c.placement(at, &list[i])
-	}
-	return all
-}
-
-func (c *compiler) placement(at string, from *Placement) *placement {
-	p := &placement{name: from.Name, variants: make([]variant, len(from.Variants))}
-	if len(from.Variants) == 0 {
-		c.fault(at+".variants", "saw none, expected at least one variant")
-	}
-	for j, v := range from.Variants {
-		at := fmt.Sprintf("%s.variants[%d]", at, j)
-		if v.Name == "" {
-			c.fault(at+".name", "saw nothing, expected the variant's name")
-		}
-		if slices.ContainsFunc(from.Variants[:j], func(x Variant) bool { return x.Name == v.Name }) {
-			c.fault(at+".name", "%q is the name of two variants of this placement; rename one", v.Name)
-		}
-		switch {
-		case !(v.Holdout >= 0 && v.Holdout <= 1):
-			c.fault(at+".holdout", "saw %v, expected a share from 0 to 1", v.Holdout)
-		case v.Holdout > 0 && !c.salted:
-			c.fault(at+".holdout", "hold-outs need a salt of at least %d bytes", minSalt)
-		}
-		if v.When == "" && j < len(from.Variants)-1 {
-			c.fault(at+".when", "the variant has no rule, so it always matches and those after it never show; move it to the end")
-		}
-		if v.Name == Default && v.When != "" {
-			c.fault(at+".when", "the default is for everyone whom no other rule fits; leave its rule out, or name the variant otherwise")
-		}
-		if v.Name == Default && v.Holdout > 0 {
-			c.fault(at+".holdout", "the default is what hold-outs are shown; it has none itself")
-		}
-		p.variants[j].Variant = v
-		if v.When != "" {
-			r, bad := c.env.Rule(at+".when", v.When, c.known)
-			c.faults = append(c.faults, bad...)
-			p.variants[j].when = r
-		}
-	}
-	p.fallback = fallbackOf(p.variants)
-	return p
-}
-
-// fallbackOf is the variant for whom no rule fits or who is held out: the last
-// one, if it takes everybody. A variant with a rule is never shown to somebody
-// whom its rule does not fit.
-func fallbackOf(list []variant) *variant {
-	if n := len(list); n > 0 && list[n-1].When == "" && list[n-1].Holdout == 0 {
-		return &list[n-1]
-	}
-	return nil
 }
 
 // Failures is how often rules failed for another reason than a missing key

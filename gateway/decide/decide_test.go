@@ -232,7 +232,7 @@ func TestTextsCannotEndAScript(t *testing.T) {
 	evil := "</script><!--\u2028\u2029&\"\\"
 	quoted := `"</script><!--` + "\u2028\u2029" + `&\"\\"`
 	d := decider(t, func(o *Options) {
-		o.Sites[0].Placements = []Placement{{Name: evil, Variants: []Variant{{Name: evil, Experience: evil}}}}
+		o.Placements = []Placement{{Name: evil, Site: "shop", Variants: []Variant{{Name: evil, Experience: evil}}}}
 		o.Sites[0].PageTraits = append(o.Sites[0].PageTraits, evil)
 	})
 	p := reader(t, 1, `{"bio":{`+quoted+`:[`+quoted+`]},`+quoted+`:1}`)
@@ -312,8 +312,9 @@ func TestChoice(t *testing.T) {
 
 func TestASiteHasItsOwnPlacements(t *testing.T) {
 	d := decider(t, func(o *Options) {
-		o.Sites = append(o.Sites, Site{Name: "blog", Placements: []Placement{{Name: "hero", Variants: []Variant{{Name: "blog"}}}, {Name: "aside", Variants: []Variant{{Name: "x"}}}}})
-		o.Placements = append(o.Placements, Placement{Name: "foot", Variants: []Variant{{Name: "f"}}})
+		o.Sites = append(o.Sites, Site{Name: "blog"})
+		o.Placements = append(o.Placements, Placement{Name: "foot", Variants: []Variant{{Name: "f"}}},
+			Placement{Name: "hero", Site: "blog", Variants: []Variant{{Name: "blog"}}}, Placement{Name: "aside", Site: "blog", Variants: []Variant{{Name: "x"}}})
 	})
 	v := &View{ID: "v", Now: now}
 	for site, want := range map[string]string{"shop": "default,,f", "blog": "blog,x,f", "other": "default,,f"} {
@@ -351,13 +352,10 @@ func TestFaults(t *testing.T) {
 		{one(Variant{Name: "a", When: "true"}, Variant{Name: "b", When: "computed.nothing > 1"}), "placements[0].variants[1].when", 9, "undefined field"},
 		{one(Variant{Name: "a", When: "traits.plan"}), "placements[0].variants[0].when", 1, "expected a bool"},
 	} {
-		for prefix, o := range map[string]Options{"": {Placements: c.list}, "sites[0].": {Sites: []Site{{Name: "s", Placements: c.list}}}} {
-			o.Env, o.Segments, o.Salt = env, segments, salt
-			_, err := New(o)
-			var faults rule.Faults
-			if !errors.As(err, &faults) || len(faults) != 1 || faults[0].Path != prefix+c.path || faults[0].Column != c.column || !strings.Contains(faults[0].Message, c.says) {
-				t.Errorf("got %v, want %s%s, column %d: %s", err, prefix, c.path, c.column, c.says)
-			}
+		_, err := New(Options{Placements: c.list, Env: env, Segments: segments, Salt: salt})
+		var faults rule.Faults
+		if !errors.As(err, &faults) || len(faults) != 1 || faults[0].Path != c.path || faults[0].Column != c.column || !strings.Contains(faults[0].Message, c.says) {
+			t.Errorf("got %v, want %s, column %d: %s", err, c.path, c.column, c.says)
 		}
 	}
 	if _, err := New(Options{Placements: one(Variant{Name: "a", Holdout: 0.1}), Salt: []byte("short")}); err == nil || !strings.Contains(err.Error(), "salt") {

@@ -30,10 +30,10 @@ func TestHoldoutShare(t *testing.T) {
 	a, b, both := 0, 0, 0
 	out := func(d *Decider, v *View, name string) bool {
 		x, ok := d.choose(d.every[name], nil, v.ID)
-		if !ok || x.holdout != (x.variant == Default) {
+		if !ok || x.Holdout != (x.Variant == Default) {
 			t.Fatalf("%s: %+v", name, x)
 		}
-		return x.holdout
+		return x.Holdout
 	}
 	// The rule "true" reads nothing, so no subject is needed.
 	for range visitors {
