@@ -33,6 +33,9 @@ const (
 	AuditHead  Space = 0x10 // number of the entry it signs 8
 	Again      Space = 0x11 // public hash 16 of an identifier that was erased and came back
 	Reader     Space = 0x12 // name of a log reader, 0, part of what it has made of the entries
+	Standing   Space = 0x13 // identifier hash 16
+	Member     Space = 0x14 // audience 4, identifier hash 16
+	Due        Space = 0x15 // second 8, identifier hash 16
 	Definition Space = 0x16 // kind 1, what it is of (definitions)
 )
 
@@ -367,6 +370,58 @@ func ParseDefinition(key []byte) (kind byte, rest []byte, err error) {
 		return 0, nil, malformed(key, Definition)
 	}
 	return kind, rest, nil
+}
+
+// AppendStanding appends the key of the standing of the person whom the
+// identifier represents.
+func AppendStanding(dst []byte, id Hash) []byte {
+	return append(append(dst, byte(Standing)), id[:]...)
+}
+
+// ParseStanding takes a standing's key apart.
+func ParseStanding(key []byte) (id Hash, err error) { return parseHash(key, Standing) }
+
+// AppendMemberPrefix appends the prefix of an audience's members.
+func AppendMemberPrefix(dst []byte, audience uint32) []byte {
+	return binary.BigEndian.AppendUint32(append(dst, byte(Member)), audience)
+}
+
+// AppendMember appends the key that says: the person whom the identifier
+// represents is in the audience.
+func AppendMember(dst []byte, audience uint32, id Hash) []byte {
+	return append(AppendMemberPrefix(dst, audience), id[:]...)
+}
+
+// ParseMember takes a member's key apart.
+func ParseMember(key []byte) (audience uint32, id Hash, err error) {
+	rest, err := open(key, Member, 20)
+	if err != nil {
+		return 0, id, err
+	}
+	copy(id[:], rest[4:])
+	return binary.BigEndian.Uint32(rest), id, nil
+}
+
+// AppendDueTime appends the lower bound of what is due from a second on, in
+// seconds since 1970; times before sort before.
+func AppendDueTime(dst []byte, second int64) []byte {
+	return binary.BigEndian.AppendUint64(append(dst, byte(Due)), uint64(second)^1<<63)
+}
+
+// AppendDue appends the key that says: in that second the standing of the person
+// whom the identifier represents may change by itself.
+func AppendDue(dst []byte, second int64, id Hash) []byte {
+	return append(AppendDueTime(dst, second), id[:]...)
+}
+
+// ParseDue takes such a key apart.
+func ParseDue(key []byte) (second int64, id Hash, err error) {
+	rest, err := open(key, Due, 24)
+	if err != nil {
+		return 0, id, err
+	}
+	copy(id[:], rest[8:])
+	return int64(binary.BigEndian.Uint64(rest) ^ 1<<63), id, nil
 }
 
 func parseSeq(key []byte, s Space) (seq uint64, err error) {

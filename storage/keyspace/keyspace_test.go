@@ -55,6 +55,10 @@ func TestLayoutIsPinned(t *testing.T) {
 		"audit head":  {AppendAuditHead(nil, 8), "100000000000000008"},
 		"again":       {AppendAgain(nil, b), "11" + bs},
 		"reader":      {AppendReader(nil, "loss", "b"), "12" + hex.EncodeToString([]byte("loss\x00b"))},
+		"standing":    {AppendStanding(nil, a), "13" + as},
+		"member":      {AppendMember(nil, 258, b), "1400000102" + bs},
+		"due":         {AppendDue(nil, 1, a), "158000000000000001" + as},
+		"past due":    {AppendDue(nil, -1, a), "157fffffffffffffff" + as},
 		"definition":  {AppendDefinition(nil, DefinitionVersion, append(a[:], 0, 0, 0, 1)), "1676" + as + "00000001"},
 		"series":      {AppendDefinition(nil, DefinitionSeries, []byte{0, 0, 0, 1}), "167300000001"},
 		"audience":    {AppendDefinition(nil, DefinitionAudience, []byte{0, 0, 0, 1}), "166100000001"},
@@ -112,6 +116,15 @@ func TestRoundTrip(t *testing.T) {
 			if h, err := fn(key); h != a || err != nil {
 				t.Fatal(name, h, err)
 			}
+		}
+		if h, err := ParseStanding(AppendStanding(nil, a)); h != a || err != nil {
+			t.Fatal("standing", h, err)
+		}
+		if n, h, err := ParseMember(AppendMember(nil, uint32(seq), a)); n != uint32(seq) || h != a || err != nil {
+			t.Fatal("member", n, h, err)
+		}
+		if at, h, err := ParseDue(AppendDue(nil, ms, a)); at != ms || h != a || err != nil {
+			t.Fatal("due", at, h, err)
 		}
 		if x, y, err := ParseNode(AppendNode(nil, a, b)); x != a || y != b || err != nil {
 			t.Fatal("node", x, y, err)
