@@ -46,8 +46,8 @@ func (d *definitions) Append(dst []byte, v *pipeline.View, site string, placemen
 }
 
 // contribute names what an event adds to its site's computed traits.
-func (d *definitions) contribute(e *event.Event, add func(facet.SeriesSpec, string, int64)) {
-	d.of(e.Site).traits.Contribute(e, add)
+func (d *definitions) contribute(e *event.Event, seq uint64, add func(*facet.Contribution)) {
+	d.of(e.Site).traits.Contribute(e, seq, add)
 }
 
 // derive computes what the desk shows of a person: by the operator's
@@ -179,8 +179,8 @@ func CheckDefinitions(cfg *config.Config) error {
 func (a *App) foldRules() facet.Rules {
 	return facet.Rules{
 		MaxTraits: a.cfg.Limits.TraitsPerPerson,
-		Contribute: func(e *event.Event, add func(facet.SeriesSpec, string, int64)) {
-			a.defs.Load().contribute(e, add)
+		Contribute: func(e *event.Event, seq uint64, add func(*facet.Contribution)) {
+			a.defs.Load().contribute(e, seq, add)
 		},
 	}
 }

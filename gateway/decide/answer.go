@@ -47,7 +47,7 @@ func (d *Decider) Append(dst []byte, v *View, siteName string, placements []stri
 	o.CloseList()
 	o.Key("affinity")
 	o.OpenList()
-	for _, s := range sub.Computed.Affinity[:min(maxAffinity, len(sub.Computed.Affinity))] {
+	for _, s := range sub.Computed.Affinity()[:min(maxAffinity, len(sub.Computed.Affinity()))] {
 		o.OpenList()
 		o.Item(s.Key)
 		o.FloatItem(math.Round(s.Value*100) / 100)

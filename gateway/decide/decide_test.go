@@ -77,12 +77,12 @@ func reader(t testing.TB, n int, traits string) *facet.Profile {
 	if err != nil {
 		t.Fatal(err)
 	}
-	f.Fold(&event.Event{Type: event.Identify, MessageID: "i", Trust: id.Claimed, Timestamp: now - 60_000, Traits: v}, &r)
+	f.Fold(&event.Event{Type: event.Identify, MessageID: "i", Trust: id.Claimed, Timestamp: now - 60_000, Traits: v}, 1, &r)
 	f.Fold(&event.Event{Type: event.Page, MessageID: "p", Trust: id.Claimed, Timestamp: now - 50_000,
 		Device: event.Device{Type: "desktop", OS: "Windows", Browser: "Firefox"}, Geo: event.Geo{Country: "FI", City: "Oulu"},
-		Traffic: event.Traffic{Channel: "Organic Search", Source: "google", Medium: "organic"}}, &r)
+		Traffic: event.Traffic{Channel: "Organic Search", Source: "google", Medium: "organic"}}, 1, &r)
 	for i := range n {
-		f.Fold(&event.Event{Type: event.Track, Name: "Product Viewed", MessageID: fmt.Sprint(i), Trust: id.Claimed, Timestamp: now - 1000, Properties: `{"category":"thrillers"}`}, &r)
+		f.Fold(&event.Event{Type: event.Track, Name: "Product Viewed", MessageID: fmt.Sprint(i), Trust: id.Claimed, Timestamp: now - 1000, Properties: `{"category":"thrillers"}`}, 1, &r)
 	}
 	return facet.Join([]*facet.Facet{f})
 }
@@ -178,7 +178,7 @@ func TestTouches(t *testing.T) {
 	} {
 		f := &facet.Facet{}
 		for i, x := range c.known {
-			f.Fold(&event.Event{Type: event.Page, MessageID: fmt.Sprint(i), Timestamp: now + int64(i), Traffic: x}, &facet.Rules{})
+			f.Fold(&event.Event{Type: event.Page, MessageID: fmt.Sprint(i), Timestamp: now + int64(i), Traffic: x}, 1, &facet.Rules{})
 		}
 		_, got := answer(t, d, &View{ID: "v", Now: now, Profile: facet.Join([]*facet.Facet{f}), Event: &event.Event{Traffic: c.now}}, "shop")
 		first, last := got.Path("profile.firstTouch.source").Text(), got.Path("profile.lastTouch.source").Text()
@@ -192,7 +192,7 @@ func TestTouches(t *testing.T) {
 func TestARobotHasNoVisits(t *testing.T) {
 	f := &facet.Facet{}
 	for i := range int64(4) {
-		f.Fold(&event.Event{Type: event.Page, MessageID: fmt.Sprint(i), Timestamp: now + i*day.Milliseconds(), Bot: event.Bot{Is: true}}, &facet.Rules{})
+		f.Fold(&event.Event{Type: event.Page, MessageID: fmt.Sprint(i), Timestamp: now + i*day.Milliseconds(), Bot: event.Bot{Is: true}}, 1, &facet.Rules{})
 	}
 	_, got := answer(t, decider(t, nil), &View{ID: "v", Now: now, Profile: facet.Join([]*facet.Facet{f})}, "shop")
 	if v := got.Path("profile.visit"); v.Get("new") != "true" || v.Get("sessions") != "0" || v.Get("pageviews") != "0" || v.Get("firstSeen") == "" {
@@ -259,7 +259,7 @@ func TestAffinityIsShort(t *testing.T) {
 	for i := range 8 {
 		for n := range 8 - i {
 			f.Fold(&event.Event{Type: event.Track, Name: "Product Viewed", MessageID: fmt.Sprint(i, n), Timestamp: now - (100 * time.Hour).Milliseconds(),
-				Properties: event.Value(fmt.Sprintf(`{"category":"c%d"}`, i))}, &facet.Rules{Contribute: set.Contribute})
+				Properties: event.Value(fmt.Sprintf(`{"category":"c%d"}`, i))}, 1, &facet.Rules{Contribute: set.Contribute})
 		}
 	}
 	_, got := answer(t, decider(t, nil), &View{ID: "v", Now: now, Profile: facet.Join([]*facet.Facet{f})}, "shop")

@@ -1,6 +1,7 @@
 package facet
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"maps"
@@ -14,7 +15,10 @@ import (
 // codecVersion is the first byte of a facet's record; a new layout takes a new
 // number and Decode keeps reading the old ones.
 const (
-	codecVersion = 3
+	codecVersion = 4
+	// Version 3 and before kept the series of computed traits by their names, of two
+	// kinds only. They are passed over: a fill makes them anew from the log.
+	namedVersion = 3
 	// Version 2 had one count of page views and one of visits for people and robots,
 	// counted robots' events among all, kept no touch and less of a device.
 	togetherVersion = 2
@@ -67,9 +71,8 @@ func (f *Facet) AppendBinary(dst []byte) []byte {
 	dst = appendLast(dst, &f.Arrival, trafficTexts)
 	dst = appendLast(dst, &f.Site, itself)
 	dst = wire.AppendUint(dst, uint64(len(f.Computed)))
-	for _, name := range slices.Sorted(maps.Keys(f.Computed)) {
-		dst = wire.AppendText(dst, name)
-		dst = f.Computed[name].append(dst)
+	for _, s := range f.Computed {
+		dst = s.append(dst)
 	}
 	return dst
 }
@@ -87,7 +90,7 @@ func appendStamp(dst []byte, s Stamp) []byte {
 	return wire.AppendUint(wire.AppendInt(dst, s.Time), s.Tie)
 }
 
-func appendLast[T any](dst []byte, l *Last[T], texts func(*T) []*string) []byte {
+func appendLast[T comparable](dst []byte, l *Last[T], texts func(*T) []*string) []byte {
 	if !l.Set {
 		return append(dst, 0)
 	}
@@ -99,21 +102,15 @@ func appendLast[T any](dst []byte, l *Last[T], texts func(*T) []*string) []byte 
 	return dst
 }
 
+// append writes the series; its slot is the Set's and not kept.
 func (s *Series) append(dst []byte) []byte {
+	dst = wire.AppendUint(dst, uint64(s.ID))
+	dst = append(dst, byte(s.Form), flag(s.Filled))
+	dst = wire.AppendInt(dst, s.Window)
 	dst = wire.AppendInt(dst, s.Width)
-	dst = wire.AppendInt(dst, s.Buckets)
-	dst = wire.AppendUint(dst, uint64(len(s.Keys)))
-	for _, k := range slices.Sorted(maps.Keys(s.Keys)) {
-		dst = wire.AppendText(dst, k)
-		dst = wire.AppendUint(dst, uint64(len(s.Keys[k])))
-		prev := int64(0)
-		for _, b := range s.Keys[k] {
-			dst = wire.AppendInt(dst, b.Index-prev)
-			dst = wire.AppendInt(dst, b.N)
-			prev = b.Index
-		}
-	}
-	return dst
+	dst = wire.AppendUint(dst, uint64(s.Most))
+	dst = wire.AppendInt(dst, s.Last)
+	return s.data.append(dst)
 }
 
 // Decode reads a record that AppendBinary made. The facet's texts are windows
@@ -179,11 +176,17 @@ func Decode(record string) (*Facet, error) {
 	}
 	readLast(r, &f.Arrival, trafficTexts)
 	readLast(r, &f.Site, itself)
-	if n := r.Count(); n > 0 {
-		f.Computed = make(map[string]*Series, n)
+	if n := r.Count(); n > 0 && version <= namedVersion {
 		for range n {
-			name := r.Text()
-			f.Computed[name] = readSeries(r)
+			passSeries3(r)
+		}
+	} else if n > 0 {
+		f.Computed = make([]*Series, 0, n)
+		for range n {
+			f.Computed = append(f.Computed, readSeries(r))
+		}
+		if r.Bad() || !slices.IsSortedFunc(f.Computed, func(a, b *Series) int { return cmp.Compare(a.ID, b.ID) }) {
+			return nil, ErrCorrupt
 		}
 	}
 	if !r.Done() {
@@ -217,7 +220,7 @@ func (f *Facet) upgrade() {
 
 func readStamp(r *wire.Reader) Stamp { return Stamp{Time: r.Int(), Tie: r.Uint()} }
 
-func readLast[T any](r *wire.Reader, l *Last[T], texts func(*T) []*string) {
+func readLast[T comparable](r *wire.Reader, l *Last[T], texts func(*T) []*string) {
 	if r.Byte() != 1 {
 		return
 	}
@@ -228,21 +231,36 @@ func readLast[T any](r *wire.Reader, l *Last[T], texts func(*T) []*string) {
 }
 
 func readSeries(r *wire.Reader) *Series {
-	s := &Series{Width: r.Int(), Buckets: r.Int()}
-	if s.Width <= 0 || s.Buckets < 0 {
+	s := &Series{}
+	num := r.Uint()
+	s.ID = uint32(num)
+	s.Form, s.Filled = Form(r.Byte()), r.Byte() == 1
+	s.Window, s.Width = r.Int(), r.Int()
+	most := r.Uint()
+	s.Most, s.Last = uint16(most), r.Int()
+	if uint64(s.ID) != num || uint64(s.Most) != most || s.Window < 0 || s.Width < 0 {
 		r.Fail()
 	}
-	n := r.Count()
-	s.Keys = make(map[string][]Bucket, n)
-	for range n {
-		k := r.Text()
-		list := make([]Bucket, 0, min(r.Count(), maxSeriesBuckets+1))
-		prev := int64(0)
-		for range cap(list) {
-			prev += r.Int()
-			list = append(list, Bucket{prev, r.Int()})
-		}
-		s.Keys[k] = list
+	switch s.Form {
+	case Tallies:
+		s.data = readTallies(r)
+	default:
+		r.Fail()
 	}
 	return s
+}
+
+// passSeries3 reads over a series of version 3 and before: its name, width, number
+// of buckets, and by key the buckets with what was counted in them.
+func passSeries3(r *wire.Reader) {
+	r.Text()
+	r.Int()
+	r.Int()
+	for range r.Count() {
+		r.Text()
+		for range r.Count() {
+			r.Int()
+			r.Int()
+		}
+	}
 }

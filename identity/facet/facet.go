@@ -7,7 +7,9 @@ package facet
 import (
 	"cmp"
 	"hash/fnv"
+	"slices"
 	"strings"
+	"sync"
 
 	"github.com/reuna/reuna/identity/event"
 	"github.com/reuna/reuna/identity/id"
@@ -73,22 +75,29 @@ func (s Stamp) After(o Stamp) bool {
 
 // Last is a value of which the latest write stays (first: the earliest). Equal
 // stamps are the same write.
-type Last[T any] struct {
+type Last[T comparable] struct {
 	At    Stamp
 	Value T
 	Set   bool
 }
 
-func (l *Last[T]) put(at Stamp, v T) {
-	if !l.Set || at.After(l.At) {
-		*l = Last[T]{at, v, true}
+// put says whether the value is another now.
+func (l *Last[T]) put(at Stamp, v T) (changed bool) {
+	if l.Set && !at.After(l.At) {
+		return false
 	}
+	changed = !l.Set || l.Value != v
+	*l = Last[T]{at, v, true}
+	return changed
 }
 
-func (l *Last[T]) putFirst(at Stamp, v T) {
-	if !l.Set || l.At.After(at) {
-		*l = Last[T]{at, v, true}
+func (l *Last[T]) putFirst(at Stamp, v T) (changed bool) {
+	if l.Set && !l.At.After(at) {
+		return false
 	}
+	changed = !l.Set || l.Value != v
+	*l = Last[T]{at, v, true}
+	return changed
 }
 
 // Trait is one value that somebody said of the person, with where it came from.
@@ -123,7 +132,7 @@ type Order struct {
 // facets is the facet of both sets.
 //
 // Bounds (each drops the oldest, and only then can order matter): 96 visits,
-// 2,000 orders, MaxTraits traits, 64 keys and 100 buckets a series.
+// 2,000 orders, MaxTraits traits, and those of each series' form.
 type Facet struct {
 	Key Key
 
@@ -139,16 +148,18 @@ type Facet struct {
 	// Visits may hold robots', and Touch may not be the latest.
 	Earlier bool
 
-	Visits   Visits
-	Traits   map[string]Trait
-	Orders   map[string]Order // by order id
-	Device   Last[event.Device]
-	Geo      Last[event.Geo]
-	Traffic  Last[event.Traffic] // latest source that an event named
-	Touch    Last[event.Traffic] // latest that was not Direct: GA4's last non-direct click
-	Arrival  Last[event.Traffic] // first one
-	Site     Last[string]
-	Computed map[string]*Series // by the definition's series name
+	Visits  Visits
+	Traits  map[string]Trait
+	Orders  map[string]Order // by order id
+	Device  Last[event.Device]
+	Geo     Last[event.Geo]
+	Traffic Last[event.Traffic] // latest source that an event named
+	Touch   Last[event.Traffic] // latest that was not Direct: GA4's last non-direct click
+	Arrival Last[event.Traffic] // first one
+	Site    Last[string]
+	// Computed are the series of computed traits, ascending by ID. The list is never
+	// written: a changed one takes its place, so that profiles may share it.
+	Computed []*Series
 }
 
 // Bounds of a facet.
@@ -162,22 +173,31 @@ const (
 type Rules struct {
 	// MaxTraits bounds the traits of one facet; 0 means MaxTraits.
 	MaxTraits int
-	// Contribute names what the event adds to computed traits: for each, the
-	// series, the key in it and how many. Nil when nothing is defined.
-	Contribute func(e *event.Event, add func(s SeriesSpec, key string, n int64))
+	// Contribute names what the event, the log's entry number seq, adds to computed
+	// traits. What it gives to add is only read before add returns. Nil when nothing
+	// is defined.
+	Contribute func(e *event.Event, seq uint64, add func(*Contribution))
 }
 
-// Fold adds one event. It keeps no reference to the event's memory. refused
-// counts traits that a bound kept out.
-func (f *Facet) Fold(e *event.Event, r *Rules) (refused int) {
+// Folded is what came of folding an event.
+type Folded struct {
+	Refused int    // traits that a bound kept out
+	Change  Change // what may be different in the profile now
+}
+
+// Fold adds one event, the log's entry number seq. It keeps no reference to the
+// event's memory.
+func (f *Facet) Fold(e *event.Event, seq uint64, r *Rules) (done Folded) {
 	at := StampOf(e)
 	if f.First == 0 || e.Timestamp < f.First {
 		f.First = e.Timestamp
 	}
 	f.Last = max(f.Last, e.Timestamp)
+	changed := ChangedEvents
 	page := int64(0)
 	if e.Type == event.Page || e.Type == event.Screen {
 		page = 1
+		changed |= ChangedPageviews
 	}
 	if e.Bot.Is {
 		f.BotEvents++
@@ -185,32 +205,76 @@ func (f *Facet) Fold(e *event.Event, r *Rules) (refused int) {
 	} else {
 		f.Events++
 		f.Pageviews += page
-		f.Visits.Add(e.Timestamp)
+		visits := f.Visits.Count()
+		if f.Visits.Add(e.Timestamp); f.Visits.Count() != visits {
+			changed |= ChangedSessions
+		}
 	}
-	if e.Device != (event.Device{}) {
-		f.Device.put(at, keep(e.Device, f.Device.Value, deviceTexts))
+	if e.Device != (event.Device{}) && f.Device.put(at, keep(e.Device, f.Device.Value, deviceTexts)) {
+		changed |= ChangedDevice
 	}
-	if e.Geo != (event.Geo{}) {
-		f.Geo.put(at, keep(e.Geo, f.Geo.Value, geoTexts))
+	if e.Geo != (event.Geo{}) && f.Geo.put(at, keep(e.Geo, f.Geo.Value, geoTexts)) {
+		changed |= ChangedGeo
 	}
-	if e.Traffic.Channel != "" {
-		f.foldTraffic(e.Traffic, at)
+	if e.Traffic.Channel != "" && f.foldTraffic(e.Traffic, at) {
+		changed |= ChangedTraffic
 	}
-	f.Site.put(at, keep(e.Site, f.Site.Value, itself))
-	if e.Type == event.Identify {
-		refused = f.foldTraits(e, at, r)
+	if f.Site.put(at, keep(e.Site, f.Site.Value, itself)) {
+		changed |= ChangedSite
+	}
+	if e.Type == event.Identify && e.Traits != "" {
+		done.Refused = f.foldTraits(e, at, r)
+		changed |= ChangedTraits
 	}
 	if e.Type == event.Track && e.Name == "Order Completed" {
 		f.foldOrder(e, at)
+		changed |= ChangedOrders
 	}
 	if r.Contribute != nil {
-		r.Contribute(e, func(s SeriesSpec, key string, n int64) { f.series(s).Add(key, e.Timestamp, n) })
+		x := contributing.Get().(*contributor)
+		x.f = f
+		r.Contribute(e, seq, x.add)
+		done.Change.Computed = x.change.Computed
+		x.f, x.own, x.change = nil, false, Change{}
+		contributing.Put(x)
 	}
-	return refused
+	done.Change.Core = changed
+	return done
+}
+
+// contributor takes an event's contributions in. It is used again, since a
+// function of a facet's own would go to the heap for every event, wanted or not.
+type contributor struct {
+	f      *Facet
+	own    bool // the facet's list is this event's already
+	change Change
+	add    func(*Contribution)
+}
+
+var contributing = sync.Pool{New: func() any {
+	x := new(contributor)
+	x.add = x.contribute
+	return x
+}}
+
+func (x *contributor) contribute(c *Contribution) {
+	f := x.f
+	i, found := find(f.Computed, c.Spec.ID)
+	switch {
+	case !found:
+		list := make([]*Series, len(f.Computed)+1)
+		copy(list, f.Computed[:i])
+		copy(list[i+1:], f.Computed[i:])
+		f.Computed, x.own = list, true
+	case !x.own:
+		f.Computed, x.own = slices.Clone(f.Computed), true
+	}
+	f.Computed[i] = f.Computed[i].with(c)
+	x.change.Mark(int(c.Spec.Slot))
 }
 
 // foldTraffic keeps one copy of t however many of the three it becomes.
-func (f *Facet) foldTraffic(t event.Traffic, at Stamp) {
+func (f *Facet) foldTraffic(t event.Traffic, at Stamp) (changed bool) {
 	switch t {
 	case f.Traffic.Value:
 		t = f.Traffic.Value
@@ -221,11 +285,12 @@ func (f *Facet) foldTraffic(t event.Traffic, at Stamp) {
 	default:
 		t = copied(t, trafficTexts)
 	}
-	f.Traffic.put(at, t)
-	f.Arrival.putFirst(at, t)
+	changed = f.Traffic.put(at, t)
+	changed = f.Arrival.putFirst(at, t) || changed
 	if t.Channel != event.Direct {
-		f.Touch.put(at, t)
+		changed = f.Touch.put(at, t) || changed
 	}
+	return changed
 }
 
 func (f *Facet) foldTraits(e *event.Event, at Stamp, r *Rules) (refused int) {

@@ -15,9 +15,9 @@ import (
 const day = int64(24 * 3600 * 1000)
 
 func rules() *Rules {
-	return &Rules{Contribute: func(e *event.Event, add func(SeriesSpec, string, int64)) {
+	return &Rules{Contribute: func(e *event.Event, _ uint64, add func(*Contribution)) {
 		if e.Name == "Product Viewed" {
-			add(SeriesSpec{"favourite@1", day / 2, 90}, e.Properties.Get("category").Text(), 1)
+			add(&Contribution{Spec: &Spec{ID: 7, Form: Tallies, Window: 45 * day, Width: day / 2}, At: e.Timestamp, Key: e.Properties.Get("category").Text(), Tally: Tally{N: 1}})
 		}
 	}}
 }
@@ -59,7 +59,7 @@ func history(r *rand.Rand, anonymous, user string, trust id.Trust, n int) []even
 func fold(events []event.Event) *Facet {
 	f := &Facet{Key: KeyOf(&events[0], 1)}
 	for i := range events {
-		f.Fold(&events[i], rules())
+		f.Fold(&events[i], 1, rules())
 	}
 	return f
 }
@@ -117,7 +117,7 @@ func TestAServersEventDoesNotBlankTheDevice(t *testing.T) {
 func TestVerifiedValuesBeatNewerClaims(t *testing.T) {
 	identify := func(trust id.Trust, at int64, traits event.Value) *Facet {
 		f := &Facet{Key: Key{"a1", "u1", trust, 1}}
-		f.Fold(&event.Event{Type: event.Identify, Trust: trust, Timestamp: at, MessageID: fmt.Sprint(at), Traits: traits}, &Rules{})
+		f.Fold(&event.Event{Type: event.Identify, Trust: trust, Timestamp: at, MessageID: fmt.Sprint(at), Traits: traits}, 1, &Rules{})
 		return f
 	}
 	p := Join([]*Facet{identify(id.Claimed, 9, `{"plan":"free","x":1}`), identify(id.Verified, 3, `{"plan":"pro"}`)})
@@ -157,7 +157,7 @@ func TestOriginsAreCountedOnce(t *testing.T) {
 	for origin := range uint16(3) {
 		e := event.Event{Type: event.Page, AnonymousID: "a", Timestamp: int64(origin) * 1000, MessageID: fmt.Sprint(origin)}
 		f := &Facet{Key: KeyOf(&e, origin+1)}
-		f.Fold(&e, &Rules{})
+		f.Fold(&e, 1, &Rules{})
 		facets = append(facets, f)
 		again, err := Decode(string(f.AppendBinary(nil)))
 		if err != nil || again.Key != f.Key {
@@ -215,34 +215,38 @@ func TestVisitsEndAfterHalfAnHour(t *testing.T) {
 }
 
 func TestScoresHalveWithTime(t *testing.T) {
-	s := &Series{Width: day, Buckets: 90, Keys: map[string][]Bucket{}}
+	spec := &Spec{ID: 1, Form: Tallies, Window: 90 * day, Width: day}
+	var s *Series
+	add := func(key string, at int64) {
+		s = s.with(&Contribution{Spec: spec, Key: key, At: at, Tally: Tally{N: 1}})
+	}
 	now := int64(20000) * day
 	for range 4 {
-		s.Add("thrillers", now-14*day, 1)
+		add("thrillers", now-14*day)
 	}
-	s.Add("cooking", now, 1)
-	list := s.Scores(now+day/2, 14*day)
+	add("cooking", now)
+	list := s.Scores(nil, now+day/2, 14*day)
 	if len(list) != 2 || list[0].Key != "thrillers" || list[0].Value < 1.9 || list[0].Value > 2.1 || list[1].Value != 1 {
 		t.Errorf("scores %v", list)
 	}
-	if n := s.Count("thrillers", now, 30*day); n != 4 {
-		t.Errorf("in 30 days: %d", n)
+	if n, _ := s.Tally("thrillers", now, 30*day); n.N != 4 {
+		t.Errorf("in 30 days: %+v", n)
 	}
-	if n := s.Count("thrillers", now, 7*day); n != 0 {
-		t.Errorf("in 7 days: %d", n)
+	if n, _ := s.Tally("thrillers", now, 7*day); n.N != 0 {
+		t.Errorf("in 7 days: %+v", n)
 	}
 	for i := range int64(500) {
-		s.Add(fmt.Sprint("k", i), now+i*day, 1)
-		s.Add("thrillers", now+i*day, 1)
+		add(fmt.Sprint("k", i), now+i*day)
+		add("thrillers", now+i*day)
 	}
-	if len(s.Keys) > maxSeriesKeys || len(s.Keys["thrillers"]) > 91 {
-		t.Errorf("%d keys, %d buckets", len(s.Keys), len(s.Keys["thrillers"]))
+	if x := s.data.(*tallies); len(x.keys) > maxSeriesKeys || len(x.keys) < 90 {
+		t.Errorf("%d keys", len(x.keys))
 	}
 }
 
 func TestTraitsAreBounded(t *testing.T) {
 	f := &Facet{}
-	refused := f.Fold(&event.Event{Type: event.Identify, Traits: `{"a":1,"b":2,"c":3,"d":4}`}, &Rules{MaxTraits: 3})
+	refused := f.Fold(&event.Event{Type: event.Identify, Traits: `{"a":1,"b":2,"c":3,"d":4}`}, 1, &Rules{MaxTraits: 3}).Refused
 	if refused != 1 || len(f.Traits) != 3 {
 		t.Errorf("kept %d, refused %d", len(f.Traits), refused)
 	}
@@ -253,7 +257,7 @@ func TestFoldingAPageViewDoesNotAllocate(t *testing.T) {
 	e.Type, e.Name = event.Page, ""
 	f := fold([]event.Event{e})
 	none := &Rules{}
-	if n := testing.AllocsPerRun(100, func() { e.Timestamp++; f.Fold(&e, none) }); n > 0 {
+	if n := testing.AllocsPerRun(100, func() { e.Timestamp++; f.Fold(&e, 1, none) }); n > 0 {
 		t.Errorf("%v allocations a fold", n)
 	}
 }

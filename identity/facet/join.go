@@ -29,7 +29,7 @@ type Profile struct {
 	FirstTouch event.Traffic
 	LastTouch  event.Traffic
 	Devices    []DeviceSeen // latest first
-	Computed   map[string]*Series
+	Computed   []*Series    // ascending by ID; shared with facets, never written
 }
 
 // Amount is money in millionths of one currency.
@@ -81,16 +81,7 @@ func Join(facets []*Facet) *Profile {
 		if f.Arrival.Set {
 			arrival.putFirst(f.Arrival.At, f.Arrival.Value)
 		}
-		for name, s := range f.Computed {
-			if p.Computed == nil {
-				p.Computed = map[string]*Series{}
-			}
-			if have := p.Computed[name]; have == nil {
-				p.Computed[name] = s.clone()
-			} else {
-				have.Merge(s)
-			}
-		}
+		p.Computed = joinSeries(p.Computed, f.Computed)
 		// The facets of one device are neighbours: its sessions are one union,
 		// so that logging in does not start a second one.
 		last := i+1 == len(facets) || facets[i+1].Key.AnonymousID != f.Key.AnonymousID
@@ -128,7 +119,7 @@ func Join(facets []*Facet) *Profile {
 
 func compareFacets(a, b *Facet) int { return a.Key.Compare(b.Key) }
 
-func join[T any](into, from *Last[T]) {
+func join[T comparable](into, from *Last[T]) {
 	if from.Set {
 		into.put(from.At, from.Value)
 	}
@@ -197,13 +188,4 @@ func (p *Profile) sum(orders map[string]Order) {
 	slices.SortFunc(p.Revenue, func(a, b Amount) int {
 		return cmp.Or(cmp.Compare(b.Micros, a.Micros), strings.Compare(a.Currency, b.Currency))
 	})
-}
-
-// clone copies a series: the profile is read when the facet may be written to.
-func (s *Series) clone() *Series {
-	c := &Series{Width: s.Width, Buckets: s.Buckets, Keys: make(map[string][]Bucket, len(s.Keys))}
-	for k, list := range s.Keys {
-		c.Keys[k] = slices.Clone(list)
-	}
-	return c
 }

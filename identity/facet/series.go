@@ -1,141 +1,222 @@
 package facet
 
 import (
-	"cmp"
-	"maps"
-	"math"
 	"slices"
 	"strings"
 )
 
-// SeriesSpec says how a computed trait counts: what happened, by key, in time
-// buckets of Width, of which the newest Buckets matter. The name holds the
-// definition's version, so that a changed definition starts afresh.
-type SeriesSpec struct {
-	Name    string
-	Width   int64 // ms
-	Buckets int64
-}
+// Form is how a series keeps what is contributed to it. Each is a commutative
+// monoid: exact as a function of the multiset of contributions, whatever their
+// order or grouping, within the bounds that its type tells.
+type Form uint8
 
-// Bounds of a series.
+// The forms.
 const (
-	maxSeriesKeys    = 64
-	maxSeriesBuckets = 100
+	Tallies Form = iota + 1 // sums by key, in time
 )
 
-// Bucket is how many times something happened in [Index·Width, (Index+1)·Width).
-type Bucket struct{ Index, N int64 }
+// Spec says how the series of one version of a definition is kept.
+type Spec struct {
+	// ID is the version's own and never used for another; facets keep series by it.
+	ID uint32
+	// Slot is its place in a Change: the index among what is computed at the moment.
+	Slot uint16
+	Form Form
+	// Window is how far the series looks back from its newest contribution, in ms;
+	// 0: as far as there is.
+	Window int64
+	// Width is that of the buckets of what is not kept exactly, in ms; 0: one bucket
+	// holds all time.
+	Width int64
+	// Most is how many of the newest items are kept exactly: what an item is, the
+	// form says.
+	Most int
+}
 
-// Series are counts by key and time bucket. Counts are integers and decay is
-// applied when they are read, so the order of folding leaves no trace.
+// Tally sums up contributions. Amounts are whole millionths, so that sums do not
+// depend on their order; beyond 9.2·10¹² units they overflow.
+type Tally struct {
+	N             int64 // how many
+	Sum, Min, Max int64 // of their amounts; all 0 where none has one
+}
+
+// One is the tally of a single amount.
+func One(micros int64) Tally { return Tally{1, micros, micros, micros} }
+
+// Add takes another tally in.
+func (t *Tally) Add(o Tally) {
+	switch {
+	case o.N == 0:
+		return
+	case t.N == 0:
+		*t = o
+		return
+	}
+	t.N += o.N
+	t.Sum += o.Sum
+	t.Min, t.Max = min(t.Min, o.Min), max(t.Max, o.Max)
+}
+
+// Contribution is what one event adds to one series. It is only read while the
+// call that takes it lasts; texts that are kept are copied.
+type Contribution struct {
+	Spec *Spec
+	At   int64 // the event's time, ms
+	// Key is what the contribution counts for: of Tallies the key ("" when there is
+	// one only).
+	Key   string
+	Tally Tally // Tallies
+}
+
+// Series is what one facet, or several, contributed to one version of a
+// definition. It is never written once it is made: a contribution makes another,
+// so facets and profiles may share them.
 type Series struct {
-	Width   int64
-	Buckets int64
-	Keys    map[string][]Bucket // ascending by index
+	ID     uint32
+	Most   uint16
+	Form   Form
+	Filled bool // what happened before the definition is in it
+	Window int64
+	Width  int64
+	Last   int64 // the newest contribution's time, ms
+	slot   uint16
+	data   content
 }
 
-func (f *Facet) series(spec SeriesSpec) *Series {
-	s := f.Computed[spec.Name]
-	if s == nil {
-		if f.Computed == nil {
-			f.Computed = map[string]*Series{}
-		}
-		s = &Series{Width: spec.Width, Buckets: min(spec.Buckets, maxSeriesBuckets), Keys: map[string][]Bucket{}}
-		f.Computed[spec.Name] = s
+// content is what a form keeps; never written once it is made. s says the shape
+// and has the newest time already.
+type content interface {
+	with(s *Series, c *Contribution) content
+	merge(s *Series, o content) content
+	append(dst []byte) []byte
+}
+
+func newContent(f Form) content {
+	switch f {
+	case Tallies:
+		return &tallies{}
 	}
-	return s
+	return nil
 }
 
-// Add counts n at time t. The key is copied when it is kept.
-func (s *Series) Add(key string, t, n int64) {
-	if _, ok := s.Keys[key]; !ok {
-		key = strings.Clone(key)
-	}
-	s.put(key, Bucket{t / s.Width, n})
-}
-
-func (s *Series) put(key string, b Bucket) {
-	list, known := s.Keys[key]
-	i, found := slices.BinarySearchFunc(list, b.Index, func(x Bucket, index int64) int { return cmp.Compare(x.Index, index) })
-	if found {
-		list[i].N += b.N
+// with gives the series, nil for one that has begun, with a contribution in it.
+func (s *Series) with(c *Contribution) *Series {
+	n := &Series{ID: c.Spec.ID, Form: c.Spec.Form, Window: c.Spec.Window, Width: c.Spec.Width, Most: uint16(c.Spec.Most), Last: c.At, slot: c.Spec.Slot}
+	if s != nil && s.Form == n.Form {
+		n.Filled, n.Last, n.data = s.Filled, max(s.Last, c.At), s.data
 	} else {
-		list = slices.Insert(list, i, b)
-		// What lies a whole horizon behind the newest can never be read again.
-		oldest := list[len(list)-1].Index - s.Buckets
-		drop := 0
-		for list[drop].Index < oldest {
-			drop++
-		}
-		list = slices.Delete(list, 0, drop)
+		n.data = newContent(n.Form)
 	}
-	s.Keys[key] = list
-	if !known && len(s.Keys) > maxSeriesKeys {
-		s.dropKey()
-	}
-}
-
-// dropKey forgets the key that was quiet the longest.
-func (s *Series) dropKey() {
-	quiet := ""
-	for i, k := range slices.Sorted(maps.Keys(s.Keys)) {
-		if i == 0 || s.newest(k) < s.newest(quiet) {
-			quiet = k
-		}
-	}
-	delete(s.Keys, quiet)
-}
-
-func (s *Series) newest(key string) int64 {
-	list := s.Keys[key]
-	if len(list) == 0 {
-		return math.MinInt64
-	}
-	return list[len(list)-1].Index
-}
-
-// Merge takes another facet's counts in.
-func (s *Series) Merge(o *Series) {
-	for k, list := range o.Keys {
-		for _, b := range list {
-			s.put(k, b)
-		}
-	}
-}
-
-// Count is how often key happened in the window (now − window, now].
-func (s *Series) Count(key string, now, window int64) (n int64) {
-	from := (now - window) / s.Width
-	for _, b := range s.Keys[key] {
-		if b.Index > from {
-			n += b.N
-		}
-	}
+	n.data = n.data.with(n, c)
 	return n
 }
 
-// Score is a key's count in which each happening weighs half as much for every
-// half-life of its age.
-type Score struct {
-	Key   string
-	Value float64
+// merged gives the series of both.
+func (s *Series) merged(o *Series) *Series {
+	if s.Form != o.Form {
+		return s
+	}
+	n := *s
+	n.Filled, n.Last = s.Filled || o.Filled, max(s.Last, o.Last)
+	n.data = s.data.merge(&n, o.data)
+	return &n
 }
 
-// Scores lists the keys by their decayed counts, highest first, equal ones by
-// name.
-func (s *Series) Scores(now, halfLife int64) []Score {
-	list := make([]Score, 0, len(s.Keys))
-	for k, buckets := range s.Keys {
-		var sum float64
-		for _, b := range buckets {
-			// A bucket's happenings count from its middle, never from the future.
-			age := max(0, now-(b.Index*s.Width+s.Width/2))
-			sum += float64(b.N) * math.Exp2(-float64(age)/float64(halfLife))
+// find gives the place of an id in a list in ascending order of them.
+func find(list []*Series, id uint32) (int, bool) {
+	low, high := 0, len(list)
+	for low < high {
+		if m := int(uint(low+high) >> 1); list[m].ID < id {
+			low = m + 1
+		} else {
+			high = m
 		}
-		list = append(list, Score{k, sum})
 	}
-	slices.SortFunc(list, func(a, b Score) int {
-		return cmp.Or(cmp.Compare(b.Value, a.Value), cmp.Compare(a.Key, b.Key))
-	})
-	return list
+	return low, low < len(list) && list[low].ID == id
 }
+
+// join gives the series of two lists, sharing what is in one alone.
+func joinSeries(a, b []*Series) []*Series {
+	switch {
+	case len(a) == 0:
+		return b
+	case len(b) == 0:
+		return a
+	}
+	list := make([]*Series, 0, max(len(a), len(b)))
+	for len(a) > 0 && len(b) > 0 {
+		switch {
+		case a[0].ID < b[0].ID:
+			list, a = append(list, a[0]), a[1:]
+		case a[0].ID > b[0].ID:
+			list, b = append(list, b[0]), b[1:]
+		default:
+			list, a, b = append(list, a[0].merged(b[0])), a[1:], b[1:]
+		}
+	}
+	return append(append(list, a...), b...)
+}
+
+// Partial are series in the making, by Spec.ID: what a fill reads of the log for
+// one facet.
+type Partial map[uint32]*Series
+
+// Add takes a contribution in.
+func (p Partial) Add(c *Contribution) { p[c.Spec.ID] = p[c.Spec.ID].with(c) }
+
+// Fill adds to the facet what the events before a definition gave: each p[id] is
+// merged into the facet's series unless that is filled already, so that a fill
+// that is begun again counts nothing twice. Of ids that p does not have nothing is
+// noted. The Change is by the slots of the Specs that p was made by.
+func (f *Facet) Fill(p Partial, ids []uint32) (c Change) {
+	for _, id := range ids {
+		add := p[id]
+		if add == nil {
+			continue
+		}
+		i, found := find(f.Computed, id)
+		list := slices.Clone(f.Computed) // a profile may share the old one
+		switch {
+		case !found:
+			n := *add
+			n.Filled = true
+			list = slices.Insert(list, i, &n)
+		case list[i].Filled:
+			continue
+		default:
+			list[i] = list[i].merged(add)
+			list[i].Filled = true
+		}
+		f.Computed = list
+		c.Mark(int(add.slot))
+	}
+	return c
+}
+
+// Prune drops the series of definitions that are no more.
+func (f *Facet) Prune(keep func(id uint32) bool) {
+	gone := func(s *Series) bool { return !keep(s.ID) }
+	if slices.ContainsFunc(f.Computed, gone) {
+		f.Computed = slices.DeleteFunc(slices.Clone(f.Computed), gone)
+	}
+}
+
+// Series gives the series of one version of a definition; nil where nothing
+// contributed.
+func (p *Profile) Series(id uint32) *Series {
+	if i, ok := find(p.Computed, id); ok {
+		return p.Computed[i]
+	}
+	return nil
+}
+
+// floor is n/by towards minus infinity.
+func floor(n, by int64) int64 {
+	q := n / by
+	if n%by < 0 {
+		q--
+	}
+	return q
+}
+
+func compareKey(k keyed, key string) int { return strings.Compare(k.key, key) }

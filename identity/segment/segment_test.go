@@ -50,7 +50,7 @@ func reader(t testing.TB, set *trait.Set) *Subject {
 		} else {
 			e.Properties = v
 		}
-		f.Fold(&e, &rules)
+		f.Fold(&e, 1, &rules)
 	}
 	for range 3 {
 		fold(event.Event{Type: event.Track, Name: "Product Viewed"}, `{"category":"thrillers"}`)

@@ -160,7 +160,7 @@ func (t *traits) All() map[string]any {
 type affinity Subject
 
 func (a *affinity) Find(key string) (ref.Val, bool) {
-	for _, s := range a.Computed.Affinity {
+	for _, s := range a.Computed.Affinity() {
 		if s.Key == key {
 			return types.Double(s.Value), true
 		}
@@ -169,8 +169,8 @@ func (a *affinity) Find(key string) (ref.Val, bool) {
 }
 
 func (a *affinity) All() map[string]any {
-	all := make(map[string]any, len(a.Computed.Affinity))
-	for _, s := range a.Computed.Affinity {
+	all := make(map[string]any, len(a.Computed.Affinity()))
+	for _, s := range a.Computed.Affinity() {
 		all[s.Key] = s.Value
 	}
 	return all

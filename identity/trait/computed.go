@@ -2,6 +2,7 @@ package trait
 
 import (
 	"math"
+	"slices"
 	"strconv"
 
 	"github.com/google/cel-go/common/types"
@@ -13,81 +14,104 @@ import (
 
 // Value is one computed trait of one person.
 type Value struct {
-	Kind  string // of its definition
-	Count int64  // Count: how many
-	Key   string // Affinity: the favourite; "" when there is none
+	Kind string // of its definition
+	// Until is when the value changes by time alone, ms since 1970 UTC;
+	// math.MaxInt64: never.
+	Until int64
+	n     int64  // Count: how many
+	key   string // Affinity: the favourite; "" when there is none
 }
 
 // Known says that there is something to tell: a count always, a favourite once
 // there is one.
-func (v Value) Known() bool { return v.Kind == Count || v.Key != "" }
+func (v Value) Known() bool { return v.Kind == Count || v.key != "" }
 
 // JSON is the value's JSON text; absent when it is not known.
 func (v Value) JSON() event.Value {
 	switch {
 	case v.Kind == Count:
-		return event.Value(strconv.FormatInt(v.Count, 10))
-	case v.Key != "":
-		return event.Quote(v.Key)
+		return event.Value(strconv.FormatInt(v.n, 10))
+	case v.key != "":
+		return event.Quote(v.key)
 	}
 	return ""
 }
 
-// Computed are the computed traits of one person at one time. The zero
-// Computed knows nothing.
+// Computed are the computed traits of one person at one time. A value is made when
+// it is first asked for. The zero Computed knows nothing; it is for one goroutine.
 type Computed struct {
+	// Clock, if there is one, is told until when what rules read holds.
+	Clock *rule.Clock
+
 	set    *Set
+	p      *facet.Profile
+	now    int64
 	values []Value // in the order of the definitions
-	// Affinity are the scores of the first affinity definition, highest first:
-	// how often each key was met, faded by age.
-	Affinity []facet.Score
+	made   []bool
+	scores []facet.Score // of the first affinity definition
+	scored bool
 }
 
 // Compute reads the computed traits of p as of now (milliseconds since 1970
 // UTC). p may be nil.
-func (s *Set) Compute(p *facet.Profile, now int64) Computed {
-	if s.Len() == 0 {
-		return Computed{}
-	}
-	c := Computed{set: s, values: make([]Value, len(s.defs))}
-	for i, d := range s.defs {
-		c.values[i].Kind = d.Kind
-		if p == nil {
-			continue
-		}
-		series := p.Computed[d.series.Name]
-		if series == nil {
-			continue
-		}
-		if d.Kind == Count {
-			c.values[i].Count = d.count(series, now)
-			continue
-		}
-		scores := d.scores(series, now)
-		if len(scores) > 0 {
-			c.values[i].Key = scores[0].Key
-		}
-		if i == s.first {
-			c.Affinity = scores
-		}
-	}
+func (s *Set) Compute(p *facet.Profile, now int64) (c Computed) {
+	c.Reset(s, p, now)
 	return c
 }
 
-func (d *definition) count(series *facet.Series, now int64) (n int64) {
-	if d.Window > 0 {
-		return series.Count("", now, d.Window.Milliseconds())
+// Reset makes c that of another profile or time, and keeps its memory and its
+// Clock.
+func (c *Computed) Reset(s *Set, p *facet.Profile, now int64) {
+	n := s.Len()
+	c.set, c.p, c.now, c.scored = s, p, now, false
+	clear(c.values)
+	c.values, c.made = slices.Grow(c.values[:0], n)[:n], slices.Grow(c.made[:0], n)[:n]
+	clear(c.made)
+	clear(c.scores)
+	c.scores = c.scores[:0]
+}
+
+// value makes the i-th value at the first time.
+func (c *Computed) value(i int) *Value {
+	v, d := &c.values[i], c.set.defs[i]
+	if c.made[i] {
+		return v
 	}
-	for _, b := range series.Keys[""] {
-		n += b.N
+	c.made[i] = true
+	*v = Value{Kind: d.Kind, Until: math.MaxInt64}
+	if c.p == nil || d.Pending {
+		return v
 	}
-	return n
+	series := c.p.Series(d.spec.ID)
+	if d.Kind == Count {
+		var t facet.Tally
+		t, v.Until = series.Tally("", c.now, d.spec.Window)
+		v.n = t.N
+		return v
+	}
+	if scores := d.scores(nil, series, c.now); len(scores) > 0 {
+		v.key = scores[0].Key
+	}
+	return v
+}
+
+// Affinity are the scores of the first affinity definition, highest first: how
+// often each key was met, faded by age.
+func (c *Computed) Affinity() []facet.Score {
+	if c.set == nil || c.p == nil || c.set.first < 0 {
+		return nil
+	}
+	if !c.scored {
+		d := c.set.defs[c.set.first]
+		c.scores, c.scored = d.scores(c.scores[:0], c.p.Series(d.spec.ID), c.now), true
+	}
+	return c.scores
 }
 
 // scores leaves out what is forgotten: without a floor the last thing that
 // somebody looked at would stay their favourite for ever.
-func (d *definition) scores(series *facet.Series, now int64) []facet.Score {
-	list := series.Scores(now, d.HalfLife.Milliseconds())
+func (d *definition) scores(dst []facet.Score, series *facet.Series, now int64) []facet.Score {
+	list := series.Scores(dst, now, d.HalfLife.Milliseconds())
 	for i, s := range list {
 		if s.Value < forgotten || math.IsNaN(s.Value) {
 			return list[:i]
@@ -105,14 +129,26 @@ func (c *Computed) Get(name string) (v Value, ok bool) {
 	if !ok {
 		return Value{}, false
 	}
-	return c.values[i], true
+	return *c.value(i), !c.set.defs[i].Pending
 }
 
-// Each calls fn for every computed trait, in the order of the definitions.
+// Each calls fn for every computed trait, in the order of the definitions: for
+// none that is pending or hidden.
 func (c *Computed) Each(fn func(name string, v Value)) {
-	for i, v := range c.values {
-		fn(c.set.defs[i].Name, v)
+	for i := range c.values {
+		if d := c.set.defs[i]; !d.Pending && !d.Hidden {
+			fn(d.Name, *c.value(i))
+		}
 	}
+}
+
+// read gives a value to a rule, and notes until when it holds.
+func (c *Computed) read(i int) *Value {
+	v := c.value(i)
+	if c.Clock != nil {
+		c.Clock.Note(v.Until)
+	}
+	return v
 }
 
 // Object describes computed.… to rules: a count is an int, a favourite a text.
@@ -135,7 +171,7 @@ func (s *Set) Object() *rule.Object {
 				if !ok || c.set != s {
 					return types.IntZero, false
 				}
-				return types.Int(c.values[i].Count), true
+				return types.Int(c.read(i).n), true
 			}
 		case Affinity:
 			f.Type = types.StringType
@@ -144,7 +180,8 @@ func (s *Set) Object() *rule.Object {
 				if !ok || c.set != s {
 					return types.String(""), false
 				}
-				return types.String(c.values[i].Key), c.values[i].Key != ""
+				v := c.read(i)
+				return types.String(v.key), v.key != ""
 			}
 		default: // a Set with faults: nothing is said against any use
 			f.Type = types.DynType

@@ -10,6 +10,7 @@ package trait
 import (
 	"fmt"
 	"hash/fnv"
+	"io"
 	"strings"
 	"sync"
 	"time"
@@ -28,21 +29,52 @@ const (
 // Definition is one computed trait as an operator writes it.
 type Definition struct {
 	Name string // one word to CEL: rules read computed.name
-	Kind string // Affinity or Count
-	// Event is a track event's name, or the type of another message (page,
-	// screen, identify, group, alias). Empty: any event.
-	Event string
-	Where string // CEL; empty: every such event
-	By    string // affinity: path of what is scored, such as properties.category
-	// Window is how far a count looks back, in whole milliseconds; 0: all time.
+	Kind string
+	// Event and Events are track events' names, or the types of other messages (page,
+	// screen, identify, group, alias). Both empty: any event.
+	Event  string
+	Events []string
+	Where  string // CEL; empty: every such event
+	By     string // path of what is told apart, such as properties.category
+	Value  string // path of the amount, such as properties.revenue
+	// Window is how far it looks back, in whole seconds; 0: all time.
 	Window time.Duration
-	// HalfLife is the age at which a happening weighs half in an affinity.
-	HalfLife time.Duration
+	// HalfLife is the age at which a happening weighs half.
+	HalfLife  time.Duration
+	Limit     int
+	AtLeast   int
+	Unit      string
+	Timezone  string
+	Longest   bool
+	Steps     []Step
+	Not       *Step
+	Within    time.Duration
+	Recency   []time.Duration
+	Frequency []int
+	Monetary  []float64
+	Site      string // only events of this site; empty: of all
+
+	// What follows is the gateway's to set, not the operator's.
+
+	// ID is of this version and never used for another; equal fingerprints may share
+	// one. 0: one that is made of the fingerprint.
+	ID uint32
+	// Since is the log's entry after which events count live; what came before, a fill
+	// adds.
+	Since uint64
+	// Pending says that the fill is not done: events count, nobody can read it. An
+	// older version may stand beside it under the same name.
+	Pending bool
+	// Hidden says that a function in a rule made it: rules read it, nobody is shown it.
+	Hidden bool
 }
 
+// Step is one step of a sequence.
+type Step struct{ Event, Where string }
+
 const (
-	// cuts is into how many buckets a window or a horizon is cut; a facet
-	// keeps at most 100. A count is exact to a 96th of its window.
+	// cuts is into how many buckets a window is cut, for what lies behind the newest
+	// seconds; an affinity has nothing else.
 	cuts = 96
 
 	// halfLives is how far back an affinity looks; what lies further has less
@@ -52,8 +84,7 @@ const (
 
 	minWidth = 1000 // ms
 
-	// allTime is the width of the one bucket that holds every moment.
-	allTime = int64(1) << 60
+	points = 128 // how many seconds of a window are kept exactly
 
 	maxKeyBytes = 256 // longer values name no category
 	maxKeys     = 16  // of one event's list
@@ -62,9 +93,9 @@ const (
 // definition is a Definition made ready.
 type definition struct {
 	Definition
-	series facet.SeriesSpec
-	where  *rule.Rule // nil: every event
-	by     path
+	spec  facet.Spec
+	where *rule.Rule // nil: every event
+	by    path
 }
 
 // Set is a list of definitions made ready: immutable, for concurrent use. A nil
@@ -75,7 +106,7 @@ type Set struct {
 	any     []*definition // those that name no event
 	index   map[string]int
 	first   int       // the first affinity's index, -1 without one
-	vars    sync.Pool // of *eventVars
+	work    sync.Pool // of *work
 }
 
 // Compile makes a Set. The error is rule.Faults, everything that is wrong, with
@@ -90,10 +121,11 @@ func Compile(list []Definition) (*Set, error) {
 		at := fmt.Sprintf("traits[%d]", i)
 		d := &definition{Definition: list[i]}
 		bad := d.check(at)
-		if _, twice := s.index[d.Name]; twice {
+		if j, twice := s.index[d.Name]; twice && d.Pending == s.defs[j].Pending {
 			bad = append(bad, rule.Fault{Path: at + ".name", Message: fmt.Sprintf("%q is the name of two traits; rename one", d.Name)})
+		} else if !twice || !d.Pending {
+			s.index[d.Name] = i
 		}
-		s.index[d.Name] = i
 		s.defs = append(s.defs, d)
 		if d.Where != "" {
 			if env == nil {
@@ -109,17 +141,34 @@ func Compile(list []Definition) (*Set, error) {
 		if len(bad) > 0 {
 			continue
 		}
-		d.prepare()
-		if d.Event == "" {
-			s.any = append(s.any, d)
-		} else {
-			s.byEvent[d.Event] = append(s.byEvent[d.Event], d)
+		d.prepare(i)
+		for _, name := range d.events() {
+			s.byEvent[name] = append(s.byEvent[name], d)
 		}
-		if d.Kind == Affinity && s.first < 0 {
+		if len(d.events()) == 0 {
+			s.any = append(s.any, d)
+		}
+		if d.Kind == Affinity && s.first < 0 && !d.Pending {
 			s.first = i
 		}
 	}
+	if len(list) > facet.MaxComputed {
+		faults = append(faults, rule.Fault{Path: "traits", Message: fmt.Sprintf("saw %d computed traits with those that rules make; the limit is %d", len(list), facet.MaxComputed)})
+	}
 	return s, faults.Err()
+}
+
+func (d *Definition) events() []string {
+	if d.Event == "" {
+		return d.Events
+	}
+	return append([]string{d.Event}, d.Events...)
+}
+
+// Fingerprint tells what the series depends on, which is everything but names and
+// how it is read: definitions with equal fingerprints have the same series.
+func (d *Definition) Fingerprint() string {
+	return fmt.Sprintf("%q %q %q %q %q %d %d %q", d.Kind, d.events(), d.Where, d.By, d.Value, d.Window, d.HalfLife, d.Site)
 }
 
 func (d *definition) check(at string) (fs rule.Faults) {
@@ -168,22 +217,20 @@ func isWord(s string) bool {
 	return true
 }
 
-// prepare lays out the series. Its name carries a hash of all that the counts
-// depend on, so that a changed definition starts a series of its own.
-func (d *definition) prepare() {
-	h := fnv.New64a()
-	fmt.Fprintf(h, "%q %q %q %q %d %d", d.Kind, d.Event, d.Where, d.By, d.Window, d.HalfLife)
-	d.series.Name = fmt.Sprintf("%s@%08x", d.Name, uint32(h.Sum64()^h.Sum64()>>32))
-	span := d.Window.Milliseconds()
+// prepare lays out the series.
+func (d *definition) prepare(slot int) {
+	d.spec = facet.Spec{ID: d.ID, Slot: uint16(slot), Form: facet.Tallies, Window: d.Window.Milliseconds(), Most: points}
 	if d.Kind == Affinity {
-		span = halfLives * d.HalfLife.Milliseconds()
+		d.spec.Window, d.spec.Most = halfLives*d.HalfLife.Milliseconds(), 0
 	}
-	if span == 0 {
-		d.series.Width, d.series.Buckets = allTime, 1
-		return
+	if d.spec.ID == 0 {
+		h := fnv.New32a()
+		io.WriteString(h, d.Fingerprint())
+		d.spec.ID = h.Sum32()
 	}
-	d.series.Width = max(minWidth, (span+cuts-1)/cuts)
-	d.series.Buckets = (span+d.series.Width-1)/d.series.Width + 1
+	if d.spec.Window > 0 {
+		d.spec.Width = max(minWidth, (d.spec.Window+cuts-1)/cuts)
+	}
 }
 
 // Len is the number of definitions.
@@ -194,56 +241,96 @@ func (s *Set) Len() int {
 	return len(s.defs)
 }
 
-// Contribute says what e adds to the series of a facet, through add: the form
-// of facet.Rules.Contribute. An event that no definition names costs one look
-// into a map. Keys are windows into the event.
-func (s *Set) Contribute(e *event.Event, add func(s facet.SeriesSpec, key string, n int64)) {
+// work is what one call of Contribute needs, used again.
+type work struct {
+	vars eventVars
+	c    facet.Contribution
+}
+
+// Contribute says what e, the log's entry number seq, adds to the series of a
+// facet, through add: the form of facet.Rules.Contribute. An event that no
+// definition names costs one look into a map. Keys are windows into the event.
+func (s *Set) Contribute(e *event.Event, seq uint64, add func(*facet.Contribution)) {
 	if s == nil {
 		return
 	}
-	name := e.Name
-	if e.Type != event.Track {
-		name = e.Type.String()
-	}
-	named := s.byEvent[name]
+	named := s.byEvent[nameOf(e.Type, e.Name)]
 	if len(named) == 0 && len(s.any) == 0 {
 		return
 	}
-	var vars *eventVars
+	w, ok := s.work.Get().(*work)
+	if !ok {
+		w = new(work)
+	}
+	w.vars.e = e
 	for _, list := range [...][]*definition{named, s.any} {
 		for _, d := range list {
-			if d.where != nil {
-				if vars == nil {
-					vars = s.getVars(e)
-				}
-				if !d.where.Holds(vars) {
-					continue
-				}
+			if seq <= d.Since && d.Since > 0 || d.Site != "" && d.Site != e.Site || d.where != nil && !d.where.Holds(&w.vars) {
+				continue
 			}
-			d.contribute(e, add)
+			d.contribute(e, &w.c, add)
 		}
 	}
-	if vars != nil {
-		s.putVars(vars)
-	}
+	*w = work{}
+	s.work.Put(w)
 }
 
-func (d *definition) contribute(e *event.Event, add func(s facet.SeriesSpec, key string, n int64)) {
+func nameOf(t event.Type, name string) string {
+	if t == event.Track {
+		return name
+	}
+	return t.String()
+}
+
+// Wants says whether any definition can want such an event. It does not ask
+// `where`.
+func (s *Set) Wants(t event.Type, name string) bool {
+	return s != nil && (len(s.any) > 0 || len(s.byEvent[nameOf(t, name)]) > 0)
+}
+
+// Reach is how far back the longest window looks; 0 when one looks at all time.
+func (s *Set) Reach() (longest time.Duration) {
+	if s == nil {
+		return 0
+	}
+	for _, d := range s.defs {
+		if d.spec.Window == 0 {
+			return 0
+		}
+		longest = max(longest, time.Duration(d.spec.Window)*time.Millisecond)
+	}
+	return longest
+}
+
+// Slot is the place of a computed trait in a facet.Change.
+func (s *Set) Slot(name string) (int, bool) {
+	if s == nil {
+		return 0, false
+	}
+	i, ok := s.index[name]
+	if !ok {
+		return 0, false
+	}
+	return int(s.defs[i].spec.Slot), true
+}
+
+func (d *definition) contribute(e *event.Event, c *facet.Contribution, add func(*facet.Contribution)) {
+	*c = facet.Contribution{Spec: &d.spec, At: e.Timestamp, Tally: facet.Tally{N: 1}}
 	if d.Kind == Count {
-		add(d.series, "", 1)
+		add(c)
 		return
 	}
 	v := d.by.of(e)
 	if v.Kind() != event.Array {
-		if key := keyOf(v); key != "" {
-			add(d.series, key, 1)
+		if c.Key = keyOf(v); c.Key != "" {
+			add(c)
 		}
 		return
 	}
 	n := 0
 	v.Items(func(m event.Value) bool {
-		if key := keyOf(m); key != "" {
-			add(d.series, key, 1)
+		if c.Key = keyOf(m); c.Key != "" {
+			add(c)
 		}
 		n++
 		return n < maxKeys

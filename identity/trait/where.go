@@ -34,20 +34,6 @@ type eventVars struct {
 	context    ref.Val
 }
 
-func (s *Set) getVars(e *event.Event) *eventVars {
-	v, ok := s.vars.Get().(*eventVars)
-	if !ok {
-		v = new(eventVars)
-	}
-	v.e = e
-	return v
-}
-
-func (s *Set) putVars(v *eventVars) {
-	*v = eventVars{}
-	s.vars.Put(v)
-}
-
 // ResolveName implements cel.Activation.
 func (v *eventVars) ResolveName(name string) (any, bool) {
 	switch name {

@@ -96,8 +96,8 @@ func open(c config) (w *world, err error) {
 	w.Store, err = people.Open(people.Options{
 		DB: w.db, Vault: w.vault, Log: w.log, Types: id.Default(), Hold: 6, Every: time.Hour, Logger: quiet,
 		Now: c.now, SettleEvery: -1, SliceBytes: 3000, ChunkBytes: 700,
-		Rules: facet.Rules{Contribute: func(e *event.Event, add func(facet.SeriesSpec, string, int64)) {
-			add(facet.SeriesSpec{Name: "kinds", Width: 1e9, Buckets: 90}, e.Type.String(), 1)
+		Rules: facet.Rules{Contribute: func(e *event.Event, _ uint64, add func(*facet.Contribution)) {
+			add(&facet.Contribution{Spec: &facet.Spec{ID: 1, Form: facet.Tallies, Window: 90e9, Width: 1e9}, At: e.Timestamp, Key: e.Type.String(), Tally: facet.Tally{N: 1}})
 		}},
 	}, nil)
 	return w, err

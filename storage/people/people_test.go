@@ -85,8 +85,8 @@ func (w *world) openIn(fs vfs.FS, dir string) *world {
 	w.options = people.Options{
 		DB: w.db, Vault: v, Log: w.log, Types: id.Default(), Hold: w.hold, Every: time.Hour, Logger: quiet,
 		Now: now, SettleEvery: -1, SliceBytes: 3000, ChunkBytes: 700,
-		Rules: facet.Rules{Contribute: func(e *event.Event, add func(facet.SeriesSpec, string, int64)) {
-			add(facet.SeriesSpec{Name: "kinds", Width: 1e9, Buckets: 90}, e.Type.String(), 1)
+		Rules: facet.Rules{Contribute: func(e *event.Event, _ uint64, add func(*facet.Contribution)) {
+			add(&facet.Contribution{Spec: &facet.Spec{ID: 1, Form: facet.Tallies, Window: 90e9, Width: 1e9}, At: e.Timestamp, Key: e.Type.String(), Tally: facet.Tally{N: 1}})
 		}},
 	}
 	if w.tune != nil {
@@ -396,7 +396,7 @@ func TestReadersAndWritersOfOneFacet(t *testing.T) {
 				t.Error(err)
 			}
 			for _, s := range d.Computed {
-				s.Scores(1_800_000_000_000, 1_000_000)
+				s.Scores(nil, 1_800_000_000_000, 1_000_000)
 			}
 			if _, err := w.Named(name); err != nil {
 				t.Errorf("%s: %v", name, err)

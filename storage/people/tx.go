@@ -283,7 +283,7 @@ func (s *Store) fold(k facet.Key, hash Hash, e *event.Event, seq uint64) {
 	}
 	h.applied, h.used = max(h.applied, seq), true
 	s.contributed(k)
-	s.stats.TraitsOverLimit += int64(h.f.Fold(e, &s.o.Rules))
+	s.stats.TraitsOverLimit += int64(h.f.Fold(e, seq, &s.o.Rules).Refused)
 	if !h.dirty {
 		h.dirty = true
 		s.dirtyFacets = append(s.dirtyFacets, h)
