@@ -9,7 +9,6 @@ import (
 	"sync/atomic"
 
 	"github.com/google/cel-go/cel"
-	"github.com/google/cel-go/checker"
 	"github.com/google/cel-go/common/ast"
 	"github.com/google/cel-go/common/types"
 )
@@ -34,6 +33,8 @@ const (
 type Var struct {
 	Name string
 	Type *cel.Type
+	// Moving says that it goes on with the time, as a *Moving does.
+	Moving bool
 }
 
 // Options say what rules may be about.
@@ -43,15 +44,23 @@ type Options struct {
 	// Size bounds what stands at a path ("traits", "@values"): its entries if it
 	// is a map or a list, its bytes if it is a text. 0 means the default.
 	Size func(path []string) uint64
+	// Functions are put in the place of what they stand for before a rule is
+	// checked.
+	Functions []Function
 }
 
 // Env is a set of names with their types. Making one is slow (milliseconds):
 // one serves all the rules that speak of the same names. It is safe for
 // concurrent use.
 type Env struct {
-	cel   *cel.Env
-	names []string
-	size  func(path []string) uint64
+	cel       *cel.Env
+	provider  *provider
+	names     []string
+	vars      map[string]*cel.Type
+	moving    map[string]bool
+	functions []Function
+	size      func(path []string) uint64
+	zones     zones
 }
 
 // NewEnv makes an environment. An error is a mistake of the caller.
@@ -68,13 +77,15 @@ func NewEnv(o Options) (*Env, error) {
 		cel.CrossTypeNumericComparisons(true),
 		cel.ParserExpressionSizeLimit(maxText),
 		cel.ParserRecursionLimit(maxDepth),
+		cel.EnableMacroCallTracking(), // to write parts of rules out again
 		cel.RegexProgramSizeLimit(1000),
 		cel.ASTValidators(cel.ValidateRegexLiterals(), cel.ValidateDurationLiterals(), cel.ValidateTimestampLiterals(), cel.ValidateComprehensionNestingLimit(2)),
 	}
-	e := &Env{size: o.Size}
+	e := &Env{size: o.Size, provider: p, vars: map[string]*cel.Type{}, moving: map[string]bool{}, functions: o.Functions}
 	for _, v := range o.Vars {
 		opts = append(opts, cel.Variable(v.Name, v.Type))
 		e.names = append(e.names, v.Name)
+		e.vars[v.Name], e.moving[v.Name] = v.Type, v.Moving
 	}
 	if e.cel, err = cel.NewEnv(opts...); err != nil {
 		return nil, fmt.Errorf("rule: make the environment: %w", err)
@@ -95,9 +106,16 @@ func (e *Env) Compile(path, text string, checks ...Check) (*Rule, Faults) {
 	if len(text) > maxText {
 		return nil, Faults{{Path: path, Message: fmt.Sprintf("the rule has %d bytes; the limit is %d", len(text), maxText)}}
 	}
-	tree, issues := e.cel.Compile(text)
-	if issues != nil && issues.Err() != nil {
-		return nil, e.faults(path, text, issues)
+	parsed, issues := e.cel.Parse(text)
+	if issues.Err() != nil {
+		return nil, e.faults(path, nil, issues)
+	}
+	if bad := e.expand(path, text, parsed.NativeRep()); len(bad) > 0 {
+		return nil, bad
+	}
+	tree, issues := e.cel.Check(parsed)
+	if issues.Err() != nil {
+		return nil, e.faults(path, parsed.NativeRep(), issues)
 	}
 	r := &Reader{path: path, tree: tree.NativeRep()}
 	if got := tree.OutputType(); !got.IsExactType(types.BoolType) {
@@ -105,24 +123,21 @@ func (e *Env) Compile(path, text string, checks ...Check) (*Rule, Faults) {
 		return nil, r.faults
 	}
 	r.patterns()
+	m := &motion{r: r, moving: func(name string) bool { return e.moving[name] }, zones: &e.zones, calls: map[int64]bool{}}
+	m.is(r.tree.Expr())
 	for _, check := range checks {
 		check(r)
 	}
-	cost, err := e.cel.EstimateCost(tree, &estimator{size: e.size}, checker.PresenceTestHasCost(true))
-	if err != nil {
-		return nil, Faults{{Path: path, Message: fmt.Sprintf("its cost cannot be told: %v", err)}}
-	}
-	if cost.Max > MaxCost {
-		r.whole("the rule may cost up to %s steps, the limit is %d; leave out loops within loops and repeated work on long texts", steps(cost.Max), MaxCost)
-	}
+	cost := e.price(r)
 	if len(r.faults) > 0 {
 		return nil, r.faults
 	}
-	program, err := e.cel.Program(tree, cel.EvalOptions(cel.OptOptimize))
-	if err != nil {
+	rule := &Rule{env: e, tree: tree, motion: m, cost: cost, uses: uses(e, r.tree)}
+	var err error
+	if rule.program, err = e.cel.Program(tree, m.decorate(), cel.EvalOptions(cel.OptOptimize)); err != nil {
 		return nil, Faults{{Path: path, Message: fmt.Sprintf("cannot be made to run: %v", err)}}
 	}
-	return &Rule{program: program}, nil
+	return rule, nil
 }
 
 func steps(n uint64) string {
@@ -150,7 +165,19 @@ func excerpt(s string) string {
 type Rule struct {
 	program  cel.Program
 	failures atomic.Uint64
+
+	env    *Env
+	tree   *cel.Ast
+	motion *motion
+	cost   uint64
+	uses   Uses
 }
+
+// Cost is the worst case of one evaluation, at most MaxCost.
+func (r *Rule) Cost() uint64 { return r.cost }
+
+// Uses is what the rule reads. The list is the rule's own.
+func (r *Rule) Uses() Uses { return r.uses }
 
 // Holds says whether the condition is met. What is missing does not meet it: a
 // rule that reads a key nobody set is false, unless its outcome does not hang
@@ -187,8 +214,18 @@ type Reader struct {
 
 // Fault notes that the part with this id is wrong.
 func (r *Reader) Fault(id int64, format string, args ...any) {
-	at := r.tree.SourceInfo().GetStartLocation(id)
-	r.faults = append(r.faults, Fault{Path: r.path, Line: max(at.Line(), 1), Column: max(at.Column(), 0) + 1, Message: fmt.Sprintf(format, args...)})
+	line, column := r.place(id)
+	r.faults = append(r.faults, Fault{Path: r.path, Line: line, Column: column, Message: fmt.Sprintf(format, args...)})
+}
+
+// Suggest adds what was probably meant to the last fault noted; "" is nothing.
+func (r *Reader) Suggest(meant string) { r.faults[len(r.faults)-1].Suggestion = meant }
+
+func (r *Reader) place(id int64) (line, column int) { return place(r.tree.SourceInfo(), id) }
+
+func place(info *ast.SourceInfo, id int64) (line, column int) {
+	at := info.GetStartLocation(id)
+	return max(at.Line(), 1), max(at.Column(), 0) + 1
 }
 
 // whole notes a fault of the rule as one.
