@@ -1,7 +1,6 @@
 package facet
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"maps"
@@ -70,6 +69,16 @@ func (f *Facet) AppendBinary(dst []byte) []byte {
 	dst = appendLast(dst, &f.Touch, trafficTexts)
 	dst = appendLast(dst, &f.Arrival, trafficTexts)
 	dst = appendLast(dst, &f.Site, itself)
+	dst = wire.AppendInt(dst, f.Returns)
+	dst = wire.AppendUint(dst, uint64(len(f.Consent)))
+	for _, c := range f.Consent {
+		dst = append(wire.AppendText(dst, c.Purpose), flag(c.Granted))
+		dst = appendStamp(dst, c.At)
+	}
+	dst = wire.AppendUint(dst, uint64(len(f.Seen)))
+	for i := range f.Seen {
+		dst = f.Seen[i].append(dst)
+	}
 	dst = wire.AppendUint(dst, uint64(len(f.Computed)))
 	for _, s := range f.Computed {
 		dst = s.append(dst)
@@ -100,6 +109,42 @@ func appendLast[T comparable](dst []byte, l *Last[T], texts func(*T) []*string) 
 		dst = wire.AppendText(dst, *s)
 	}
 	return dst
+}
+
+func (x *Exposure) append(dst []byte) []byte {
+	dst = wire.AppendText(wire.AppendText(dst, x.Placement), x.Variant)
+	dst = append(dst, flag(x.Holdout))
+	dst = wire.AppendInt(wire.AppendInt(dst, x.First), x.Count)
+	return appendTimes(dst, x.Times)
+}
+
+func appendTimes(dst []byte, list []int64) []byte {
+	dst = wire.AppendUint(dst, uint64(len(list)))
+	prev := int64(0)
+	for _, t := range list {
+		dst = wire.AppendInt(dst, t-prev)
+		prev = t
+	}
+	return dst
+}
+
+func readTimes(r *wire.Reader, most int) []int64 {
+	n := r.Count()
+	if n > most {
+		r.Fail()
+	}
+	if n == 0 || r.Bad() {
+		return nil
+	}
+	list := make([]int64, n)
+	prev := int64(0)
+	for i := range list {
+		if list[i] = prev + r.Int(); i > 0 && list[i] <= prev {
+			r.Fail()
+		}
+		prev = list[i]
+	}
+	return list
 }
 
 // append writes the series; its slot is the Set's and not kept.
@@ -176,17 +221,11 @@ func Decode(record string) (*Facet, error) {
 	}
 	readLast(r, &f.Arrival, trafficTexts)
 	readLast(r, &f.Site, itself)
-	if n := r.Count(); n > 0 && version <= namedVersion {
-		for range n {
+	if version > namedVersion {
+		f.readFour(r)
+	} else {
+		for range r.Count() {
 			passSeries3(r)
-		}
-	} else if n > 0 {
-		f.Computed = make([]*Series, 0, n)
-		for range n {
-			f.Computed = append(f.Computed, readSeries(r))
-		}
-		if r.Bad() || !slices.IsSortedFunc(f.Computed, func(a, b *Series) int { return cmp.Compare(a.ID, b.ID) }) {
-			return nil, ErrCorrupt
 		}
 	}
 	if !r.Done() {
@@ -227,6 +266,42 @@ func readLast[T comparable](r *wire.Reader, l *Last[T], texts func(*T) []*string
 	l.Set, l.At = true, readStamp(r)
 	for _, s := range texts(&l.Value) {
 		*s = r.Text()
+	}
+}
+
+// readFour reads what version 4 brought.
+func (f *Facet) readFour(r *wire.Reader) {
+	f.Returns = r.Int()
+	if n := min(r.Count(), maxPurposes); n > 0 {
+		f.Consent = make([]Choice, 0, n)
+		for i := range n {
+			c := Choice{Purpose: r.Text(), Granted: r.Byte() == 1, At: readStamp(r)}
+			if i > 0 && f.Consent[i-1].Purpose >= c.Purpose {
+				r.Fail()
+			}
+			f.Consent = append(f.Consent, c)
+		}
+	}
+	if n := min(r.Count(), maxExposures); n > 0 {
+		f.Seen = make([]Exposure, 0, n)
+		for i := range n {
+			x := Exposure{Placement: r.Text(), Variant: r.Text(), Holdout: r.Byte() == 1, First: r.Int(), Count: r.Int(), Times: readTimes(r, maxExposureTimes)}
+			if i > 0 && f.Seen[i-1].compare(&x) >= 0 {
+				r.Fail()
+			}
+			f.Seen = append(f.Seen, x)
+		}
+	}
+	if n := r.Count(); n > 0 {
+		f.Computed = make([]*Series, 0, n)
+		for i := range n {
+			s := readSeries(r)
+			if r.Bad() || i > 0 && f.Computed[i-1].ID >= s.ID {
+				r.Fail()
+				return
+			}
+			f.Computed = append(f.Computed, s)
+		}
 	}
 }
 

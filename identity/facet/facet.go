@@ -132,7 +132,7 @@ type Order struct {
 // facets is the facet of both sets.
 //
 // Bounds (each drops the oldest, and only then can order matter): 96 visits,
-// 2,000 orders, MaxTraits traits, and those of each series' form.
+// 2,000 orders, MaxTraits traits, 64 purposes, 256 exposures, and those of each series' form.
 type Facet struct {
 	Key Key
 
@@ -157,6 +157,9 @@ type Facet struct {
 	Touch   Last[event.Traffic] // latest that was not Direct: GA4's last non-direct click
 	Arrival Last[event.Traffic] // first one
 	Site    Last[string]
+	Consent []Choice   // ascending by purpose
+	Returns int64      // orders and products that came back
+	Seen    []Exposure // ascending by placement, variant and holdout; never written
 	// Computed are the series of computed traits, ascending by ID. The list is never
 	// written: a changed one takes its place, so that profiles may share it.
 	Computed []*Series
@@ -222,13 +225,26 @@ func (f *Facet) Fold(e *event.Event, seq uint64, r *Rules) (done Folded) {
 	if f.Site.put(at, keep(e.Site, f.Site.Value, itself)) {
 		changed |= ChangedSite
 	}
+	if f.foldConsent(e, at) {
+		changed |= ChangedConsent
+	}
 	if e.Type == event.Identify && e.Traits != "" {
 		done.Refused = f.foldTraits(e, at, r)
 		changed |= ChangedTraits
 	}
-	if e.Type == event.Track && e.Name == "Order Completed" {
-		f.foldOrder(e, at)
-		changed |= ChangedOrders
+	if e.Type == event.Track {
+		switch e.Name {
+		case "Order Completed":
+			f.foldOrder(e, at)
+			changed |= ChangedOrders
+		case "Order Refunded", "Order Returned", "Product Returned":
+			f.Returns++
+			changed |= ChangedOrders
+		case "Experiment Viewed":
+			if f.foldExposure(e) {
+				changed |= ChangedSeen
+			}
+		}
 	}
 	if r.Contribute != nil {
 		x := contributing.Get().(*contributor)

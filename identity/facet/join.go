@@ -29,6 +29,11 @@ type Profile struct {
 	FirstTouch event.Traffic
 	LastTouch  event.Traffic
 	Devices    []DeviceSeen // latest first
+	LastOrder  int64        // ms; 0: none
+	Returns    int64        // events "Order Refunded", "Order Returned", "Product Returned"
+	Site       string       // of the latest event
+	Consent    []Choice     // ascending by purpose
+	Seen       []Exposure   // ascending by placement, variant and holdout; shared, never written
 	Computed   []*Series    // ascending by ID; shared with facets, never written
 }
 
@@ -56,6 +61,7 @@ func Join(facets []*Facet) *Profile {
 	var device, seen Last[event.Device] // the person's, and of the device at hand
 	var geo Last[event.Geo]
 	var traffic, touch, arrival Last[event.Traffic]
+	var site Last[string]
 	var visits Visits // of the device at hand
 	for i, f := range facets {
 		if f.First != 0 && (p.First == 0 || f.First < p.First) {
@@ -76,6 +82,12 @@ func Join(facets []*Facet) *Profile {
 		}
 		join(&device, &f.Device)
 		join(&geo, &f.Geo)
+		join(&site, &f.Site)
+		p.Returns += f.Returns
+		if len(f.Consent) > 0 {
+			p.Consent = joinConsent(p.Consent, f.Consent)
+		}
+		p.Seen = joinSeen(p.Seen, f.Seen)
 		join(&traffic, &f.Traffic)
 		join(&touch, &f.Touch)
 		if f.Arrival.Set {
@@ -104,7 +116,7 @@ func Join(facets []*Facet) *Profile {
 			d.Device, d.Sessions = seen.Value, visits.Count()
 		}
 	}
-	p.Device, p.Geo, p.Traffic = device.Value, geo.Value, traffic.Value
+	p.Device, p.Geo, p.Traffic, p.Site = device.Value, geo.Value, traffic.Value, site.Value
 	p.FirstTouch, p.LastTouch = arrival.Value, traffic.Value
 	if touch.Set {
 		p.LastTouch = touch.Value
@@ -181,6 +193,7 @@ func (p *Profile) sum(orders map[string]Order) {
 			sums = map[string]int64{}
 		}
 		sums[o.Currency] += o.Micros
+		p.LastOrder = max(p.LastOrder, o.At.Time)
 	}
 	for c, n := range sums {
 		p.Revenue = append(p.Revenue, Amount{c, n})
