@@ -103,7 +103,7 @@ func (w *want) install() {
 			}
 		}
 		for _, h := range w.gotFacets {
-			if w.s.facets[h.hash] == nil && !w.s.erasing[h.hash] {
+			if _, filling := w.s.filling[h.hash]; w.s.facets[h.hash] == nil && !w.s.erasing[h.hash] && !filling {
 				w.s.facets[h.hash] = h
 			}
 		}

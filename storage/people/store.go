@@ -120,11 +120,12 @@ type Store struct {
 	made     []madeHold
 	seed     maphash.Seed // of networks
 
-	erased     atomic.Bool      // anybody ever was: most stores have no tombstone to look for
-	erasing    map[Hash]bool    // identifiers and facets that are about to go from the disk; nil when none,
-	erasingAt  int64            // and since when
-	months     []keyspace.Month // that histories have, oldest first; replaced, never changed
-	checkpoint sync.Mutex       // one checkpoint at a time; taken before mu
+	erased     atomic.Bool       // anybody ever was: most stores have no tombstone to look for
+	erasing    map[Hash]bool     // identifiers and facets that are about to go from the disk; nil when none,
+	erasingAt  int64             // and since when
+	filling    map[Hash]struct{} // facets that a fill is writing: what the disk has of them is old; nil when none
+	months     []keyspace.Month  // that histories have, oldest first; replaced, never changed
+	checkpoint sync.Mutex        // one checkpoint at a time; taken before mu
 
 	// One settling or erasure at a time; taken before checkpoint. It guards
 	maintain sync.Mutex

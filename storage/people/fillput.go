@@ -1,0 +1,196 @@
+package people
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/reuna/reuna/identity/facet"
+	"github.com/reuna/reuna/identity/id"
+	"github.com/reuna/reuna/storage/keyspace"
+	"github.com/reuna/reuna/storage/vault"
+)
+
+// filled is what a fill found for one facet.
+type filled struct {
+	hash   Hash
+	series facet.Partial
+	key    *vault.Key // of the facet; nil when it was not needed yet
+	stored []byte     // the facet's record as it was read; nil: it had none, or another is to be read
+
+	place, sealed []byte    // the record that is to be written
+	owner         facet.Key // whose it is
+}
+
+// write adds what is ready to its facets: in memory, where they are there;
+// otherwise on the disk, past the memory, so that a fill of millions does not
+// push out those whom requests need.
+//
+// A facet that is not in memory may come into it at any time, as it is on the
+// disk. So its hash is in Store.filling, which keeps it out, from before it is
+// known to be absent until it is written; what was read for a request before
+// that is thrown away (Store.drops). And if anything left memory since this run
+// read the facet's record, the record may be old: it is read again.
+func (x *fill) write() error {
+	s := x.s
+	for len(x.ready) > 0 {
+		list, err := x.prepare(x.inMemory(x.ready))
+		if err != nil {
+			return err
+		}
+		s.mu.Lock()
+		if s.failed != nil {
+			s.mu.Unlock()
+			return s.failed
+		}
+		if s.drops != x.drops {
+			x.drops = s.drops
+			s.mu.Unlock()
+			for i := range list {
+				list[i].stored = nil
+			}
+			x.ready = list
+			continue
+		}
+		came := x.ready[:0:0]
+		absent := list[:0]
+		s.filling = map[Hash]struct{}{}
+		for i := range list {
+			if s.facets[list[i].hash] != nil {
+				came = append(came, list[i])
+				continue
+			}
+			s.filling[list[i].hash] = struct{}{}
+			absent = append(absent, list[i])
+		}
+		s.mu.Unlock()
+		err = x.commit(absent)
+		s.mu.Lock()
+		s.filling = nil
+		if s.drops++; s.drops == x.drops+1 {
+			x.drops++ // what else was read is as good as before
+		}
+		for i := range absent {
+			s.changed(absent[i].owner)
+		}
+		s.mu.Unlock()
+		if err != nil {
+			return err
+		}
+		x.ready = came
+	}
+	x.ready = x.ready[:0]
+	return nil
+}
+
+// inMemory fills the facets that are in memory, and gives the others.
+func (x *fill) inMemory(list []filled) (rest []filled) {
+	const hold = 8 // facets in one hold of the lock
+	s := x.s
+	for from := 0; from < len(list); from += hold {
+		s.mu.Lock()
+		for i := from; i < min(from+hold, len(list)); i++ {
+			h := s.facets[list[i].hash]
+			if h == nil {
+				rest = append(rest, list[i])
+				continue
+			}
+			if c := h.f.Fill(list[i].series, x.o.IDs); c.IsZero() {
+				continue // by a run before
+			}
+			x.warm = true
+			s.changed(h.f.Key)
+			if !h.dirty {
+				h.dirty = true
+				s.dirtyFacets = append(s.dirtyFacets, h)
+			}
+		}
+		s.mu.Unlock()
+		x.pace.tick()
+	}
+	return rest
+}
+
+// prepare makes the records of facets that are not in memory, and leaves out
+// those that are gone or filled.
+func (x *fill) prepare(list []filled) ([]filled, error) {
+	s, ready := x.s, list[:0]
+	for i := range list {
+		f := &list[i]
+		if f.sealed != nil && f.stored != nil { // made in a round before
+			ready = append(ready, *f)
+			continue
+		}
+		var err error
+		if f.key == nil {
+			if f.key, err = s.o.Vault.FacetKeyOnce(f.hash); errors.Is(err, vault.ErrNoKey) {
+				continue // it was erased
+			} else if err != nil {
+				return nil, err
+			}
+		}
+		f.place = keyspace.AppendFacet(f.place[:0], f.hash)
+		if f.stored == nil {
+			found, err := s.o.DB.Get(f.place, func(v []byte) error { f.stored = append(f.stored, v...); return nil })
+			if err != nil {
+				return nil, err
+			}
+			if !found {
+				continue // the same, or it came into memory just now and is not on the disk: see fresh
+			}
+		}
+		h, err := s.openHeld(f.hash, f.place, f.stored, f.key)
+		if err != nil {
+			return nil, err
+		}
+		if c := h.f.Fill(f.series, x.o.IDs); c.IsZero() {
+			continue
+		}
+		f.owner = h.f.Key
+		plain := h.append(nil)
+		packed := s.packer.Pack([]byte{heldVersion}, plain)
+		f.sealed = f.key.Seal(f.sealed[:0], packed, f.place)
+		ready = append(ready, *f)
+		x.pace.tick()
+	}
+	return ready, nil
+}
+
+// openHeld reads a facet's record with its key.
+func (s *Store) openHeld(h Hash, place, sealed []byte, key *vault.Key) (*held, error) {
+	plain, err := key.Open(nil, sealed, place)
+	if err != nil {
+		return nil, fmt.Errorf("record %x: %w", place, err)
+	}
+	return s.decodeHeld(plain, h)
+}
+
+// commit writes records. They tell nothing that was not on the disk before, so
+// nobody has to wait for the log, and a loss of them is a fill that is begun
+// again.
+func (x *fill) commit(list []filled) error {
+	if len(list) == 0 {
+		return nil
+	}
+	b := x.s.o.DB.NewBatch()
+	defer b.Discard()
+	for i := range list {
+		b.Set(list[i].place, list[i].sealed)
+	}
+	return b.Commit(false)
+}
+
+// changed drops the profiles that a facet may be part of. Unlike contributed it
+// is for facets whose identifiers need not be in memory. The lock is held.
+func (s *Store) changed(k facet.Key) {
+	for _, o := range owners(k) {
+		n := s.nodes[o]
+		if n == nil {
+			continue // who is not in memory has no profile kept
+		}
+		for v := id.VerifiedView; v <= id.AllView; v++ {
+			if c := n.clusters[v]; c != nil {
+				c.forget(s)
+			}
+		}
+	}
+}

@@ -1,0 +1,231 @@
+package people
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/reuna/reuna/identity/facet"
+	"github.com/reuna/reuna/storage/engine"
+	"github.com/reuna/reuna/storage/keyspace"
+	"github.com/reuna/reuna/storage/record"
+	"github.com/reuna/reuna/storage/vault"
+)
+
+// walk stands on one owner after the other, in the order of their hashes, in
+// all months of histories and among the facets at the same time.
+type walk struct {
+	months  []*engine.Walker
+	facets  *engine.Walker
+	key     []byte
+	scratch record.Scratch
+}
+
+func (w *walk) open(s *Store, at Hash, months []keyspace.Month) (err error) {
+	for _, m := range months {
+		_, upper := keyspace.Bounds(keyspace.AppendMonth(nil, m))
+		it, err := s.o.DB.NewWalker(keyspace.AppendHistoryPrefix(nil, m, at), upper)
+		if err != nil {
+			return err
+		}
+		w.months = append(w.months, it)
+	}
+	_, upper := keyspace.Bounds(keyspace.AppendSpace(nil, keyspace.Facet))
+	w.facets, err = s.o.DB.NewWalker(keyspace.AppendFacet(nil, at), upper)
+	return err
+}
+
+func (w *walk) close() (err error) {
+	for _, it := range w.months {
+		err = errors.Join(err, it.Close())
+	}
+	if w.facets != nil {
+		err = errors.Join(err, w.facets.Close())
+	}
+	w.months, w.facets = w.months[:0], nil
+	return err
+}
+
+// Where an owner's hash stands in the key of a chunk.
+const ownerFrom, ownerTo = 5, 21
+
+// owner is the owner of the chunk that a month's walker stands on.
+func owner(it *engine.Walker) []byte {
+	k := it.Key()
+	if len(k) < ownerTo {
+		return nil
+	}
+	return k[ownerFrom:ownerTo]
+}
+
+// next is the lowest owner that any month has something of; nil: none has.
+func (w *walk) next() (lowest []byte) {
+	for _, it := range w.months {
+		if o := owner(it); o != nil && (lowest == nil || bytes.Compare(o, lowest) < 0) {
+			lowest = o
+		}
+	}
+	return lowest
+}
+
+// record is the facet's record; nil when it has none.
+func (w *walk) record(h Hash) ([]byte, error) {
+	w.key = keyspace.AppendFacet(w.key[:0], h)
+	if k := w.facets.Key(); k != nil && bytes.Compare(k, w.key) < 0 {
+		w.facets.Next() // nearly always the one
+		if k = w.facets.Key(); k != nil && bytes.Compare(k, w.key) < 0 {
+			w.facets.Seek(w.key)
+		}
+	}
+	if !bytes.Equal(w.facets.Key(), w.key) {
+		return nil, nil
+	}
+	return w.facets.Value()
+}
+
+// slice fills the next facets, for a fraction of a second.
+func (x *fill) slice() (err error) {
+	s := x.s
+	s.maintain.Lock()
+	defer s.maintain.Unlock()
+	if err := x.tail.forgetErased(s); err != nil {
+		return err
+	}
+	s.mu.Lock()
+	x.drops = s.drops
+	var months []keyspace.Month
+	for _, m := range s.months {
+		if (m + 1).Begin() > x.oldest { // nothing is received before it happened
+			months = append(months, m)
+		}
+	}
+	s.mu.Unlock()
+	defer func() { err = errors.Join(err, x.walk.close()) }()
+	if err := x.walk.open(s, x.at, months); err != nil {
+		return err
+	}
+	for ends := time.Now().Add(fillSlice); ; {
+		h, ok := x.nextOwner()
+		if !ok {
+			break
+		}
+		if err := x.facet(h); err != nil {
+			return err
+		}
+		if x.at, ok = after(h); !ok {
+			x.end = true
+		}
+		x.pace.tick()
+		if len(x.ready) >= fillPut {
+			if err := x.write(); err != nil {
+				return err
+			}
+		}
+		if x.end || time.Now().After(ends) {
+			break
+		}
+	}
+	return x.write()
+}
+
+// nextOwner is the lowest that histories or the tail have something of. At the
+// end of what the tail was read for it moves the run there.
+func (x *fill) nextOwner() (h Hash, ok bool) {
+	t := &x.tail
+	lowest := x.walk.next()
+	if t.next < len(t.list) {
+		if f := t.list[t.next].facet[:]; lowest == nil || bytes.Compare(f, lowest) < 0 {
+			lowest = f
+		}
+	}
+	switch {
+	case lowest != nil && (t.until == nil || bytes.Compare(lowest, t.until[:]) < 0):
+		return Hash(lowest), true
+	case t.until != nil:
+		x.at = *t.until
+	default:
+		x.end = true
+	}
+	return h, false
+}
+
+// after is the hash that follows; ok is false behind the last.
+func after(h Hash) (Hash, bool) {
+	for i := len(h) - 1; i >= 0; i-- {
+		if h[i]++; h[i] != 0 {
+			return h, true
+		}
+	}
+	return h, false
+}
+
+// facet reads what an owner has, and notes what that gives to a facet. What is
+// not a facet's, evidence and transitions, stands under identifiers.
+func (x *fill) facet(h Hash) error {
+	t := &x.tail
+	for ; t.next < len(t.list) && t.list[t.next].facet == h; t.next++ {
+		e := t.list[t.next]
+		if err := x.contribute(e.seq, t.bytes[e.from:e.to]); err != nil {
+			return fmt.Errorf("entry %d: %w", e.seq, err)
+		}
+	}
+	stored, err := x.walk.record(h)
+	if err != nil {
+		return err
+	}
+	var key *vault.Key
+	for _, it := range x.walk.months {
+		for ; bytes.Equal(owner(it), h[:]); it.Next() {
+			if stored == nil {
+				continue
+			}
+			if key == nil {
+				if key, err = x.s.o.Vault.FacetKeyOnce(h); err != nil {
+					return err
+				}
+			}
+			if err := x.chunk(it, key); err != nil {
+				return err
+			}
+		}
+	}
+	if len(x.partial) > 0 {
+		x.ready = append(x.ready, filled{hash: h, series: x.partial, key: key, stored: bytes.Clone(stored)})
+		x.partial = facet.Partial{}
+	}
+	return nil
+}
+
+// chunk reads one chunk, unless its header says that nothing in it matters.
+func (x *fill) chunk(it *engine.Walker, key *vault.Key) error {
+	v, err := it.Value()
+	if err != nil {
+		return err
+	}
+	c, err := parseChunk(it.Key(), v)
+	if err != nil {
+		return err
+	}
+	if limit := min(x.o.UpTo, x.tail.settled); c.h.First > limit || c.h.MaxTime < x.oldest {
+		return nil
+	}
+	_, plain, err := x.s.codec.Decode(v, key, c.key, c.h.First, &x.walk.scratch)
+	if err != nil {
+		return fmt.Errorf("history %x: %w", c.key, err)
+	}
+	return record.ChunkEntries(plain, c.h, func(seq uint64, _, at int64, entry []byte) (bool, error) {
+		if seq > x.o.UpTo || seq > x.tail.settled { // what settled meanwhile is in the tail
+			return false, nil
+		}
+		wanted, err := x.wanted(entry, at)
+		if err == nil && wanted {
+			x.pace.tick()
+			err = x.contribute(seq, entry)
+		}
+		if err != nil {
+			return false, fmt.Errorf("history %x: entry %d: %w", c.key, seq, err)
+		}
+		return true, nil
+	})
+}
