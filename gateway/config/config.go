@@ -54,9 +54,12 @@ type Config struct {
 	Behaviour    Behaviour     `yaml:"behaviour"`
 	DedupeWindow time.Duration `yaml:"dedupe_window"` // how long a messageId is remembered
 	CacheBytes   Size          `yaml:"cache_bytes"`   // memory for the store's block cache
-	Traits       []Trait       `yaml:"traits"`
-	Segments     []Segment     `yaml:"segments"`
-	Placements   []Placement   `yaml:"placements"`
+	// Builtins adds the program's own computed traits, each until a trait of the
+	// same name stands here.
+	Builtins   bool        `yaml:"builtins"`
+	Traits     []Trait     `yaml:"traits"`
+	Segments   []Segment   `yaml:"segments"`
+	Placements []Placement `yaml:"placements"`
 
 	source source
 }
@@ -259,41 +262,4 @@ type Limits struct {
 	QueueBytes                  Size          `yaml:"queue_bytes"` // events waiting for their commit; above it: 503
 	CommitWait                  time.Duration `yaml:"commit_wait"` // how long a request waits for a full disk before it is answered 503
 	MinFree                     Size          `yaml:"min_free"`    // space left on the data folder's disk below which no events are taken; 0: none
-}
-
-// Kinds of computed traits.
-const (
-	Affinity = "affinity" // a decaying score for each value of By
-	Count    = "count"    // how many events, all time or within Window
-)
-
-// Trait is a computed trait: what is kept from the events that match.
-type Trait struct {
-	Name     string        `yaml:"name"`
-	Kind     string        `yaml:"kind"`      // Affinity or Count
-	Event    string        `yaml:"event"`     // the event's name; empty: any (Where must then choose)
-	Where    string        `yaml:"where"`     // CEL over event, type, properties, context, time
-	By       string        `yaml:"by"`        // affinity: path of the value that is scored
-	Window   time.Duration `yaml:"window"`    // count: 0 is all time
-	HalfLife time.Duration `yaml:"half_life"` // affinity
-}
-
-// Segment is an audience: the persons for whom When holds.
-type Segment struct {
-	Name string `yaml:"name"`
-	When string `yaml:"when"` // CEL
-}
-
-// Placement is a slot of a page; the first variant whose rule holds is shown.
-type Placement struct {
-	Name     string    `yaml:"name"`
-	Variants []Variant `yaml:"variants"`
-}
-
-// Variant is one content of a placement.
-type Variant struct {
-	Name       string `yaml:"name"`
-	When       string `yaml:"when"`    // CEL; empty: always
-	Holdout    Share  `yaml:"holdout"` // part of the matching visitors who get the default instead
-	Experience string `yaml:"experience"`
 }

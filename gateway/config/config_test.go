@@ -24,6 +24,9 @@ func TestFaults(t *testing.T) {
 	t.Setenv("SHORT", "tooshort")
 	t.Setenv("EMPTY", "")
 	datadriven.Walk(t, "testdata", func(t *testing.T, path string) {
+		if filepath.Ext(path) != ".txt" {
+			return
+		}
 		datadriven.RunTest(t, path, func(t *testing.T, d *datadriven.TestData) string {
 			var c *Config
 			var err error
@@ -113,12 +116,13 @@ func TestDocumentedExampleLoads(t *testing.T) {
 	want.Sites = []Site{shop}
 	want.Identifiers["crm_id"] = Identifier{From: []string{"traits.crmId"}, MaxPerPerson: 1, Normalise: "trim"}
 	want.Traits = []Trait{
-		{Name: "thriller_orders_30d", Kind: Count, Event: "Order Completed", Where: "properties.category == 'thrillers'", Window: 30 * day},
-		{Name: "favourite_category", Kind: Affinity, Event: "Product Viewed", By: "properties.category", HalfLife: 14 * day},
+		{Name: "thriller_orders_30d", Kind: "count", Event: "Order Completed", Where: "properties.category == 'thrillers'", Window: 30 * day},
+		{Name: "favourite_category", Kind: "affinity", Event: "Product Viewed", By: "properties.category", HalfLife: 14 * day},
 	}
 	want.Segments = []Segment{{Name: "thriller-fans", When: "computed.thriller_orders_30d >= 2"}}
 	want.Placements = []Placement{{Name: "hero", Variants: []Variant{
 		{Name: "thrillers", When: "'thriller-fans' in segments", Holdout: 0.1}, {Name: "default"}}}}
+	want.Builtins = true
 	want.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32")}
 	got := *c
 	got.source = source{}

@@ -1,7 +1,9 @@
 package config
 
 import (
+	"bytes"
 	"fmt"
+	"math"
 	"net/netip"
 	"reflect"
 	"strconv"
@@ -23,6 +25,14 @@ type decoder struct {
 	// broken are the paths that have a fault of form, whose values therefore say
 	// nothing: checks of meaning leave them alone.
 	broken []string
+	lines  [][]byte // of the text, for the places within rules
+}
+
+func newDecoder(name string, data []byte) *decoder {
+	return &decoder{
+		source: source{name: name, at: map[string]position{}, rules: map[string]written{}},
+		lines:  bytes.SplitAfter(data, []byte("\n")),
+	}
 }
 
 // defaulter is an element that does not start from its zero value.
@@ -54,6 +64,8 @@ func (d *decoder) value(node ast.Node, path string, v reflect.Value) {
 		scalar(d, node, at, path, p, "a size such as 500KiB, 2MiB or a number of bytes", ParseSize)
 	case *Share:
 		scalar(d, node, at, path, p, "a percentage such as 10%", ParseShare)
+	case *time.Time:
+		scalar(d, node, at, path, p, "a time such as 2026-11-27T09:00:00+02:00", parseTime)
 	case *netip.Prefix:
 		scalar(d, node, at, path, p, "an address range such as 10.0.0.0/8, or one address", parsePrefix)
 	case *Secret:
@@ -68,6 +80,9 @@ func (d *decoder) plain(node ast.Node, at position, path string, v reflect.Value
 	switch v.Kind() {
 	case reflect.Struct:
 		d.object(node, at, path, v)
+	case reflect.Pointer:
+		v.Set(reflect.New(v.Type().Elem()))
+		d.plain(node, at, path, v.Elem())
 	case reflect.Map:
 		d.dictionary(node, at, path, v)
 	case reflect.Slice:
@@ -79,6 +94,7 @@ func (d *decoder) plain(node ast.Node, at position, path string, v reflect.Value
 			return
 		}
 		v.SetString(text)
+		d.keepRule(at, path, text)
 	case reflect.Bool:
 		n, ok := node.(*ast.BoolNode)
 		if !ok {
@@ -93,6 +109,13 @@ func (d *decoder) plain(node ast.Node, at position, path string, v reflect.Value
 			return
 		}
 		v.SetInt(n)
+	case reflect.Float64:
+		f, ok := number(node)
+		if !ok {
+			d.fault(at, path, "saw "+describe(node)+", expected a number")
+			return
+		}
+		v.SetFloat(f)
 	default:
 		panic("config: no reader for " + v.Type().String()) // a field of a new type; every test would hit it
 	}
@@ -116,6 +139,7 @@ func (d *decoder) object(node ast.Node, at position, path string, v reflect.Valu
 		}
 		if near := nearest(name, names); near != "" {
 			d.fault(at, path, "unknown key; did you mean "+near+"?")
+			d.faults[len(d.faults)-1].Suggestion = near
 			d.broken = append(d.broken, join(strings.TrimSuffix(path, name), near))
 			return
 		}
@@ -277,6 +301,16 @@ func rejoined(n *ast.MappingValueNode) (string, bool) {
 		return "", false
 	}
 	return key.Value + ":" + value.Value, true
+}
+
+// number is a decimal number, whole or not.
+func number(node ast.Node) (float64, bool) {
+	switch node.(type) {
+	case *ast.IntegerNode, *ast.FloatNode:
+		f, err := strconv.ParseFloat(node.GetToken().Value, 64)
+		return f, err == nil && !math.IsInf(f, 0) && !math.IsNaN(f)
+	}
+	return 0, false
 }
 
 func wholeNumber(node ast.Node) (int64, bool) {

@@ -61,6 +61,7 @@ func Default() *Config {
 		Behaviour:    Behaviour{PageViewsPerMinute: 60, DevicesPerAddress: 20},
 		DedupeWindow: 7 * day,
 		CacheBytes:   128 * MiB,
+		Builtins:     true,
 	}
 }
 
@@ -89,8 +90,6 @@ func DefaultSite() Site {
 	}
 }
 
-const defaultHalfLife = 30 * day
-
 // setDefaults makes the decoder start each site of the file from DefaultSite.
 func (s *Site) setDefaults() { *s = DefaultSite() }
 
@@ -104,8 +103,6 @@ func (c *Config) settle() {
 		c.Demo = len(c.Sites) == 0
 	}
 	for i := range c.Traits {
-		if t := &c.Traits[i]; t.Kind == Affinity && t.HalfLife == 0 {
-			t.HalfLife = defaultHalfLife
-		}
+		c.Traits[i].settle()
 	}
 }

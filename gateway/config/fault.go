@@ -14,6 +14,9 @@ type Fault struct {
 	Column  int
 	Path    string // such as sites[0].origins[1]
 	Message string // what was seen, what was expected
+	// Suggestion is what was probably meant, to write in its place; the message
+	// has it too. "" when nothing is near.
+	Suggestion string
 }
 
 // Error is "file:line:column: path: message", without the parts not known.
@@ -69,6 +72,9 @@ type position struct{ line, column int }
 type source struct {
 	name string
 	at   map[string]position
+	// rules are the texts of rules as they were written, quotes and all, so that
+	// a place within a rule can be found in the file.
+	rules map[string]written
 }
 
 func (s *source) has(path string) bool {

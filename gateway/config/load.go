@@ -45,7 +45,7 @@ func Parse(name string, data []byte) (*Config, error) {
 }
 
 func read(name string, data []byte, resolve bool) (*Config, error) {
-	d := &decoder{source: source{name: name, at: map[string]position{}}}
+	d := newDecoder(name, data)
 	c := Default()
 	if root := d.tree(data); root != nil {
 		d.value(root, "", reflect.ValueOf(c).Elem())

@@ -67,7 +67,15 @@ func ParseSize(s string) (Size, error) {
 // Share is a part of a whole, from 0 to 1. In a file: 10%, or 0.
 type Share float64
 
+// String is the shortest percentage that ParseShare reads as s, as long as s
+// came from one.
 func (s Share) String() string {
+	for digits := range 18 {
+		text := strconv.FormatFloat(float64(s)*100, 'f', digits, 64) + "%"
+		if read, err := ParseShare(text); err == nil && read == s {
+			return text
+		}
+	}
 	return strconv.FormatFloat(float64(s)*100, 'f', -1, 64) + "%"
 }
 
@@ -140,6 +148,16 @@ func ParseDuration(s string) (time.Duration, error) {
 		text = strings.TrimLeft(text[end:], " ")
 	}
 	return sum, nil
+}
+
+// parseTime reads a moment: a date, a time of day and where it is that time
+// (RFC 3339).
+func parseTime(s string) (time.Time, error) {
+	t, err := time.Parse(time.RFC3339Nano, strings.TrimSpace(s))
+	if err != nil || t.Year() < 1971 {
+		return time.Time{}, fmt.Errorf("saw %s, expected a time with its offset from UTC, such as 2026-11-27T09:00:00+02:00 or 2026-11-27T07:00:00Z", quoted(s))
+	}
+	return t, nil
 }
 
 // digits is how many bytes of s are a run of digits at its start.

@@ -51,6 +51,12 @@ func (k *checker) fault(path, format string, args ...any) {
 	k.faults = append(k.faults, k.c.Fault(path, fmt.Sprintf(format, args...)))
 }
 
+// suggest is a fault with what was probably meant.
+func (k *checker) suggest(path, suggestion, format string, args ...any) {
+	k.fault(path, format, args...)
+	k.faults[len(k.faults)-1].Suggestion = suggestion
+}
+
 func (k *checker) listeners() {
 	c := k.c
 	if c.DataDir == "" {
@@ -234,77 +240,6 @@ func (k *checker) behaviour() {
 	} {
 		if b.n != 0 && (b.n < b.low || b.n > b.top) {
 			k.fault(b.at, "saw %d, expected %d to %d, or 0 to leave the sign out: fewer are a person's", b.n, b.low, b.top)
-		}
-	}
-}
-
-func (k *checker) traits() {
-	names := map[string]int{}
-	for i, t := range k.c.Traits {
-		at := index("traits", i)
-		// Rules read computed.NAME, so the name must be one word to CEL.
-		k.name(at+".name", t.Name, traitForm, "letters, digits and _ (rules read it as computed.name)")
-		k.unique(at+".name", t.Name, names, i, "a trait of that name")
-		switch t.Kind {
-		case Affinity:
-			if !eventPath.MatchString(t.By) {
-				k.fault(at+".by", "saw %s, expected the path of the value to score, such as properties.category", quoted(t.By))
-			}
-			k.atLeast(at+".half_life", t.HalfLife, time.Minute)
-			if t.Window != 0 {
-				k.fault(at+".window", "an affinity fades by its half_life and has no window; leave it out")
-			}
-		case Count:
-			if t.By != "" {
-				k.fault(at+".by", "a count has no by; leave it out, or use kind: affinity")
-			}
-			if t.HalfLife != 0 {
-				k.fault(at+".half_life", "a count has no half_life; leave it out, or use kind: affinity")
-			}
-			if t.Window != 0 {
-				k.atLeast(at+".window", t.Window, time.Second)
-			}
-		default:
-			k.choice(at+".kind", t.Kind, Affinity, Count)
-		}
-		if t.Event == "" && t.Where == "" {
-			k.fault(at+".event", "saw neither event nor where; say which events count")
-		}
-	}
-}
-
-func (k *checker) segments() {
-	names := map[string]int{}
-	for i, s := range k.c.Segments {
-		at := index("segments", i)
-		k.label(at+".name", s.Name)
-		k.unique(at+".name", s.Name, names, i, "a segment of that name")
-		if s.When == "" {
-			k.fault(at+".when", "saw no rule, expected one such as counts.orders > 0")
-		}
-	}
-}
-
-func (k *checker) placements() {
-	names := map[string]int{}
-	for i, p := range k.c.Placements {
-		at := index("placements", i)
-		k.label(at+".name", p.Name)
-		k.unique(at+".name", p.Name, names, i, "a placement of that name")
-		if len(p.Variants) == 0 {
-			k.fault(at+".variants", "saw none, expected at least one variant")
-		}
-		variants := map[string]int{}
-		for j, v := range p.Variants {
-			at := index(at+".variants", j)
-			k.label(at+".name", v.Name)
-			k.unique(at+".name", v.Name, variants, j, "a variant of that name")
-			if !(v.Holdout >= 0 && v.Holdout <= 1) {
-				k.fault(at+".holdout", "saw %s, expected 0%% to 100%%", v.Holdout)
-			}
-			if v.When == "" && j < len(p.Variants)-1 {
-				k.fault(at+".when", "the variant has no rule, so it always matches and those after it never show; move it to the end")
-			}
 		}
 	}
 }

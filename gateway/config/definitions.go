@@ -1,0 +1,210 @@
+package config
+
+import "time"
+
+// Trait is a computed trait: what is kept of the events that match. What each
+// kind takes is identity/trait's to say.
+type Trait struct {
+	Name     string        `yaml:"name"`
+	Kind     string        `yaml:"kind"`
+	Event    string        `yaml:"event"`  // one event's name, or the type of another message
+	Events   []string      `yaml:"events"` // or several; neither: any
+	Where    string        `yaml:"where"`  // CEL over event, type, properties, context, time
+	By       string        `yaml:"by"`     // path of the value that tells the events apart
+	Value    string        `yaml:"value"`  // path of the number or the value that is taken
+	Window   time.Duration `yaml:"window"` // 0: all time
+	HalfLife time.Duration `yaml:"half_life"`
+	Limit    int           `yaml:"limit"`    // of a list
+	AtLeast  int           `yaml:"at_least"` // of a streak or a day
+	Unit     string        `yaml:"unit"`
+	Timezone string        `yaml:"timezone"` // IANA name
+	Longest  bool          `yaml:"longest"`  // streak: the longest one, not the present one
+	Steps    []Step        `yaml:"steps"`    // sequence
+	Not      *Step         `yaml:"not"`      // sequence: what must not follow
+	Within   time.Duration `yaml:"within"`   // sequence
+	// Recency, Frequency and Monetary are the thresholds of rfm, best first.
+	Recency   []time.Duration `yaml:"recency"`
+	Frequency []int           `yaml:"frequency"`
+	Monetary  []float64       `yaml:"monetary"`
+	Site      string          `yaml:"site"` // only events of this site; empty: of every site
+}
+
+// Step is an event of a sequence.
+type Step struct {
+	Event string `yaml:"event"`
+	Where string `yaml:"where"`
+}
+
+// Segment is an audience: the persons for whom When holds.
+type Segment struct {
+	Name string `yaml:"name"`
+	When string `yaml:"when"` // CEL
+	Site string `yaml:"site"` // only persons who were last on this site; empty: everybody
+}
+
+// Placement is a slot of a page; Choose says which of the variants that fit is
+// shown. What each key takes is gateway/decide's to say.
+type Placement struct {
+	Name     string    `yaml:"name"`
+	Site     string    `yaml:"site"`    // empty: every site
+	Choose   string    `yaml:"choose"`  // first, weighted or bandit; empty: first
+	Holdout  Share     `yaml:"holdout"` // part of the persons who get the default, whatever fits them
+	Goal     *Goal     `yaml:"goal"`    // what a shown variant is to lead to
+	Variants []Variant `yaml:"variants"`
+}
+
+// Goal is the event that counts as a success of a placement.
+type Goal struct {
+	Event  string        `yaml:"event"`
+	Where  string        `yaml:"where"`  // CEL, as of traits
+	Value  string        `yaml:"value"`  // path of the number that it is worth
+	Within time.Duration `yaml:"within"` // of the first exposure
+}
+
+// Variant is one content of a placement.
+type Variant struct {
+	Name       string   `yaml:"name"`
+	When       string   `yaml:"when"`    // CEL; empty: always
+	Holdout    Share    `yaml:"holdout"` // part of the matching persons who get the default instead
+	Experience string   `yaml:"experience"`
+	Weight     *float64 `yaml:"weight"` // choose: weighted; nil: 1
+	// From and Until bound when it is shown; Days and Hours, by the clock of
+	// Timezone, when within them.
+	From     time.Time `yaml:"from"`
+	Until    time.Time `yaml:"until"`
+	Days     []string  `yaml:"days"`  // mon, tue, …
+	Hours    string    `yaml:"hours"` // 09:00-17:30
+	Timezone string    `yaml:"timezone"`
+	Cap      Cap       `yaml:"cap"`
+}
+
+// Cap is how often a person is shown a variant at most.
+type Cap struct {
+	Shows int           `yaml:"shows"`
+	Per   time.Duration `yaml:"per"` // 0: ever
+}
+
+const (
+	affinity        = "affinity"
+	defaultHalfLife = 30 * day
+)
+
+// settle fills the defaults that depend on what else the trait says.
+func (t *Trait) settle() {
+	if t.Kind == affinity && t.HalfLife == 0 {
+		t.HalfLife = defaultHalfLife
+	}
+}
+
+// Bounds of how many definitions there are.
+const (
+	MaxTraits     = 256
+	MaxSegments   = 1000
+	MaxPlacements = 200
+	maxVariants   = 100 // of a placement
+)
+
+func (k *checker) traits() {
+	k.atMost("traits", len(k.c.Traits), MaxTraits)
+	names := map[string]int{}
+	for i := range k.c.Traits {
+		at, t := index("traits", i), &k.c.Traits[i]
+		k.trait(at, t)
+		k.unique(at+".name", t.Name, names, i, "a trait of that name")
+		k.site(at, t.Site)
+	}
+}
+
+func (k *checker) trait(at string, t *Trait) {
+	// Rules read computed.NAME, so the name must be one word to CEL.
+	k.name(join(at, "name"), t.Name, traitForm, "letters, digits and _ (rules read it as computed.name)")
+	if t.Event != "" && len(t.Events) > 0 {
+		k.fault(join(at, "events"), "saw event and events; put them all under events")
+	}
+}
+
+func (k *checker) segments() {
+	k.atMost("segments", len(k.c.Segments), MaxSegments)
+	names := map[string]int{}
+	for i := range k.c.Segments {
+		at, s := index("segments", i), &k.c.Segments[i]
+		k.segment(at, s)
+		k.unique(at+".name", s.Name, names, i, "a segment of that name")
+		k.site(at, s.Site)
+	}
+}
+
+func (k *checker) segment(at string, s *Segment) {
+	k.label(join(at, "name"), s.Name)
+	if s.When == "" {
+		k.fault(join(at, "when"), "saw no rule, expected one such as counts.orders > 0")
+	}
+}
+
+func (k *checker) placements() {
+	k.atMost("placements", len(k.c.Placements), MaxPlacements)
+	names := map[string]int{}
+	for i := range k.c.Placements {
+		at, p := index("placements", i), &k.c.Placements[i]
+		k.placement(at, p)
+		k.unique(at+".name", p.Name, names, i, "a placement of that name")
+		k.site(at, p.Site)
+	}
+}
+
+func (k *checker) placement(at string, p *Placement) {
+	k.label(join(at, "name"), p.Name)
+	k.share(join(at, "holdout"), p.Holdout)
+	list := join(at, "variants")
+	if len(p.Variants) == 0 {
+		k.fault(list, "saw none, expected at least one variant")
+	}
+	k.atMost(list, len(p.Variants), maxVariants)
+	variants := map[string]int{}
+	for j, v := range p.Variants {
+		at := index(list, j)
+		k.label(at+".name", v.Name)
+		k.unique(at+".name", v.Name, variants, j, "a variant of that name")
+		k.share(at+".holdout", v.Holdout)
+		if !v.Until.IsZero() && !v.From.Before(v.Until) {
+			k.fault(at+".until", "saw %s, expected a time after from, %s", v.Until.Format(time.RFC3339), v.From.Format(time.RFC3339))
+		}
+	}
+	if p.Goal != nil && p.Goal.Event == "" {
+		k.fault(join(at, "goal.event"), "saw nothing, expected the event that is a success, such as Order Completed")
+	}
+}
+
+func (k *checker) share(at string, s Share) {
+	if !(s >= 0 && s <= 1) {
+		k.fault(at, "saw %s, expected 0%% to 100%%", s)
+	}
+}
+
+func (k *checker) atMost(at string, n, most int) {
+	if n > most {
+		k.fault(at, "saw %d, expected at most %d", n, most)
+	}
+}
+
+// site checks that a definition's site is one of the configuration's, or the
+// demo's. Without sites the gateway makes one, whose name is its own.
+func (k *checker) site(at, name string) {
+	if name == "" || len(k.c.Sites) == 0 || k.c.Demo && name == "demo" {
+		return
+	}
+	var names []string
+	for i := range k.c.Sites {
+		if names = append(names, k.c.Sites[i].Name); names[i] == name {
+			return
+		}
+	}
+	if k.c.Demo {
+		names = append(names, "demo")
+	}
+	if near := nearest(name, names); near != "" {
+		k.suggest(join(at, "site"), near, "there is no site %s; did you mean %s?", quoted(name), near)
+		return
+	}
+	k.fault(join(at, "site"), "there is no site %s; known here: %s", quoted(name), list(names))
+}
