@@ -12,6 +12,7 @@ import (
 	"os"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/valyala/fasthttp"
 
@@ -38,9 +39,12 @@ type Options struct {
 	// AdminKey is the first admin key, from REUNA_ADMIN_KEY; "" makes one.
 	AdminKey string
 	Version  string
-	Logger   *slog.Logger
-	Stdout   io.Writer      // for the first start's greeting; nil: none
-	Exit     func(code int) // when the store can no longer be trusted; nil: os.Exit
+	// DemoFanFor is how long a purchase makes a fan in the demo shop; 0: as long as
+	// the shop has it.
+	DemoFanFor time.Duration
+	Logger     *slog.Logger
+	Stdout     io.Writer      // for the first start's greeting; nil: none
+	Exit       func(code int) // when the store can no longer be trusted; nil: os.Exit
 }
 
 // App is one gateway: one data folder, two listeners.

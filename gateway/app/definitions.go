@@ -116,7 +116,7 @@ func defineDemo(salt []byte) (world, error) {
 		traits = append(traits, trait.Definition{Name: t.Name, Kind: t.Kind, Event: t.Event, By: t.By, HalfLife: t.HalfLife})
 	}
 	var segments []segment.Definition
-	for _, s := range demo.Segments() {
+	for _, s := range demo.Segments(0) {
 		segments = append(segments, segment.Definition(s))
 	}
 	list, err := demo.Placements()

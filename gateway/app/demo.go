@@ -37,7 +37,7 @@ func (a *App) newDemoSite(cfg *config.Config) (*demoSite, error) {
 }
 
 // demoTraits are what the shop's pages may see.
-func demoTraits() []string { return []string{"plan", "favourite_category"} }
+func demoTraits() []string { return []string{"plan", "favourite_shelf"} }
 
 // sign is what a shop's own server would do after checking a password.
 func (d *demoSite) sign(userID, visitor string) (string, error) {

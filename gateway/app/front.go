@@ -61,7 +61,7 @@ func (a *App) newFront(cfg *config.Config, defs *definitions) (f *front, err err
 	extra := map[string]fasthttp.RequestHandler{cfg.TagPrefix: f.robots.seeTags(f.tags.Handle, cfg.TrustedProxies), "/openapi.yaml": collect.OpenAPI}
 	if f.demo != nil {
 		shop, err := demo.New(demo.Options{
-			Snippet: template.HTML(f.snippet(&f.demo.site)), Sign: f.demo.sign, Log: a.log, //nolint:gosec // our own text
+			Snippet: template.HTML(f.snippet(&f.demo.site)), Sign: f.demo.sign, FanFor: a.o.DemoFanFor, Log: a.log, //nolint:gosec // our own text
 		})
 		if err != nil {
 			return nil, err

@@ -163,6 +163,16 @@ func (c *catalogue) fresh(n int) []*book {
 	return out
 }
 
+// shelf is the category of a slug; nil when there is none.
+func (c *catalogue) shelf(slug string) *category {
+	for _, s := range c.categories {
+		if s.Slug == slug {
+			return s
+		}
+	}
+	return nil
+}
+
 // recommended lists the books that a bookseller has put a word on.
 func (c *catalogue) recommended() []*book {
 	var out []*book

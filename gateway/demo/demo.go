@@ -15,6 +15,7 @@ import (
 	"html/template"
 	"log/slog"
 	"strings"
+	"time"
 )
 
 // Options says where the shop stands and what it needs from the gateway.
@@ -32,6 +33,9 @@ type Options struct {
 	// id that the page got from the gateway). It is what a site's own server
 	// would do after checking a password. It must be safe for concurrent use.
 	Sign func(userID, visitor string) (token string, err error)
+
+	// FanFor is how long a purchase makes a fan, as Segments was told; 0: FanFor.
+	FanFor time.Duration
 
 	// Log receives what went wrong on the shop's side. nil means slog.Default().
 	Log *slog.Logger
@@ -87,7 +91,7 @@ func New(o Options) (*Shop, error) {
 		d.cache = cacheDay
 		s.assets["covers/"+b.ID+".svg"] = d
 	}
-	if s.render, err = newRenderer(o.Prefix, o.Snippet, names, cat); err != nil {
+	if s.render, err = newRenderer(o, names, cat); err != nil {
 		return nil, fmt.Errorf("demo: %w", err)
 	}
 	if s.pages, err = s.render.all(); err != nil {

@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/valyala/fasthttp"
 	"golang.org/x/net/html"
@@ -207,8 +208,14 @@ func TestHeroHasAVariantForEveryRule(t *testing.T) {
 	if len(placements) != 1 || placements[0].Name != "hero" {
 		t.Fatalf("placements %+v, expected the hero alone", placements)
 	}
-	for _, v := range placements[0].Variants {
+	for i, v := range placements[0].Variants {
 		inRules = append(inRules, v.Name)
+		if i == 0 { // fans come first
+			if v.Name != fanVariant || v.When != "'"+fanSegment+"' in segments" {
+				t.Errorf("the first variant is %+v, expected that of the fans", v)
+			}
+			continue
+		}
 		if !strings.Contains(v.When, "'"+v.Name+"'") {
 			t.Errorf("the rule of %s does not speak of it: %s", v.Name, v.When)
 		}
@@ -218,6 +225,29 @@ func TestHeroHasAVariantForEveryRule(t *testing.T) {
 	}
 	if len(inPage) == 0 || !slices.Equal(inPage, inRules) {
 		t.Errorf("the page has the variants %v, the rules %v", inPage, inRules)
+	}
+}
+
+// A fan is one definition, and the page says it as it is.
+func TestFans(t *testing.T) {
+	for d, text := range map[time.Duration]string{0: "2m", 90 * time.Second: "1m30s", 2 * time.Second: "2s", 720 * time.Hour: "720h", time.Minute: "1m"} {
+		want := Segment{"thriller-fan", "count('Order Completed', properties.products.exists(p, p.category == 'thrillers'), '" + text + "') >= 1"}
+		if got := Segments(d)[0]; got != want {
+			t.Errorf("%v: %+v, expected %+v", d, got, want)
+		}
+	}
+	s, err := New(Options{Snippet: snippet, Sign: func(string, string) (string, error) { return "", nil }, FanFor: time.Minute})
+	if err != nil {
+		t.Fatal(err)
+	}
+	front, style := string(ask(s, "GET", "/demo/", nil).Body()), string(ask(s, "GET", "/demo/"+s.render.Files["shop.css"], nil).Body())
+	for what, where := range map[string]string{
+		html.EscapeString(Segments(time.Minute)[0].When): front, "After one minute you": front, `data-fan="thriller-fan"`: front,
+		`[data-reuna-segments~="thriller-fan"]`: style,
+	} {
+		if !strings.Contains(where, what) {
+			t.Errorf("the shop lacks %q", what)
+		}
 	}
 }
 

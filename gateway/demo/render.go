@@ -2,9 +2,11 @@ package demo
 
 import (
 	"bytes"
+	"cmp"
 	"embed"
 	"fmt"
 	"html/template"
+	"time"
 )
 
 //go:embed templates/*.html
@@ -30,13 +32,14 @@ type renderer struct {
 	Snippet  template.HTML
 	Files    map[string]string // an asset's name to its path below the prefix
 	Currency string
+	FanFor   time.Duration
 
 	cat       *catalogue
 	templates map[string]*template.Template
 }
 
-func newRenderer(prefix string, snippet template.HTML, files map[string]string, cat *catalogue) (*renderer, error) {
-	r := &renderer{Prefix: prefix, Snippet: snippet, Files: files, Currency: currency, cat: cat, templates: map[string]*template.Template{}}
+func newRenderer(o Options, files map[string]string, cat *catalogue) (*renderer, error) {
+	r := &renderer{Prefix: o.Prefix, Snippet: o.Snippet, Files: files, Currency: currency, FanFor: cmp.Or(o.FanFor, FanFor), cat: cat, templates: map[string]*template.Template{}}
 	base, err := template.ParseFS(templateFiles, "templates/layout.html", "templates/panel.html", "templates/parts.html")
 	if err != nil {
 		return nil, fmt.Errorf("parse the layout: %w", err)
@@ -61,6 +64,26 @@ func (r *renderer) Recommended() []*book    { return r.cat.recommended() }
 func (r *renderer) Spines() template.HTML   { return drawSpines(r.cat.books) }
 func (r *renderer) Total() int              { return len(r.cat.books) }
 func (r *renderer) EnoughViews() float64    { return enoughViews }
+func (r *renderer) FanSegment() string      { return fanSegment }
+func (r *renderer) FanVariant() string      { return fanVariant }
+func (r *renderer) FanShelf() *category     { return r.cat.shelf(fanCategory) }
+func (r *renderer) FanRule() string         { return fanRule(r.FanFor) }
+
+// FanTime is how long one is a fan, in words.
+func (r *renderer) FanTime() string {
+	for _, unit := range []struct {
+		of   time.Duration
+		name string
+	}{{24 * time.Hour, "day"}, {time.Hour, "hour"}, {time.Minute, "minute"}, {time.Second, "second"}} {
+		if n := r.FanFor / unit.of; n > 0 && r.FanFor%unit.of == 0 {
+			if n == 1 {
+				return "one " + unit.name
+			}
+			return fmt.Sprintf("%d %ss", n, unit.name)
+		}
+	}
+	return r.FanFor.String()
+}
 
 // Others lists more books of the same shelf.
 func (v *view) Others() []*book {

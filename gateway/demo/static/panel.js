@@ -72,10 +72,70 @@ function profile(p) {
 	put("first", source(p.firstTouch));
 	put("traits", Object.entries(p.traits ?? {}).map(([key, value]) => key + ": " + (typeof value === "object" ? JSON.stringify(value) : value)).join(", ") || "none that a page may see");
 	interests(p.affinity ?? []);
-	const segments = p.segments ?? [];
-	field("segments").replaceChildren(...(segments.length ? segments.map((s) => item(s)) : [item("none yet", "none")]));
+	const list = p.segments ?? [];
+	field("segments").replaceChildren(...(list.length ? list.map((s) => item(s, s === FAN ? "fan" : "")) : [item("none yet", "none")]));
 	const [favourite] = p.affinity?.[0] ?? [];
 	put("brief", words(p.known ? "known" : "anonymous", NAMES.get(favourite) ?? favourite));
+}
+
+// ---- Who enters and leaves ----
+const FAN = panel.dataset.fan;
+let was; // {id, segments, moves} of the last answer, on whichever page
+try {
+	was = JSON.parse(sessionStorage.getItem("kirjava.segments")) ?? undefined;
+} catch {
+	// A new tab, or no storage: it begins with the next answer.
+}
+
+function moves(p) {
+	const segments = p.segments ?? [];
+	const before = was?.id === p.id ? was : { segments: [], moves: [] };
+	const cause = said ? "with the answer to an event" : "by itself, nothing was sent";
+	const at = new Date().toLocaleTimeString("en-GB");
+	const move = (way) => (name) => ({ way, name, at, cause });
+	was = {
+		id: p.id,
+		segments,
+		moves: [
+			...before.moves,
+			...segments.filter((s) => !before.segments.includes(s)).map(move("in")),
+			...before.segments.filter((s) => !segments.includes(s)).map(move("out")),
+		].slice(-3),
+	};
+	said = 0;
+	try {
+		sessionStorage.setItem("kirjava.segments", JSON.stringify(was));
+	} catch {
+		// The list will begin again on the next page.
+	}
+	showMoves();
+	watch(segments.includes(FAN));
+}
+
+function showMoves() {
+	if (!was?.moves.length) return;
+	field("moves").replaceChildren(...was.moves.map(({ way, name, at, cause }) => {
+		const li = item("", way);
+		const time = document.createElement("time");
+		const text = document.createElement("span");
+		const verb = document.createElement("b");
+		time.textContent = at;
+		verb.textContent = way === "in" ? "entered " : "left ";
+		text.append(verb, name);
+		text.title = verb.textContent + name + ", " + cause;
+		li.append(time, text);
+		if (way === "out") text.append(" " + cause);
+		return li;
+	}));
+}
+
+// A fan stops being one when the window ends, which no event tells. So while
+// there is one, the page asks now and then: a read, which counts as nothing.
+const ASK_MS = 1000;
+let timer = 0;
+function watch(fan) {
+	clearTimeout(timer);
+	if (fan) timer = setTimeout(() => (document.hidden ? watch(true) : reuna.push(["decide", ["none", ""], Date.now()])), ASK_MS);
 }
 
 function interests(list) {
@@ -99,6 +159,8 @@ function interests(list) {
 	}));
 }
 
+let said = 0; // events since the last answer
+
 // ---- Round trips ----
 let trips = [];
 try {
@@ -116,19 +178,20 @@ function trip(ms) {
 	const text = (ms < 100 ? ms.toFixed(1) : ms.toFixed(0)) + " ms";
 	put("ms", text);
 	put("brief-ms", text);
-	put("trip", "sent, stored on disk, joined and answered");
+	put("trip", said ? "sent, stored on disk, joined and answered" : "only asked: nothing was sent");
 	const most = Math.max(...trips);
 	field("line").setAttribute("points", trips.map((t, i) => `${(120 * i) / Math.max(1, trips.length - 1)},${26 - (24 * t) / most}`).join(" "));
 }
 
 function hero(decision) {
 	const variant = decision.variant && decision.variant !== "default" ? decision.variant : "";
-	put("hero", decision.holdout ? "held out: the page keeps its own" : variant ? NAMES.get(variant) ?? variant : "the page’s own");
+	put("hero", decision.holdout ? "held out: the page keeps its own" : variant === "fans" ? "For thriller fans" : variant ? NAMES.get(variant) ?? variant : "the page’s own");
 	field("hero").dataset.variant = variant;
 }
 
 const sent = [];
 function event(message) {
+	said++;
 	const name = message.event ?? message.name ?? message.userId ?? "";
 	sent.push([message.type, name, message.properties?.category ?? message.properties?.text ?? ""]);
 	field("events").replaceChildren(...sent.slice(-8).map(([type, what, more]) => {
@@ -147,13 +210,16 @@ const signals = {
 	event,
 	answer(answer) {
 		trip(answer.ms);
-		if (answer.profile) profile(answer.profile);
+		if (!answer.profile) return;
+		profile(answer.profile);
+		moves(answer.profile);
 		// Without a rule that fits there is no decision, and the page keeps its own.
-		if (answer.profile) hero(answer.decisions?.hero ?? {});
+		if (answer.placements.includes("hero")) hero(answer.decisions.hero ?? {});
 	},
 	error: (error) => put("trip", error.message),
 };
 const { kirjava, reuna } = window;
+showMoves();
 kirjava.hear = (signal, value) => signals[signal](value);
 for (const [signal, value] of kirjava.heard.splice(0)) kirjava.hear(signal, value);
 if (!reuna) put("trip", "The tag’s snippet did not run on this page.");
