@@ -24,6 +24,7 @@ import (
 	"time"
 
 	"github.com/reuna/reuna/benchmarks/audiences"
+	"github.com/reuna/reuna/benchmarks/backfill"
 	"github.com/reuna/reuna/benchmarks/enrich"
 	"github.com/reuna/reuna/benchmarks/page"
 )
@@ -55,6 +56,8 @@ type flags struct {
 	audiences bool   // measure what traits and audiences cost instead
 	define    string // file of the definitions to measure
 	gateway   string // binary to measure; "" builds one
+	backfill  bool   // measure a backfill instead
+	filling   backfill.Options
 }
 
 func parse(args []string, stderr io.Writer) (*flags, error) {
@@ -74,6 +77,10 @@ func parse(args []string, stderr io.Writer) (*flags, error) {
 	f.StringVar(&o.enriching.Cache, "enrich-cache", "", "with -enrich: `folder` for the fixtures; reuna-fixtures in the user's cache folder by default")
 	f.BoolVar(&o.audiences, "audiences", false, "measure what 50 computed traits and 100 audiences add to the cost of an event; fails when a bar is missed")
 	f.StringVar(&o.define, "definitions", "", "with -audiences: `file` with other traits, segments and placements")
+	f.BoolVar(&o.backfill, "backfill", false, "measure a new audience over what a million persons did, while the collector goes on; fails when a bar is missed")
+	f.IntVar(&o.filling.Devices, "persons", 1_000_000, "with -backfill: devices of the population; two in 40 are one person's")
+	f.Float64Var(&o.filling.Rate, "rate", 1000, "with -backfill: requests a second to the collector")
+	f.StringVar(&o.filling.Cache, "cache", "", "with -backfill: `folder` for populations; reuna-backfill in the user's cache folder by default")
 	f.StringVar(&o.gateway, "gateway", "", "`binary` of a gateway to measure; built from the sources by default")
 	quick := f.Bool("quick", false, "2 rounds of 1 s: shows that all works; results are written only with -out")
 	if err := f.Parse(args); err != nil {
@@ -82,6 +89,7 @@ func parse(args []string, stderr io.Writer) (*flags, error) {
 	given := map[string]bool{}
 	f.Visit(func(g *flag.Flag) { given[g.Name] = true })
 	o.enriching.Quick = *quick
+	o.filling.Calm, o.filling.Round = 20*time.Second, 2*time.Second
 	if *quick {
 		if !given["rounds"] {
 			o.rounds = 2
@@ -89,6 +97,10 @@ func parse(args []string, stderr io.Writer) (*flags, error) {
 		if !given["round-duration"] {
 			o.round = time.Second
 		}
+		if !given["persons"] {
+			o.filling.Devices = 20_000
+		}
+		o.filling.Calm = 4 * time.Second
 		if !given["out"] {
 			o.out = ""
 		}
@@ -102,8 +114,14 @@ func parse(args []string, stderr io.Writer) (*flags, error) {
 		return nil, fmt.Errorf("-round-duration is %v: expected 100ms or more, since processor time is counted in steps of 10 ms", o.round)
 	case o.connections < 1:
 		return nil, fmt.Errorf("-connections is %d: expected 1 or more", o.connections)
-	case only(o.tag, o.enrich, o.audiences) > 1:
-		return nil, errors.New("-tag, -enrich and -audiences measure different things: give one of them")
+	case count(o.tag, o.enrich, o.audiences, o.backfill) > 1:
+		return nil, errors.New("-tag, -enrich, -audiences and -backfill measure different things: give one of them")
+	case !o.backfill && (given["persons"] || given["rate"] || given["cache"]):
+		return nil, errors.New("-persons, -rate and -cache say how to measure a backfill: give -backfill too")
+	case o.filling.Devices < leastPersons:
+		return nil, fmt.Errorf("-persons is %d: expected %d or more", o.filling.Devices, leastPersons)
+	case !(o.filling.Rate > 0):
+		return nil, fmt.Errorf("-rate is %g: expected more than 0", o.filling.Rate)
 	case !o.audiences && given["definitions"]:
 		return nil, errors.New("-definitions says what to measure the cost of: give -audiences too")
 	case !o.enrich && (given["enrich-failures"] || given["enrich-cache"]):
@@ -114,8 +132,11 @@ func parse(args []string, stderr io.Writer) (*flags, error) {
 	return &o, nil
 }
 
-// only counts what is so.
-func only(list ...bool) (n int) {
+// leastPersons make a population worth filling from.
+const leastPersons = 1000
+
+// count says how many are so.
+func count(list ...bool) (n int) {
 	for _, x := range list {
 		if x {
 			n++
@@ -168,6 +189,9 @@ func command(ctx context.Context, args []string, stdout, stderr io.Writer) (err 
 		if err := build(ctx, root, binary); err != nil {
 			return err
 		}
+	}
+	if o.backfill {
+		return measureBackfill(ctx, o, binary, stdout, stderr)
 	}
 	if o.audiences {
 		return measureAudiences(ctx, o, binary, dir, stdout, stderr)
@@ -229,6 +253,22 @@ func measureAudiences(ctx context.Context, o *flags, binary, dir string, stdout,
 	}
 	if missed := r.Missed(); missed != nil {
 		return fmt.Errorf("traits and audiences cost more than they may:\n%w", missed)
+	}
+	return nil
+}
+
+// measureBackfill measures a backfill, and fails where it misses a bar.
+func measureBackfill(ctx context.Context, o *flags, binary string, stdout, stderr io.Writer) error {
+	o.filling.Gateway, o.filling.Seed, o.filling.Connections, o.filling.Log = []string{binary}, o.seed, o.connections, stderr
+	r, err := backfill.Run(ctx, o.filling)
+	if err != nil {
+		return err
+	}
+	if err := keep(o, r, stdout); err != nil {
+		return err
+	}
+	if missed := r.Missed(); missed != nil {
+		return fmt.Errorf("the backfill misses its bars:\n%w", missed)
 	}
 	return nil
 }

@@ -73,7 +73,7 @@ function profile(p) {
 	put("traits", Object.entries(p.traits ?? {}).map(([key, value]) => key + ": " + (typeof value === "object" ? JSON.stringify(value) : value)).join(", ") || "none that a page may see");
 	interests(p.affinity ?? []);
 	const list = p.segments ?? [];
-	field("segments").replaceChildren(...(list.length ? list.map((s) => item(s, s === FAN ? "fan" : "")) : [item("none yet", "none")]));
+	field("segments").replaceChildren(...(list.length ? list.map((s) => item(s, s === FAN ? "timed" : "")) : [item("none yet", "none")]));
 	const [favourite] = p.affinity?.[0] ?? [];
 	put("brief", words(p.known ? "known" : "anonymous", NAMES.get(favourite) ?? favourite));
 }
