@@ -118,9 +118,9 @@ func kiosk(ctx context.Context, dir string, o *options, maxLinks int) (b *busy, 
 		if err != nil {
 			return 0, err
 		}
-		p, _, err := w.Profile(user(kind, k), id.VerifiedView)
+		p, err := w.Profile(user(kind, k), id.VerifiedView)
 		took = time.Since(began)
-		if err == nil && (p == nil || p.Events == 0) {
+		if err == nil && (p.Profile == nil || p.Profile.Events == 0) {
 			err = fmt.Errorf("user %d of %s has no profile", k, kind)
 		}
 		if k%50 == 0 { // nobody runs away from the disk
@@ -166,7 +166,7 @@ func kiosk(ctx context.Context, dir string, o *options, maxLinks int) (b *busy, 
 		}
 		before := w.Stats()
 		for k := range min(100, o.users) {
-			if _, _, err := w.Profile(user("kiosk", k), id.VerifiedView); err != nil {
+			if _, err := w.Profile(user("kiosk", k), id.VerifiedView); err != nil {
 				return nil, err
 			}
 			b.asked++

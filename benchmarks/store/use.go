@@ -84,7 +84,7 @@ func reopen(p Population, dir string, evict bool, mixed int, rate float64, nonce
 		return o, err
 	}
 	o.Millis, o.First, o.Parts = millis(time.Since(began)), millis(time.Since(reading)), w.opened
-	if profile == nil || profile.Events == 0 {
+	if profile.Profile == nil || profile.Profile.Events == 0 {
 		return o, fmt.Errorf("visitor %d has no profile after opening", p.Persons/2+1)
 	}
 	began = time.Now()

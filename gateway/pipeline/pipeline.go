@@ -317,22 +317,19 @@ func (p *Pipeline) view(j *job) (v View, err error) {
 	if n := len(j.items); n > 0 {
 		v.Event = j.items[n-1].Event
 	}
+	var x people.Snapshot
 	switch {
 	case v.Known:
-		v.Profile, v.Present, err = p.o.People.Profile(id.ID{Type: id.UserID, Value: j.live}, id.VerifiedView)
+		x, err = p.o.People.Profile(id.ID{Type: id.UserID, Value: j.live}, id.VerifiedView)
 	case v.Visitor != "" && !j.session.Revoked:
-		v.Profile, err = p.o.People.Device(v.Visitor)
-		v.Present = justDevice
+		x, err = p.o.People.Device(v.Visitor)
 	}
+	v.Profile, v.Present = x.Profile, x.Present
 	if v.Profile == nil {
 		v.Profile = &facet.Profile{}
 	}
 	return v, err
 }
-
-// justDevice is what a page without a session may know of identifiers: a claim
-// must not open what it names.
-var justDevice = []string{id.AnonymousID}
 
 func (p *Pipeline) answer(dst []byte, j *job, v *View) []byte {
 	dst = p.o.Decider.Append(dst, v, j.r.Site, j.r.Batch.Placements)

@@ -48,7 +48,11 @@ func (s *Store) writeDirty() error {
 		defer s.mu.Unlock()
 		return s.failed
 	}
-	upTo := s.applied
+	applied := s.applied
+	upTo := applied
+	if s.judges { // who was not judged must be found again by a replay
+		upTo = max(s.cursor, min(upTo, s.judging.first()-1))
+	}
 	facets, nodes := s.dirtyFacets, s.dirtyNodes
 	index, refused := s.index, s.refused
 	s.dirtyFacets, s.dirtyNodes, s.index, s.refused = nil, nil, nil, nil
@@ -57,14 +61,14 @@ func (s *Store) writeDirty() error {
 	s.rotations++
 	writing := s.writing
 	s.mu.Unlock()
-	if len(facets)+len(nodes)+len(index)+len(refused)+len(writing) == 0 {
+	if len(facets)+len(nodes)+len(index)+len(refused)+len(writing) == 0 && (!s.judges || upTo == s.cursor) {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		s.trim() // who only reads fills the memory too
 		return nil
 	}
 
-	w := writer{s: s, b: s.o.DB.NewBatch(), seen: upTo}
+	w := writer{s: s, b: s.o.DB.NewBatch(), seen: applied}
 	defer func() { w.b.Discard() }()
 	for list := range slices.Chunk(facets, slice) {
 		w.facets(list)
@@ -92,7 +96,7 @@ func (s *Store) writeDirty() error {
 		return fmt.Errorf("people: checkpoint: %w", w.err)
 	}
 	s.mu.Lock()
-	s.savingNodes, s.indexing = nil, nil
+	s.savingNodes, s.indexing, s.cursor = nil, nil, upTo
 	s.stats.Checkpoints++
 	s.stats.LastCheckpoint = time.Since(began)
 	s.trim()
@@ -109,6 +113,8 @@ type writer struct {
 	packed []byte
 	err    error
 
+	stands  []standRecord
+	stood   []byte // their records
 	flushed bool   // there was a batch before
 	seen    uint64 // the last entry that the records gathered may tell of
 }
@@ -216,9 +222,13 @@ func (w *writer) nodes(list []*node) {
 		if n.dirtySession {
 			w.add(n.hash, keyspace.AppendSession(nil, n.hash), func(dst []byte) []byte { return encodeSession(dst, &n.session) })
 		}
+		if n.stand != nil && n.stand.dirty {
+			w.standing(n)
+		}
 		n.newPairs, n.dirtySession, n.dirty = nil, false, false
 	}
 	w.s.mu.Unlock()
+	w.standings()
 	w.seal()
 }
 
@@ -251,7 +261,7 @@ func (s *Store) trim() {
 		if over <= 0 {
 			break
 		}
-		if n.used || n.dirty || n.freshFacets > 0 || x == graph.Everybody() {
+		if n.used || n.dirty || n.freshFacets > 0 || x == graph.Everybody() || n.stand != nil && (n.stand.since != 0 || n.stand.queued) {
 			n.used = false
 			continue
 		}

@@ -36,10 +36,11 @@ type marks struct {
 // component is what a walk found: one or more clusters that stand on the same
 // evidence.
 type component struct {
-	read    []mark
-	over    []surplus
-	checked uint64 // Store.moves when the marks were last found in their places
-	fallen  bool   // one was not
+	read     []mark
+	over     []surplus
+	clusters []*cluster // of the verified view, for whom a change concerns
+	checked  uint64     // Store.moves when the marks were last found in their places
+	fallen   bool       // one was not
 }
 
 // mark is where one of an identifier's marks stood.
@@ -85,7 +86,7 @@ func (c *component) stands(s *Store) bool {
 	for i := range c.read {
 		if m := &c.read[i]; m.of.value(m.kind) != m.at {
 			c.fallen = true
-			c.read, c.over = nil, nil
+			c.read, c.over, c.clusters = nil, nil, nil
 			return false
 		}
 	}
@@ -110,6 +111,9 @@ func (s *Store) cluster(w *want, n *node, v id.View) *cluster {
 	of := s.component(found, v)
 	for _, each := range found.Clusters {
 		c := &cluster{Cluster: each, of: of}
+		if s.judges && v == id.VerifiedView {
+			of.clusters = append(of.clusters, c)
+		}
 		for _, x := range each.Members {
 			m := s.nodes[x]
 			if old := m.clusters[v]; old != nil {

@@ -27,9 +27,9 @@ func (w *world) readAll(n int) {
 	w.t.Helper()
 	for i := range n {
 		for v := id.VerifiedView; v <= id.AllView; v++ {
-			p, _, err := w.Profile(user(fmt.Sprint("u", i)), v)
+			p, err := w.Profile(user(fmt.Sprint("u", i)), v)
 			w.must(err)
-			if p.Events == 0 {
+			if p.Profile.Events == 0 {
 				w.t.Fatalf("u%d has no events", i)
 			}
 		}
@@ -111,7 +111,7 @@ func TestReadingAKnownPersonAllocatesLittle(t *testing.T) {
 	w.readAll(100)
 	w.readAll(100)
 	if n := testing.AllocsPerRun(100, func() {
-		if p, _, err := w.Profile(user("u7"), id.VerifiedView); err != nil || p.Events != 3 {
+		if p, err := w.Profile(user("u7"), id.VerifiedView); err != nil || p.Profile.Events != 3 {
 			t.Fatalf("%+v, %v", p, err)
 		}
 	}); n > 6 {

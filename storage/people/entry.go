@@ -19,6 +19,8 @@ const (
 	entryEvidence = 4 // an operator linked or cut two identifiers, or lifted a cut
 	entryErasure  = 5 // a person was erased
 	entryExcluded = 6 // an event that is kept out of profiles; as entryEvent
+	// Somebody entered an audience, or left it.
+	entryTransition = 7
 )
 
 func readHash(r *wire.Reader, h *Hash) {

@@ -219,6 +219,9 @@ func (s *Store) readNode(x id.ID) (*node, error) {
 		n.pairs = graph.AddPair(n.pairs, &p)
 		return true, nil
 	})
+	if err == nil && s.judges {
+		err = s.readStanding(n)
+	}
 	if err != nil || x.Type != id.AnonymousID {
 		return n, err
 	}
@@ -232,6 +235,24 @@ func (s *Store) readNode(x id.ID) (*node, error) {
 		return err
 	})
 	return n, err
+}
+
+// readStanding reads the standing of the person whom n represents, if it does.
+func (s *Store) readStanding(n *node) error {
+	key := keyspace.AppendStanding(nil, n.hash)
+	_, err := s.o.DB.Get(key, func(v []byte) error {
+		plain, err := s.unseal(n.hash, key, v)
+		if err != nil {
+			return err
+		}
+		st := n.standing()
+		if _, st.seq, st.now, err = decodeStand(string(plain)); err != nil {
+			return fmt.Errorf("people: standing %x: %w", n.hash, err)
+		}
+		st.stored = storedOf(st.now)
+		return nil
+	})
+	return err
 }
 
 // readFacet reads a facet; nil when it is not stored.

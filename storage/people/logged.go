@@ -13,6 +13,7 @@ const (
 	SaidNothing Said = iota // erased, or about identities and sessions alone
 	SaidEvent
 	SaidRefused
+	SaidTransition // see ReadTransition
 )
 
 // ReadEntry reads an entry as eventlog gives it into e or x, whichever it is
@@ -29,6 +30,9 @@ func ReadEntry(entry []byte, e *event.Event, x *Refused) (Said, error) {
 		var err error
 		*x, err = parseRefused(string(entry[1:]))
 		return SaidRefused, err
+	case entryTransition:
+		_, err := parseTransition(string(entry[1:]))
+		return SaidTransition, err
 	case entryErased, entrySession, entryEvidence, entryErasure:
 		return SaidNothing, nil
 	}

@@ -8,11 +8,12 @@ import (
 // What follows applies evidence to memory, live and in a replay alike. The lock
 // is held and everything touched is loaded.
 
-func (s *Store) resolve(links []graph.Evidence) {
+func (s *Store) resolve(links []graph.Evidence, receivedAt int64) {
 	for i := range links {
 		e := &links[i]
 		a, b := s.nodes[e.A], s.nodes[e.B]
 		p, whole := s.pairOf(a, b)
+		fresh := !whole
 		var before pairState
 		counts := a.counted || b.counted || p.A == graph.Everybody()
 		if counts {
@@ -26,6 +27,9 @@ func (s *Store) resolve(links []graph.Evidence) {
 		}
 		if counts {
 			s.count(a, b, before, stateOf(p))
+		}
+		if s.judges {
+			s.concern(a, b, c, fresh, s.applied+1, receivedAt)
 		}
 		s.moved(a, b, c)
 		if c.Shape(id.VerifiedView) || c.Shape(id.AllView) {

@@ -234,7 +234,7 @@ func TestADeviceBecomesAUsers(t *testing.T) {
 		}
 		// The page of a1 without a session sees what it did anonymously.
 		d, err := w.Device("a1")
-		if err != nil || d.Events != 1 {
+		if err != nil || d.Profile.Events != 1 {
 			t.Errorf("device sees %+v, %v", d, err)
 		}
 	}
@@ -395,7 +395,7 @@ func TestReadersAndWritersOfOneFacet(t *testing.T) {
 			if err != nil {
 				t.Error(err)
 			}
-			for _, s := range d.Computed {
+			for _, s := range d.Profile.Computed {
 				s.Scores(nil, 1_800_000_000_000, 1_000_000)
 			}
 			if _, err := w.Named(name); err != nil {

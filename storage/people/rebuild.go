@@ -53,6 +53,7 @@ type Difference struct {
 // What it does not derive: sessions and the messages taken, which end by
 // themselves, and erasures, whose tombstones are all that is left of them.
 func Rebuild(ctx context.Context, o RebuildOptions) (*Rebuilt, error) {
+	o.Judge = nil // standings do not follow from the events alone
 	source, err := newStore(o.Options)
 	if err != nil {
 		return nil, err

@@ -19,7 +19,7 @@ func (s *Store) recover(progress func(done, total uint64)) error {
 		return err
 	}
 	from := cursor.Seq
-	s.applied = from
+	s.applied, s.cursor = from, from
 	end := s.o.Log.Durable()
 	if from > end {
 		return fmt.Errorf("people are written up to entry %d, but the log ends at %d: the data folder was mixed from two", from, end)
@@ -43,6 +43,9 @@ func (s *Store) recover(progress func(done, total uint64)) error {
 		}
 		ahead = ahead[:0]
 		if s.unsaved() > 2*s.o.Hold {
+			s.mu.Lock()
+			s.owe()
+			s.mu.Unlock()
 			return s.Checkpoint()
 		}
 		return nil
@@ -166,7 +169,7 @@ func (s *Store) replay(seq uint64, receivedAt int64, entry string) error {
 		}
 		defer s.mu.Unlock()
 		s.take(it.Message, e.ReceivedAt)
-		s.resolve(it.Links)
+		s.resolve(it.Links, e.ReceivedAt)
 		s.fold(it.key, it.hash, &e, seq)
 	case entryExcluded:
 		var e event.Event
@@ -208,6 +211,17 @@ func (s *Store) replay(seq uint64, receivedAt int64, entry string) error {
 		}
 		defer s.mu.Unlock()
 		s.state(e, receivedAt, seq)
+	case entryTransition:
+		t, err := parseTransition(entry[1:])
+		if err != nil {
+			return err
+		}
+		t.Seq = seq
+		if err := s.hold(&w, func() { w.node(t.ID) }); err != nil {
+			return err
+		}
+		defer s.mu.Unlock()
+		s.replayTransition(t)
 	case entryErasure:
 		x, err := parseErasure(entry[1:])
 		if err != nil {

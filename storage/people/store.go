@@ -6,6 +6,7 @@ package people
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"hash/maphash"
@@ -18,6 +19,7 @@ import (
 	"github.com/reuna/reuna/identity/facet"
 	"github.com/reuna/reuna/identity/graph"
 	"github.com/reuna/reuna/identity/id"
+	"github.com/reuna/reuna/identity/segment"
 	"github.com/reuna/reuna/storage/engine"
 	"github.com/reuna/reuna/storage/eventlog"
 	"github.com/reuna/reuna/storage/keyspace"
@@ -36,6 +38,16 @@ type Options struct {
 
 	Types *id.Types
 	Rules facet.Rules
+
+	// Judge says which audiences a person is in at now, ms since 1970, and until when
+	// that holds by itself. It may be called by several goroutines, also before Open
+	// has returned, and must not use the store. Nil: there are no audiences.
+	Judge func(x *Snapshot, now int64) *segment.Standing
+	// AudienceName gives the name of an audience for the log; "" where it is not known
+	// any more. It is called under the store's lock.
+	AudienceName func(id uint32) string
+	// JudgeByHand leaves it to CatchUp to judge those whom no answer judges.
+	JudgeByHand bool
 
 	// DedupeWindow is how long a messageId is remembered; 0 means 7 days.
 	DedupeWindow time.Duration
@@ -120,6 +132,15 @@ type Store struct {
 	made     []madeHold
 	seed     maphash.Seed // of networks
 
+	// Of standings (standing.go, judge.go, due.go).
+	judges    bool // there are audiences
+	watched   watch
+	marks     uint64 // counts what was marked
+	judging   judging
+	dues      dues
+	judgeWake chan struct{}
+	oneJudge  sync.Mutex // one judges those whom no answer does; taken before mu
+
 	erased     atomic.Bool       // anybody ever was: most stores have no tombstone to look for
 	erasing    map[Hash]bool     // identifiers and facets that are about to go from the disk; nil when none,
 	erasingAt  int64             // and since when
@@ -137,9 +158,10 @@ type Store struct {
 	packer     *record.Packer
 	wake, stop chan struct{}
 	running    sync.WaitGroup
-	replaying  bool  // the log's tail is being read: nobody else uses the store yet
-	detached   bool  // derives the state anew, see Rebuild
-	failed     error // why checkpoints ended; guarded by mu
+	replaying  bool   // the log's tail is being read: nobody else uses the store yet
+	cursor     uint64 // that the last checkpoint wrote
+	detached   bool   // derives the state anew, see Rebuild
+	failed     error  // why checkpoints ended; guarded by mu
 }
 
 // Stats are counters since the store was opened, and present sizes.
@@ -201,6 +223,8 @@ type node struct {
 	links    [2]int
 	counted  bool
 	networks networks
+
+	stand *stand // nil while nothing is known of standings
 }
 
 type indexed struct {
@@ -233,6 +257,9 @@ func Open(o Options, progress func(done, total uint64)) (*Store, error) {
 		return nil, fmt.Errorf("people: %w", err)
 	}
 	s.running.Go(s.run)
+	if s.judges && !s.o.JudgeByHand {
+		s.running.Go(s.judgeAll)
+	}
 	if s.o.SettleEvery > 0 {
 		s.running.Go(s.keepUp)
 	}
@@ -277,6 +304,7 @@ func newStore(o Options) (*Store, error) {
 		o: o, log: o.Logger, resolver: graph.NewResolver(o.Types, graph.Options{}),
 		nodes: map[id.ID]*node{}, facets: map[Hash]*held{},
 		taken: map[Hash]int64{}, writing: map[Hash]int64{}, seed: maphash.MakeSeed(), suspects: map[suspect]struct{}{},
+		judges: o.Judge != nil, watched: watch{all: true}, judgeWake: make(chan struct{}, 1),
 		wake: make(chan struct{}, 1), stop: make(chan struct{}),
 	}
 	s.addEverybody()
@@ -290,6 +318,9 @@ func (s *Store) Close() error {
 	defer s.free()
 	if _, full := s.o.DB.Full(); full {
 		return nil // the next start reads it from the log's tail
+	}
+	if err := s.CatchUp(context.Background()); err != nil {
+		s.log.Warn("not everybody's audiences were judged; the next start goes on there", "err", err)
 	}
 	return s.Checkpoint()
 }

@@ -145,7 +145,7 @@ func (s *Store) late(it *Item) bool {
 }
 
 // Resolve adds what the event says about identifiers to the evidence.
-func (tx *Tx) Resolve(it *Item) { tx.s.resolve(it.Links) }
+func (tx *Tx) Resolve(it *Item) { tx.s.resolve(it.Links, it.Event.ReceivedAt) }
 
 // Append gives the event its place in the log; 0 when the log refuses it, which
 // End's ticket then tells.
@@ -279,11 +279,18 @@ func (s *Store) fold(k facet.Key, hash Hash, e *event.Event, seq uint64) {
 		h = s.newFacet(k, hash)
 	}
 	if seq <= h.applied && !s.detached { // which comes by month of receipt, not by number
+		if s.judges { // what it changed is not known any more
+			s.folded(k, facet.Everything(), seq, e.ReceivedAt)
+		}
 		return
 	}
 	h.applied, h.used = max(h.applied, seq), true
 	s.contributed(k)
-	s.stats.TraitsOverLimit += int64(h.f.Fold(e, seq, &s.o.Rules).Refused)
+	folded := h.f.Fold(e, seq, &s.o.Rules)
+	s.stats.TraitsOverLimit += int64(folded.Refused)
+	if s.judges {
+		s.folded(k, folded.Change, seq, e.ReceivedAt)
+	}
 	if !h.dirty {
 		h.dirty = true
 		s.dirtyFacets = append(s.dirtyFacets, h)

@@ -41,8 +41,10 @@ func (s *Store) see(look func(w *want) error) error {
 }
 
 // Device is what a page may know without a verified session: the join of the
-// device's own facets that are anonymous or claimed.
-func (s *Store) Device(visitor string) (p *facet.Profile, err error) {
+// device's own facets that are anonymous or claimed. Where the device is a person of
+// its own in the verified view, the person's standing is the page's. Else the page has
+// one that nothing is told of, and that lasts as long as the device is in memory.
+func (s *Store) Device(visitor string) (x Snapshot, err error) {
 	err = s.see(func(w *want) error {
 		n := w.node(id.ID{Type: id.AnonymousID, Value: visitor})
 		if n == nil {
@@ -52,13 +54,59 @@ func (s *Store) Device(visitor string) (p *facet.Profile, err error) {
 		if !whole {
 			return nil
 		}
+		all := len(list)
 		list = slices.DeleteFunc(list, func(f *facet.Facet) bool {
 			return f.Key.UserID != "" && f.Key.Trust != id.Claimed
 		})
-		p = facet.Join(list)
+		x = Snapshot{Present: justDevice}
+		if s.judges && len(list) > 0 && !s.standAlone(&x, w, n, list, all) {
+			return nil
+		}
+		x.Profile = facet.Join(list)
 		return nil
 	})
-	return p, err
+	return x, err
+}
+
+// justDevice is what a page without a session may know of identifiers.
+var justDevice = []string{id.AnonymousID}
+
+// standAlone gives x the standing of a device's page; list are the device's facets that
+// its page sees, of all that name it. False while something must be loaded.
+func (s *Store) standAlone(x *Snapshot, w *want, n *node, list []*facet.Facet, all int) (whole bool) {
+	var c *cluster
+	if len(n.pairs) > 0 {
+		if c = s.cluster(w, n, id.VerifiedView); c == nil {
+			return false
+		}
+	}
+	if c == nil || len(c.Members) == 1 && (all == len(list) || !s.hasCut(n)) {
+		if n.stand != nil {
+			n.stand.page = nil
+		}
+		s.snapshot(x, n, c)
+		return true
+	}
+	st := n.standing()
+	if st.page == nil {
+		st.page = &page{changed: facet.Everything()}
+	}
+	x.of, x.page, x.asOf = n, true, s.marks
+	x.Standing, x.Changed = st.page.now, st.page.changed
+	x.waits = !x.Changed.IsZero()
+	return true
+}
+
+// hasCut says that a facet which was verified to be a user's is the device's since an
+// operator cut the two. The device's facets are loaded.
+func (s *Store) hasCut(n *node) bool {
+	for _, h := range n.facets {
+		k := s.facets[h].f.Key
+		if k.UserID != "" && k.Trust != id.Claimed && s.isCut(n, k, id.VerifiedView) {
+			return true
+		}
+	}
+	return false
 }
 
 // Person is a cluster with what is known of it.
@@ -102,9 +150,9 @@ func (s *Store) Person(x id.ID, v id.View) (p *Person, err error) {
 	return p, err
 }
 
-// Profile is Person's profile alone, with the types of identifier that the
-// person has, for the page of a verified session. Nobody may change it.
-func (s *Store) Profile(x id.ID, v id.View) (p *facet.Profile, present []string, err error) {
+// Profile is what decisions know of the person that x belongs to in a view: for
+// the page of a verified session. Standings are of the verified view.
+func (s *Store) Profile(x id.ID, v id.View) (snap Snapshot, err error) {
 	err = s.see(func(w *want) error {
 		n := w.node(x)
 		if n == nil {
@@ -114,17 +162,17 @@ func (s *Store) Profile(x id.ID, v id.View) (p *facet.Profile, present []string,
 		if c == nil {
 			return nil
 		}
-		if p = s.profileOf(w, c); p == nil {
+		p := s.profileOf(w, c)
+		if p == nil {
 			return nil
 		}
-		for _, m := range c.Members { // sorted, so equal types are neighbours
-			if len(present) == 0 || present[len(present)-1] != m.Type {
-				present = append(present, m.Type)
-			}
+		snap = Snapshot{Profile: p, Present: presentOf(n, c)}
+		if s.judges && v == id.VerifiedView && p.Events+p.BotEvents > 0 { // of whom nothing is known is in no audience
+			s.snapshot(&snap, n, c)
 		}
 		return nil
 	})
-	return p, present, err
+	return snap, err
 }
 
 // around gives n's cluster and the facets that belong to it; nil while
@@ -242,6 +290,11 @@ func (s *Store) Named(person string) (x id.ID, err error) {
 	} else if ok {
 		h = again
 	}
+	return s.whose(h)
+}
+
+// whose finds the identifier behind the hash under which it is stored.
+func (s *Store) whose(h Hash) (x id.ID, err error) {
 	s.mu.Lock()
 	for _, list := range [...][]*node{s.dirtyNodes, s.savingNodes} { // not on disk yet
 		for _, n := range list {

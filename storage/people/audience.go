@@ -1,0 +1,254 @@
+package people
+
+import (
+	"context"
+	"encoding/binary"
+	"fmt"
+	"math"
+	"time"
+
+	"github.com/reuna/reuna/identity/id"
+	"github.com/reuna/reuna/identity/segment"
+	"github.com/reuna/reuna/identity/wire"
+	"github.com/reuna/reuna/storage/eventlog"
+	"github.com/reuna/reuna/storage/keyspace"
+)
+
+// MemberOf is somebody who is in an audience.
+type MemberOf struct {
+	ID     id.ID  // who represents the person
+	Person string // the person's public id
+	Since  int64  // ms since 1970
+}
+
+// Members lists up to most of those who are in an audience, in an order that says
+// nothing, from after the place that an earlier call gave as next; the zero Hash
+// begins. next is zero when there are no more. On a full disk it gives those of the
+// last checkpoint.
+func (s *Store) Members(audience uint32, after Hash, most int) (list []MemberOf, next Hash, err error) {
+	if _, full := s.o.DB.Full(); !full {
+		if err := s.Checkpoint(); err != nil {
+			return nil, next, err
+		}
+	}
+	hashes, since, err := s.membersFrom(audience, after, most+1)
+	if err != nil {
+		return nil, next, err
+	}
+	if len(hashes) > most {
+		hashes = hashes[:most]
+		next = hashes[most-1]
+	}
+	for i, h := range hashes {
+		x, err := s.stoodBy(h)
+		if err != nil {
+			return nil, Hash{}, err
+		}
+		if x.IsZero() {
+			continue // they have left since
+		}
+		m := MemberOf{ID: x, Since: since[i]}
+		if m.Person, err = s.PersonID(x); err != nil {
+			return nil, Hash{}, err
+		}
+		list = append(list, m)
+	}
+	return list, next, nil
+}
+
+// membersFrom lists members as the disk has them, by hash.
+func (s *Store) membersFrom(audience uint32, after Hash, most int) (list []Hash, since []int64, err error) {
+	lower, upper := keyspace.Bounds(keyspace.AppendMemberPrefix(nil, audience))
+	if after != (Hash{}) {
+		lower = append(keyspace.AppendMember(nil, audience, after), 0)
+	}
+	err = s.o.DB.Iter(lower, upper, func(k, v []byte) (bool, error) {
+		if len(list) == most {
+			return false, nil
+		}
+		_, h, err := keyspace.ParseMember(k)
+		if err != nil {
+			return false, err
+		}
+		r := wire.NewReader(string(v))
+		version := r.Byte()
+		at := r.Int()
+		if !r.Done() || version != memberVersion {
+			return false, fmt.Errorf("people: a member %x of version %d is corrupt; this program reads %d", k, version, memberVersion)
+		}
+		list, since = append(list, h), append(since, at)
+		return true, nil
+	})
+	return list, since, err
+}
+
+// stoodBy gives the identifier whose hash has a standing on the disk; zero when it has none.
+func (s *Store) stoodBy(h Hash) (x id.ID, err error) {
+	key := keyspace.AppendStanding(nil, h)
+	_, err = s.o.DB.Get(key, func(v []byte) error {
+		plain, err := s.unseal(h, key, v)
+		if err == nil {
+			x, _, _, err = decodeStand(string(plain))
+		}
+		return err
+	})
+	return x, err
+}
+
+// Retire has everybody leave an audience that is not defined any more: nothing must
+// judge anybody to be in it by the time of the call.
+func (s *Store) Retire(ctx context.Context, audience uint32) error {
+	if err := s.Checkpoint(); err != nil {
+		return err
+	}
+	var after Hash
+	for {
+		list, _, err := s.membersFrom(audience, after, sweepBatch)
+		if err != nil || len(list) == 0 {
+			return err
+		}
+		began := time.Now()
+		for _, h := range list {
+			x, err := s.stoodBy(h)
+			if err == nil && !x.IsZero() {
+				err = s.leaveOne(x, audience)
+			}
+			if err != nil {
+				return fmt.Errorf("people: retiring an audience: %w", err)
+			}
+		}
+		after = list[len(list)-1]
+		if err := s.breathe(ctx, time.Since(began)); err != nil {
+			return err
+		}
+	}
+}
+
+// leaveOne takes a person out of an audience.
+func (s *Store) leaveOne(x id.ID, audience uint32) (err error) {
+	seen := s.see(func(w *want) error {
+		n := w.node(x)
+		if n == nil || n.stand == nil || n.stand.now == nil || !hasAudience(n.stand.now.In, audience) {
+			return nil
+		}
+		if err = s.o.Log.Admit(); err != nil {
+			return nil
+		}
+		st := segment.Standing{Until: n.stand.now.Until}
+		for _, m := range n.stand.now.In {
+			if m.Audience != audience {
+				st.In = append(st.In, m)
+			}
+		}
+		s.become(n, &st, s.o.Now().UnixMilli(), CauseDefinition)
+		return nil
+	})
+	if seen != nil {
+		return seen
+	}
+	return err
+}
+
+// sweepBatch is how many identifiers a sweep looks at before it lets others go first.
+const sweepBatch = 256
+
+// Sweep judges everybody with the definitions as they are, from after a hash on; the
+// zero Hash begins. progress, when it is not nil, hears where it may go on after a
+// crash, how many persons were judged, and which part of all that is; by then what came
+// before is on its way to the disk, in front of whatever is written after.
+func (s *Store) Sweep(ctx context.Context, from Hash, progress func(at Hash, persons int64, share float64)) error {
+	if !s.judges {
+		return nil
+	}
+	if err := s.Checkpoint(); err != nil { // who comes later is judged by the new definitions anyway
+		return err
+	}
+	lower, upper := keyspace.Bounds(keyspace.AppendSpace(nil, keyspace.Node))
+	if from != (Hash{}) {
+		lower = keyspace.Upper(nil, keyspace.AppendNodePrefix(nil, from))
+	}
+	persons, told := int64(0), time.Now()
+	for {
+		list, err := s.namesFrom(lower, upper, sweepBatch)
+		if err != nil {
+			return fmt.Errorf("people: sweeping: %w", err)
+		}
+		began := time.Now()
+		for _, n := range list {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			judged, err := s.sweepOne(n)
+			if err != nil {
+				return fmt.Errorf("people: sweeping: %w", err)
+			}
+			if judged {
+				persons++
+			}
+		}
+		done := len(list) < sweepBatch
+		if done || progress != nil && time.Since(told) > s.o.Every {
+			if err := s.Checkpoint(); err != nil {
+				return err
+			}
+			told = time.Now()
+		}
+		if done {
+			if progress != nil {
+				progress(Hash{}, persons, 1)
+			}
+			return nil
+		}
+		last := list[len(list)-1].identifier
+		if progress != nil && told.After(began) {
+			progress(last, persons, float64(binary.BigEndian.Uint64(last[:]))/math.MaxUint64)
+		}
+		lower = keyspace.Upper(nil, keyspace.AppendNodePrefix(nil, last))
+		if err := s.breathe(ctx, time.Since(began)); err != nil {
+			return err
+		}
+	}
+}
+
+// breathe lets requests go first after work that took so long.
+func (s *Store) breathe(ctx context.Context, took time.Duration) error {
+	t := time.NewTimer(min(took/2, 20*time.Millisecond))
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-s.stop:
+		return eventlog.ErrClosed
+	case <-t.C:
+		return nil
+	}
+}
+
+// sweepOne judges the person of an identifier, if it is the first of theirs that has
+// facets.
+func (s *Store) sweepOne(n named) (judged bool, err error) {
+	x, err := s.standsFor(n)
+	if err != nil || x.IsZero() {
+		return false, err
+	}
+	for range judgeTries {
+		now := s.o.Now().UnixMilli()
+		snap, err := s.canonical(x, now)
+		if err != nil || snap.of == nil {
+			return false, err
+		}
+		now = max(now, snap.judged)
+		st := s.o.Judge(&snap, now)
+		s.mu.Lock()
+		kept := s.keep(&snap, st, now, snap.cause(now))
+		failed := s.failed
+		if failed == nil && !kept {
+			failed = s.o.Log.Admit()
+		}
+		s.mu.Unlock()
+		if kept || failed != nil {
+			return kept, failed
+		}
+	}
+	return false, nil // they are busy: whoever marked them judges them by the same definitions
+}

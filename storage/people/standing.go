@@ -1,0 +1,560 @@
+package people
+
+import (
+	"errors"
+	"slices"
+
+	"github.com/reuna/reuna/identity/facet"
+	"github.com/reuna/reuna/identity/id"
+	"github.com/reuna/reuna/identity/segment"
+	"github.com/reuna/reuna/identity/trait/rule"
+	"github.com/reuna/reuna/identity/wire"
+	"github.com/reuna/reuna/storage/keyspace"
+)
+
+// A person's standing, the audiences that they are in, is kept with the
+// identifier that represents them in the verified view. It is judged outside the
+// lock (Options.Judge), by who answers the person's page or else by the worker
+// of judge.go, and kept by Stand.
+//
+// Invariants:
+//   - Who is in which audience follows from the log's entries of transitions
+//     alone: the last one of a person and an audience holds. A standing changes in
+//     memory together with them, under the lock.
+//   - Whatever may change a standing is marked at an identifier of the person
+//     under the same hold of the lock that changes it, and stays marked until the
+//     person was judged with it. A mark names the first entry behind it, and no
+//     checkpoint's cursor passes that: what a crash takes is marked again by the
+//     replay, and judged again.
+//   - A standing that was judged counts only if nothing was marked since the
+//     snapshot that it was made from.
+
+// Snapshot is a person at a moment: what audiences are judged by, and decisions made.
+type Snapshot struct {
+	// Profile is never nil, and nobody may change it.
+	Profile *facet.Profile
+	// Present are the types of identifier that the person has.
+	Present []string
+	// Standing is what was judged last; nil: nothing was.
+	Standing *segment.Standing
+	// Changed is what may be different since Standing was judged.
+	Changed facet.Change
+
+	of     *node    // who keeps the standing; nil: nobody does
+	c      *cluster // in the verified view; nil: a device that nothing is linked to
+	asOf   uint64   // Store.marks
+	at     int64    // when the newest of what changed was received, ms; 0: not known
+	judged int64    // the latest time that the person was judged for, ms
+	waits  bool     // somebody waits for it to be judged, or a member has a standing of their own
+	moved  bool     // who belongs to the person changed
+	page   bool     // what one device's page may see: it is no person
+}
+
+// stand is what an identifier in memory knows of standings.
+type stand struct {
+	now    *segment.Standing // of the person whom the identifier represents; nil: none
+	seq    uint64            // the last entry that told of it
+	stored stored
+	dirty  bool // now, or stored.woken, is not on disk
+
+	// What changed since the identifier's person was judged.
+	changed facet.Change
+	since   uint64 // the first entry that did; 0: none, and nobody waits
+	version uint64 // of Store.marks at the last
+	at      int64  // when the last was received, ms
+	judged  int64  // the time that the person was judged for, ms
+	queued  bool   // stands in Store.judging, to be judged
+	dueAt   int64  // the last time that Store.dues was told of, ms
+	moved   bool   // who belongs to the person changed
+
+	// Since its changes of links were spread: with whom it was of one person before
+	// them is marked; and its links were not followed then.
+	tracked, closed bool
+
+	page *page
+}
+
+// page is what the page of a device sees that belongs to a known person and has no session.
+type page struct {
+	now     *segment.Standing
+	changed facet.Change
+	version uint64
+}
+
+// stored is what the disk has of a standing, besides its record.
+type stored struct {
+	found bool
+	in    []uint32 // audiences
+	due   int64    // second; 0: none
+	woken bool     // there is an entry in the due index at second 0
+}
+
+// noDue is the second of those who change by nothing but what they do.
+const noDue = 0
+
+// wakeSecond is where the due index has those who are to be judged at once.
+const wakeSecond = 0
+
+var errStanding = errors.New("people: a stored standing is corrupt")
+
+// nowhere is the standing of who is in no audience, whatever happens.
+func nowhere() *segment.Standing { return &segment.Standing{Until: rule.Never} }
+
+// storedOf is what the disk has of a standing when its record was written.
+func storedOf(st *segment.Standing) stored {
+	x := stored{found: !never(st), due: dueSecond(st)}
+	if st != nil {
+		for _, m := range st.In {
+			x.in = append(x.in, m.Audience)
+		}
+	}
+	return x
+}
+
+// never says that a standing need not be kept.
+func never(st *segment.Standing) bool { return st == nil || len(st.In) == 0 && st.Until == rule.Never }
+
+// dueSecond is the second of the due index under which a standing is found.
+func dueSecond(st *segment.Standing) int64 {
+	if st == nil || st.Until == rule.Never {
+		return noDue
+	}
+	return max(1, st.Until/1000)
+}
+
+const standingVersion = 1
+
+// append makes the record of a standing: the last entry that told of it, whose it is,
+// the standing.
+func (st *stand) append(dst []byte, x id.ID) []byte {
+	dst = wire.AppendUint(append(dst, standingVersion), st.seq)
+	dst = wire.AppendText(wire.AppendText(dst, x.Type), x.Value)
+	return appendStanding(dst, st.now)
+}
+
+func decodeStand(record string) (x id.ID, seq uint64, st *segment.Standing, err error) {
+	r := wire.NewReader(record)
+	version := r.Byte()
+	seq = r.Uint()
+	x.Type, x.Value = r.Text(), r.Text()
+	rest := r.Rest()
+	if r.Bad() || version != standingVersion || x.IsZero() {
+		return x, 0, nil, errStanding
+	}
+	st, err = decodeStanding(rest)
+	return x, seq, st, err
+}
+
+func appendStanding(dst []byte, st *segment.Standing) []byte {
+	dst = wire.AppendInt(dst, st.Until)
+	dst = wire.AppendUint(dst, uint64(len(st.In)))
+	for _, m := range st.In {
+		dst = wire.AppendInt(wire.AppendUint(dst, uint64(m.Audience)), m.Since)
+	}
+	return dst
+}
+
+func decodeStanding(s string) (*segment.Standing, error) {
+	r := wire.NewReader(s)
+	st := &segment.Standing{Until: r.Int()}
+	for range r.Count() {
+		st.In = append(st.In, segment.Member{Audience: uint32(r.Uint()), Since: r.Int()})
+	}
+	if !r.Done() {
+		return nil, errStanding
+	}
+	return st, nil
+}
+
+// standing gives what n knows of standings, made when it is new.
+func (n *node) standing() *stand {
+	if n.stand == nil {
+		n.stand = &stand{}
+	}
+	return n.stand
+}
+
+// mark notes that n's person is to be judged anew because of c, by entry seq, which was
+// received at a time; holdsNothing for who is to be judged for no entry's sake.
+// The lock is held.
+func (s *Store) mark(n *node, c facet.Change, seq uint64, at int64) {
+	st := n.standing()
+	st.changed.Add(c)
+	st.at = max(st.at, at)
+	s.marks++
+	st.version = s.marks
+	if st.since == 0 || seq < st.since {
+		st.since = seq
+	}
+	if !st.queued {
+		st.queued = true
+		if s.judging.waiting = append(s.judging.waiting, n); len(s.judging.waiting) == 1 {
+			s.wakeJudge()
+		}
+	}
+}
+
+// holdsNothing is for marks that no entry has made: no cursor waits for them.
+const holdsNothing = ^uint64(0)
+
+// folded marks those whose standing an event may change that was folded into the facet
+// with key k. The lock is held and the facet's identifiers are loaded.
+func (s *Store) folded(k facet.Key, c facet.Change, seq uint64, at int64) {
+	if k.AnonymousID != "" && (k.UserID == "" || k.Trust == id.Claimed) {
+		if n := s.nodes[id.ID{Type: id.AnonymousID, Value: k.AnonymousID}]; n != nil && n.stand != nil && n.stand.page != nil {
+			s.marks++
+			n.stand.page.changed.Add(c)
+			n.stand.page.version = s.marks
+		}
+	}
+	c = s.watched.of(c)
+	if c.IsZero() {
+		return
+	}
+	owner := k.Owner(id.VerifiedView, false)
+	n := s.nodes[owner]
+	if n != nil && k.AnonymousID != "" && owner.Type == id.UserID && s.isCut(n, k, id.VerifiedView) {
+		n = s.nodes[k.Owner(id.VerifiedView, true)]
+	}
+	if n != nil { // nil: nobody's
+		s.mark(n, c, seq, at)
+	}
+}
+
+// watch is what any audience reads.
+type watch struct {
+	all  bool
+	some facet.Change
+}
+
+func (w *watch) of(c facet.Change) facet.Change {
+	if w.all || c.Core&facet.ChangedIdentity != 0 {
+		return c
+	}
+	c.Core &= w.some.Core
+	for i := range c.Computed {
+		c.Computed[i] &= w.some.Computed[i]
+	}
+	return c
+}
+
+// Watch says which inputs the audiences read: who is changed in nothing else is
+// not judged anew. Until it is called, and for those of whom who belongs to them
+// changes, it is all. Call it before Sweep when definitions change.
+func (s *Store) Watch(inputs facet.Change) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.watched = watch{some: inputs}
+}
+
+// snapshot gives the person of a cluster; nil c for n alone. The lock is held, the
+// members and their facets are loaded.
+func (s *Store) snapshot(x *Snapshot, n *node, c *cluster) {
+	x.c, x.asOf, x.of = c, s.marks, n
+	if c == nil {
+		if n.stand != nil {
+			x.Standing, x.judged = n.stand.now, n.stand.judged
+			x.add(n.stand)
+		}
+		return
+	}
+	x.of = s.nodes[c.Representative]
+	if x.of.stand != nil {
+		x.Standing, x.judged = x.of.stand.now, x.of.stand.judged
+	}
+	for _, m := range c.Members {
+		if y := s.nodes[m]; y.stand != nil {
+			x.add(y.stand)
+			x.waits = x.waits || y != x.of && y.stand.now != nil
+		}
+	}
+}
+
+func (x *Snapshot) add(st *stand) {
+	if st.since == 0 {
+		return
+	}
+	x.Changed.Add(st.changed)
+	x.at = max(x.at, st.at)
+	x.waits, x.moved = true, x.moved || st.moved
+}
+
+// Stand keeps what x was judged to be, at now, ms since 1970; unless something
+// changed since x was made: then somebody else will judge the person. Who
+// entered and left has a place in the log when it returns; nobody need wait for that.
+func (s *Store) Stand(x *Snapshot, st *segment.Standing, now int64) {
+	if x.of == nil || !x.waits && st == x.Standing {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.keep(x, st, now, x.cause(now))
+}
+
+// cause is why x's standing is another at now.
+func (x *Snapshot) cause(now int64) Cause {
+	switch {
+	case x.moved:
+		return CauseIdentity
+	case !x.Changed.IsZero():
+		return CauseEvent
+	case x.Standing != nil && now >= x.Standing.Until:
+		return CauseTime
+	}
+	return CauseDefinition
+}
+
+// keep is Stand for who holds the lock. It says whether the standing was kept.
+func (s *Store) keep(x *Snapshot, st *segment.Standing, now int64, why Cause) bool {
+	if s.failed != nil || !s.current(x) {
+		return false
+	}
+	if st == nil {
+		st = nowhere()
+	}
+	if x.page {
+		p := x.of.stand.page
+		p.now, p.changed = st, facet.Change{}
+		return true
+	}
+	if x.c != nil {
+		for _, m := range x.c.Members { // those that are of this person now
+			if n := s.nodes[m]; n != x.of && n.stand != nil && n.stand.now != nil && !s.become(n, nil, now, CauseIdentity) {
+				return false
+			}
+		}
+	}
+	if !s.become(x.of, st, now, why) {
+		return false
+	}
+	x.of.stand.judged = max(x.of.stand.judged, now)
+	if x.c == nil {
+		x.of.stand.clear()
+		return true
+	}
+	for _, m := range x.c.Members {
+		if n := s.nodes[m]; n.stand != nil {
+			n.stand.clear()
+		}
+	}
+	return true
+}
+
+// clear notes that the person was judged.
+func (st *stand) clear() {
+	st.changed, st.since, st.moved, st.at = facet.Change{}, 0, false, 0
+}
+
+// current says that nothing was marked since x was made.
+func (s *Store) current(x *Snapshot) bool {
+	n := x.of
+	if s.nodes[n.id] != n {
+		return false // it left memory, or was erased
+	}
+	if x.page {
+		return n.stand != nil && n.stand.page != nil && n.stand.page.version <= x.asOf
+	}
+	if n.standing().now != x.Standing {
+		return false // somebody else was quicker
+	}
+	if x.c == nil {
+		return len(n.pairs) == 0 && n.stand.version <= x.asOf
+	}
+	if !x.c.of.stands(s) {
+		return false
+	}
+	for _, m := range x.c.Members {
+		if y := s.nodes[m]; y.stand != nil && y.stand.version > x.asOf {
+			return false
+		}
+	}
+	return true
+}
+
+// become gives n's person another standing, nil for none, and tells the log who entered
+// and left at a time, ms. It says whether the log has taken all of it. The lock is held.
+func (s *Store) become(n *node, st *segment.Standing, at int64, why Cause) bool {
+	old := n.standing().now
+	var before, after []segment.Member
+	if old != nil {
+		before = old.In
+	}
+	if st != nil {
+		after = st.In
+	}
+	if !slices.EqualFunc(before, after, func(a, b segment.Member) bool { return a.Audience == b.Audience }) && !s.tell(n, before, after, at, why) {
+		return false
+	}
+	if old == st {
+		return true
+	}
+	n.stand.now, n.stand.dirty = st, true
+	s.touch(n)
+	if st != nil {
+		s.dues.set(n, st.Until)
+	}
+	return true
+}
+
+// tell appends the transitions from one list of members to another, those that leave first.
+func (s *Store) tell(n *node, before, after []segment.Member, at int64, why Cause) bool {
+	now := s.o.Now().UnixMilli()
+	is := slices.Clone(before)
+	one := func(m segment.Member, entered bool) bool {
+		if s.o.Log.Admit() != nil {
+			return false
+		}
+		t := Transition{ID: n.id, Audience: m.Audience, Name: s.audienceName(m.Audience), Entered: entered, At: at, Cause: why}
+		if entered {
+			t.At = m.Since
+		}
+		s.buf = t.append(s.buf[:0])
+		seq, _ := s.o.Log.Append(s.buf, now)
+		if seq == 0 {
+			return false
+		}
+		s.applied = seq
+		n.stand.seq = seq
+		s.index = append(s.index, indexed{n.hash, t.At, seq})
+		is = enterOrLeave(is, t)
+		return true
+	}
+	ok := true
+	for _, m := range before {
+		ok = ok && (hasAudience(after, m.Audience) || one(m, false))
+	}
+	for _, m := range after {
+		ok = ok && (hasAudience(before, m.Audience) || one(m, true))
+	}
+	if !ok && !slices.Equal(is, before) {
+		// What the log has taken holds. The rest is judged again.
+		until := int64(rule.Never)
+		if n.stand.now != nil {
+			until = n.stand.now.Until
+		}
+		n.stand.now, n.stand.dirty = &segment.Standing{In: is, Until: until}, true
+		s.touch(n)
+	}
+	return ok
+}
+
+func (s *Store) audienceName(audience uint32) string {
+	if s.o.AudienceName == nil {
+		return ""
+	}
+	return s.o.AudienceName(audience)
+}
+
+func compareMember(m segment.Member, audience uint32) int {
+	switch {
+	case m.Audience < audience:
+		return -1
+	case m.Audience > audience:
+		return 1
+	}
+	return 0
+}
+
+func hasAudience(list []segment.Member, audience uint32) bool {
+	_, in := slices.BinarySearchFunc(list, audience, compareMember)
+	return in
+}
+
+// enterOrLeave gives the members after a transition. It may write to the list.
+func enterOrLeave(list []segment.Member, t Transition) []segment.Member {
+	i, in := slices.BinarySearchFunc(list, t.Audience, compareMember)
+	switch {
+	case in && t.Entered:
+		list[i].Since = t.At
+	case in:
+		return slices.Delete(list, i, i+1)
+	case t.Entered:
+		return slices.Insert(list, i, segment.Member{Audience: t.Audience, Since: t.At})
+	}
+	return list
+}
+
+// replayTransition applies a transition that the log has. The lock is held and its
+// identifier is loaded.
+func (s *Store) replayTransition(t Transition) {
+	n := s.nodes[t.ID]
+	s.index = append(s.index, indexed{n.hash, t.At, t.Seq})
+	st := n.standing()
+	if t.Seq <= st.seq {
+		return
+	}
+	is := segment.Standing{Until: rule.Never}
+	if st.now != nil {
+		is = segment.Standing{In: slices.Clone(st.now.In), Until: st.now.Until}
+	}
+	is.In = enterOrLeave(is.In, t)
+	st.now, st.seq, st.dirty = &is, t.Seq, true
+	s.touch(n)
+}
+
+// standRecord is a standing on its way to the disk.
+type standRecord struct {
+	owner     Hash
+	was, is   stored
+	since     []int64 // of is.in
+	from, to  int     // the record in writer.stood
+	wakesOnce bool    // its wake was heard
+}
+
+// standing notes n's standing to be written; the lock is held, so only copy.
+func (w *writer) standing(n *node) {
+	st := n.stand
+	x := standRecord{owner: n.hash, was: st.stored, is: storedOf(st.now), from: len(w.stood), wakesOnce: st.stored.woken}
+	if st.now != nil {
+		for _, m := range st.now.In {
+			x.since = append(x.since, m.Since)
+		}
+	}
+	if x.is.found {
+		w.stood = st.append(w.stood, n.id)
+	}
+	x.to = len(w.stood)
+	st.stored, st.dirty = x.is, false
+	w.stands = append(w.stands, x)
+}
+
+// standings writes what standing noted, without the lock: each with its places in the
+// audiences and in the due index, in one batch.
+func (w *writer) standings() {
+	for i := range w.stands {
+		x := &w.stands[i]
+		if w.err != nil {
+			break
+		}
+		for _, a := range x.was.in {
+			if !slices.Contains(x.is.in, a) {
+				w.b.Delete(keyspace.AppendMember(nil, a, x.owner))
+			}
+		}
+		for i, a := range x.is.in {
+			w.b.Set(keyspace.AppendMember(nil, a, x.owner), wire.AppendInt([]byte{memberVersion}, x.since[i]))
+		}
+		if x.was.due != x.is.due && x.was.due != noDue {
+			w.b.Delete(keyspace.AppendDue(nil, x.was.due, x.owner))
+		}
+		if x.is.due != noDue {
+			w.b.Set(keyspace.AppendDue(nil, x.is.due, x.owner), nil)
+		}
+		if x.wakesOnce {
+			w.b.Delete(keyspace.AppendDue(nil, wakeSecond, x.owner))
+		}
+		place := keyspace.AppendStanding(nil, x.owner)
+		if x.is.found {
+			w.err = w.s.seal(x.owner, place, w.stood[x.from:x.to], w.b)
+		} else if x.was.found {
+			w.b.Delete(place)
+		}
+		if w.err == nil && w.b.Len() > batchBytes {
+			w.flush()
+		}
+	}
+	clear(w.stood)
+	w.stands, w.stood = w.stands[:0], w.stood[:0]
+}
+
+const memberVersion = 1 // in clear: since when, ms
