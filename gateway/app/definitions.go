@@ -117,7 +117,7 @@ func defineDemo(salt []byte) (world, error) {
 	}
 	var segments []segment.Definition
 	for _, s := range demo.Segments(0) {
-		segments = append(segments, segment.Definition(s))
+		segments = append(segments, segment.Definition{Name: s.Name, When: s.When})
 	}
 	list, err := demo.Placements()
 	if err != nil {

@@ -125,7 +125,7 @@ func New(o Options) (*Decider, error) {
 		traits: o.Traits, segments: o.Segments, salt: slices.Clone(o.Salt), arms: o.Arms,
 		every: map[string]*placement{}, sites: make(map[string]*site, len(o.Sites)),
 	}
-	c := compiler{env: env, known: o.Segments.Names(), salted: len(o.Salt) >= minSalt}
+	c := compiler{env: env, known: o.Segments.All(), salted: len(o.Salt) >= minSalt}
 	for i := range o.Sites {
 		s := &o.Sites[i]
 		if _, twice := d.sites[s.Name]; twice {

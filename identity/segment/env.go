@@ -2,9 +2,8 @@ package segment
 
 import (
 	"fmt"
-	"slices"
-	"strings"
 	"sync"
+	"time"
 
 	"github.com/google/cel-go/cel"
 	"github.com/google/cel-go/common/types"
@@ -29,25 +28,86 @@ func NewEnv(t *trait.Set) *Env {
 	return &Env{traits: t, make: sync.OnceValues(func() (*rule.Env, error) { return newEnv(t) })}
 }
 
-// Rule compiles one condition. path names it in faults; known are the segments
-// that it may ask for.
-func (e *Env) Rule(path, text string, known []string) (*rule.Rule, rule.Faults) {
+// Rule compiles one condition. path names it in faults; segments are those that
+// it may ask for.
+func (e *Env) Rule(path, text string, segments []string) (*rule.Rule, rule.Faults) {
+	return e.rule(path, text, func(r *rule.Reader) {
+		r.MembersOf("segments", func(id int64, name string) { known(r, id, name, segments) })
+	})
+}
+
+func (e *Env) rule(path, text string, check rule.Check) (*rule.Rule, rule.Faults) {
 	env, err := e.make()
 	if err != nil {
 		return nil, rule.Faults{{Path: path, Message: err.Error()}}
 	}
-	return env.Compile(path, text, func(r *rule.Reader) {
-		r.MembersOf("segments", func(id int64, name string) {
-			if slices.Contains(known, name) {
-				return
+	return env.Compile(path, text, check)
+}
+
+// reads is what of a profile rules depend on that use so much.
+func (e *Env) reads(list rule.Uses) (c facet.Change) {
+	for _, u := range list {
+		switch u.Name {
+		case "traits":
+			c.Core |= facet.ChangedTraits
+		case "computed":
+			e.readsComputed(&c, u.Member)
+		case "affinity":
+			for _, d := range e.traits.Definitions() {
+				if d.Kind == trait.Affinity {
+					e.readsComputed(&c, d.Name)
+				}
 			}
-			have := "no segment is declared before this rule"
-			if len(known) > 0 {
-				have = "it may ask for those declared before it: " + strings.Join(known, ", ")
-			}
-			r.Fault(id, "there is no segment %q here; %s", name, have)
-		})
-	})
+		case "counts":
+			c.Core |= countsRead(u.Member)
+		case "identifiers":
+			c.Core |= facet.ChangedIdentity
+		case "geo":
+			c.Core |= facet.ChangedGeo
+		case "device":
+			c.Core |= facet.ChangedDevice
+		case "traffic", "firstTouch", "lastTouch":
+			c.Core |= facet.ChangedTraffic
+		case "consent":
+			c.Core |= facet.ChangedConsent
+		case "site":
+			c.Core |= facet.ChangedSite
+		case "segments", "now":
+		}
+	}
+	return c
+}
+
+func (e *Env) readsComputed(c *facet.Change, name string) {
+	slot, ok := e.traits.Slot(name)
+	if ok {
+		c.Mark(slot)
+	} else {
+		for slot := range facet.MaxComputed { // the rule takes it as a whole
+			c.Mark(slot)
+		}
+	}
+	for _, d := range e.traits.Definitions() {
+		// Hours and days may be those of where the person is.
+		if (!ok || d.Name == name) && (d.Timezone == "person" || d.Timezone == "" && d.Kind == "best_hour") {
+			c.Core |= facet.ChangedDevice | facet.ChangedGeo
+		}
+	}
+}
+
+func countsRead(member string) facet.Core {
+	switch member {
+	case "events", "botEvents":
+		return facet.ChangedEvents
+	case "pageviews", "botPageviews":
+		return facet.ChangedPageviews
+	case "sessions":
+		return facet.ChangedSessions
+	case "orders", "revenue", "averageOrder", "lastOrder", "returns":
+		return facet.ChangedOrders
+	}
+	// A device is known from its first event on.
+	return facet.ChangedEvents | facet.ChangedPageviews | facet.ChangedSessions | facet.ChangedOrders | facet.ChangedIdentity
 }
 
 // The most that a person can have of what rules walk over.
@@ -92,10 +152,12 @@ func newEnv(t *trait.Set) (*rule.Env, error) {
 		{Name: "traffic", Type: object(o.Objects[4])},
 		{Name: "firstTouch", Type: object(o.Objects[4])},
 		{Name: "lastTouch", Type: object(o.Objects[4])},
+		{Name: "site", Type: cel.StringType},
 		{Name: "consent", Type: cel.MapType(cel.StringType, cel.BoolType)},
 		{Name: "affinity", Type: cel.MapType(cel.StringType, cel.DoubleType)},
-		{Name: "now", Type: cel.TimestampType},
+		{Name: "now", Type: cel.TimestampType, Moving: true},
 	}
+	o.Functions = functions(t)
 	env, err := rule.NewEnv(o)
 	if err != nil {
 		return nil, fmt.Errorf("segment: %w", err)
@@ -144,6 +206,23 @@ func counts() *rule.Object {
 			}
 			return types.Double(float64(p.Revenue[0].Micros) / 1e6), true
 		}},
+		// Likewise: of those who bought in several currencies it is less than the truth.
+		{Name: "averageOrder", Type: types.DoubleType, Get: func(of any) (any, bool) {
+			p, ok := of.(*p)
+			if !ok || len(p.Revenue) == 0 || p.Orders == 0 {
+				return types.Double(0), false
+			}
+			return types.Double(float64(p.Revenue[0].Micros) / 1e6 / float64(p.Orders)), true
+		}},
+		{Name: "lastOrder", Type: types.TimestampType, Get: func(of any) (any, bool) {
+			p, ok := of.(*p)
+			if !ok || p.LastOrder == 0 {
+				return types.Timestamp{Time: time.Unix(0, 0).UTC()}, false
+			}
+			return types.Timestamp{Time: time.UnixMilli(p.LastOrder).UTC()}, true
+		}},
+		intField("returns", func(p *p) int64 { return p.Returns }),
+		intField("devices", func(p *p) int64 { return int64(len(p.Devices)) }),
 	}}
 }
 

@@ -2,75 +2,346 @@
 // the same language of conditions.
 //
 // A rule is CEL over traits, computed, counts, segments, identifiers, geo,
-// device, traffic, firstTouch, lastTouch, consent, affinity and now. What is
-// missing does not match: a rule whose outcome hangs on a trait that nobody set
-// is false. The members of computed, counts, geo, device, traffic and the two
-// touches are fixed, so that a misspelt one is refused; where nothing is known
-// they are 0 or the empty text, and has() tells.
+// device, traffic, firstTouch, lastTouch, consent, affinity, site and now. What
+// is missing does not match: a rule whose outcome hangs on a trait that nobody
+// set is false. The members of computed, counts, geo, device, traffic and the
+// two touches are fixed, so that a misspelt one is refused; where nothing is
+// known they are 0, the empty text or 1970, and has() tells. count, sum,
+// followed and notFollowed ask what happened, without a trait of one's own.
+//
+// Which audiences a person is in is a Standing. Judging again costs what has
+// changed: only audiences that read it are evaluated, and those for which the
+// time has come.
 package segment
 
 import (
+	"encoding/json"
 	"fmt"
+	"hash/fnv"
+	"slices"
 
+	"github.com/reuna/reuna/identity/facet"
 	"github.com/reuna/reuna/identity/trait/rule"
 )
 
 // Definition is an audience: everyone for whom When holds.
-type Definition struct{ Name, When string }
+type Definition struct {
+	Name, When string
+	Site       string // only persons who were last seen on this site; empty: all
+	ID         uint32 // the gateway's to set; 0: the definition's place in the list, from 1
+}
+
+// audience is a Definition made ready.
+type audience struct {
+	Definition
+	index int // in the list of definitions
+	rule  *rule.Rule
+	reads facet.Change // what of a profile its outcome depends on
+	asks  mask         // the audiences, by place, that it asks for
+}
 
 // Set is a list of audiences made ready: immutable, for concurrent use. A nil
 // Set is an empty one.
+//
+// Invariant: an audience stands behind those that it asks for, so that one walk
+// in order judges all.
 type Set struct {
-	names []string
-	rules []*rule.Rule
+	names []string // in the order of the definitions
+	list  []audience
+	place map[string]int // by name, in list
+	byID  map[uint32]int
+	moved bool   // places are not the definitions' order
+	print uint64 // of everything that outcomes depend on, but for persons
+
+	reads  facet.Change // of any
+	core   []mask       // by bit: who reads it
+	slots  map[int]mask // by slot: who reads it
+	askers []mask       // by place: who asks for it
 }
 
-// Compile makes a Set. A rule may ask for the segments declared before it
-// ('x' in segments). The error is rule.Faults, everything that is wrong, with
+// Compile makes a Set. A rule may ask for other segments ('x' in segments), but
+// not in a circle. The error is rule.Faults, everything that is wrong, with
 // paths such as segments[0].when. The Set that comes with an error only knows
 // the names, for the rules that ask for them: nobody is in it.
 func Compile(env *Env, list []Definition) (*Set, error) {
-	s := &Set{}
-	var faults rule.Faults
+	c := compiler{env: env, Set: &Set{place: map[string]int{}, byID: map[uint32]int{}}, places: map[[2]string][2]int{}}
 	for i, d := range list {
-		at := fmt.Sprintf("segments[%d]", i)
-		if d.Name == "" {
-			faults = append(faults, rule.Fault{Path: at + ".name", Message: "saw nothing, expected a name"})
-		}
-		for j, name := range s.names {
-			if name == d.Name {
-				faults = append(faults, rule.Fault{Path: at + ".name", Message: fmt.Sprintf("%q is the name of segments[%d] too; rename one", d.Name, j)})
-			}
-		}
-		r, bad := env.Rule(at+".when", d.When, s.names)
-		faults = append(faults, bad...)
-		s.names, s.rules = append(s.names, d.Name), append(s.rules, r)
+		c.declare(i, d)
 	}
-	if len(faults) > 0 {
-		s.rules = nil
+	if len(list) > maxSegments {
+		c.faults = append(c.faults, rule.Fault{Path: "segments", Message: fmt.Sprintf("saw %d segments; the limit is %d", len(list), maxSegments)})
 	}
-	return s, faults.Err()
+	for i := range c.found {
+		c.rule(&c.found[i])
+	}
+	if len(c.faults) == 0 {
+		c.sort()
+	}
+	if len(c.faults) > 0 {
+		return &Set{names: c.names}, c.faults.Err()
+	}
+	c.index()
+	return c.Set, nil
 }
 
-// Names lists the audiences in the order of their definitions. The list is the
+type compiler struct {
+	*Set
+	env    *Env
+	faults rule.Faults
+	found  []audience
+	places map[[2]string][2]int // [asker, asked] -> line, column
+}
+
+func (c *compiler) fault(i int, key, format string, args ...any) {
+	c.faults = append(c.faults, rule.Fault{Path: fmt.Sprintf("segments[%d].%s", i, key), Message: fmt.Sprintf(format, args...)})
+}
+
+func (c *compiler) declare(i int, d Definition) {
+	if d.Name == "" {
+		c.fault(i, "name", "saw nothing, expected a name")
+	}
+	if d.ID == 0 {
+		d.ID = uint32(i) + 1
+	}
+	for j, other := range c.found {
+		if other.Name == d.Name {
+			c.fault(i, "name", "%q is the name of segments[%d] too; rename one", d.Name, j)
+		}
+		if other.ID == d.ID {
+			c.fault(i, "id", "%d is the id of segments[%d] too", d.ID, j)
+		}
+	}
+	c.names = append(c.names, d.Name)
+	c.found = append(c.found, audience{Definition: d, index: i})
+}
+
+func (c *compiler) rule(a *audience) {
+	r, bad := c.env.rule(fmt.Sprintf("segments[%d].when", a.index), a.When, func(r *rule.Reader) {
+		r.MembersOf("segments", func(id int64, name string) {
+			if name == a.Name {
+				r.Fault(id, "%q asks for itself", name)
+				return
+			}
+			known(r, id, name, c.names)
+			line, column := r.Place(id)
+			c.places[[2]string{a.Name, name}] = [2]int{line, column}
+		})
+	})
+	c.faults = append(c.faults, bad...)
+	a.rule = r
+}
+
+// known notes a fault, and what was meant, when no segment is called name.
+func known(r *rule.Reader, id int64, name string, names []string) {
+	if slices.Contains(names, name) {
+		return
+	}
+	if len(names) == 0 {
+		r.Fault(id, "there is no segment %q; none is defined", name)
+		return
+	}
+	meant := rule.Nearest(name, names)
+	if meant != "" {
+		r.Fault(id, "there is no segment %q", name)
+		r.Suggest("'" + meant + "'")
+		return
+	}
+	have := ""
+	for i, n := range names[:min(len(names), 20)] {
+		if i > 0 {
+			have += ", "
+		}
+		have += n
+	}
+	r.Fault(id, "there is no segment %q; there are: %s", name, have)
+}
+
+// asked are the segments that a asks for by index. One that walks over the list
+// sees those declared before it.
+func (c *compiler) asked(a *audience) (list []int) {
+	members, all := a.rule.Uses().Of("segments")
+	for i := range c.found {
+		if slices.Contains(members, c.found[i].Name) || all && i < a.index {
+			list = append(list, i)
+		}
+	}
+	return list
+}
+
+// sort puts every audience behind those that it asks for, else in the order of
+// the definitions.
+func (c *compiler) sort() {
+	const (
+		unseen = iota
+		open
+		done
+	)
+	state := make([]int, len(c.found))
+	var path []int
+	var visit func(i int) bool
+	visit = func(i int) bool {
+		a := &c.found[i]
+		state[i], path = open, append(path, i)
+		for _, j := range c.asked(a) {
+			if state[j] == open {
+				c.circle(append(path[slices.Index(path, j):], j))
+				return false
+			}
+			if state[j] == unseen && !visit(j) {
+				return false
+			}
+		}
+		state[i], path = done, path[:len(path)-1]
+		c.moved = c.moved || i != len(c.list)
+		c.list = append(c.list, *a)
+		return true
+	}
+	for i := range c.found {
+		if state[i] == unseen && !visit(i) {
+			return
+		}
+	}
+}
+
+func (c *compiler) circle(path []int) {
+	text := ""
+	for k, i := range path {
+		if k > 0 {
+			text += " asks for "
+		}
+		text += c.found[i].Name
+	}
+	a := &c.found[path[0]]
+	at := c.places[[2]string{a.Name, c.found[path[1]].Name}]
+	c.faults = append(c.faults, rule.Fault{Path: fmt.Sprintf("segments[%d].when", a.index), Line: max(at[0], 1), Column: max(at[1], 1), Message: "segments ask for each other in a circle: " + text})
+}
+
+// index tells who reads what.
+func (c *compiler) index() {
+	s, words := c.Set, (len(c.list)+63)/64
+	s.slots = map[int]mask{}
+	s.askers = make([]mask, len(s.list))
+	for i := range s.list {
+		s.place[s.list[i].Name], s.byID[s.list[i].ID] = i, i
+		s.askers[i] = make(mask, words)
+	}
+	for i := range s.list {
+		a := &s.list[i]
+		a.asks = make(mask, words)
+		for _, j := range c.asked(a) {
+			at := s.place[c.found[j].Name]
+			a.asks.set(at)
+			s.askers[at].set(i)
+		}
+		a.reads = c.env.reads(a.rule.Uses())
+		if a.Site != "" {
+			a.reads.Core |= facet.ChangedSite
+		}
+		s.reads.Add(a.reads)
+		for bit := range 32 {
+			if a.reads.Core&(1<<bit) == 0 {
+				continue
+			}
+			for len(s.core) <= bit {
+				s.core = append(s.core, make(mask, words))
+			}
+			s.core[bit].set(i)
+		}
+		for slot := range facet.MaxComputed {
+			if a.reads.Has(slot) {
+				if s.slots[slot] == nil {
+					s.slots[slot] = make(mask, words)
+				}
+				s.slots[slot].set(i)
+			}
+		}
+	}
+	s.print = c.fingerprint()
+}
+
+// fingerprint is of the audiences, and of the computed traits that any of them
+// reads: a standing of another one is judged anew.
+func (c *compiler) fingerprint() uint64 {
+	h := fnv.New64a()
+	list := c.env.traits.Definitions()
+	for i := range c.list {
+		fmt.Fprintf(h, "%q %q %q %d\n", c.list[i].Name, c.list[i].When, c.list[i].Site, c.list[i].ID)
+	}
+	for _, d := range list {
+		if slot, ok := c.env.traits.Slot(d.Name); ok && c.reads.Has(slot) {
+			text, _ := json.Marshal(d) // of texts, numbers and lists of them: it cannot fail
+			h.Write(text)
+		}
+	}
+	return h.Sum64() | 1 // 0 is nobody's
+}
+
+// All lists the audiences in the order of their definitions. The list is the
 // Set's own.
-func (s *Set) Names() []string {
+func (s *Set) All() []string {
 	if s == nil {
 		return nil
 	}
 	return s.names
 }
 
+// Name is what an audience is called; "" when the Set has none with this id.
+func (s *Set) Name(id uint32) string {
+	if s != nil {
+		if i, ok := s.byID[id]; ok {
+			return s.list[i].Name
+		}
+	}
+	return ""
+}
+
+// Names lists the audiences of a standing, in the order of their definitions;
+// those that the Set does not have are left out. st may be nil.
+func (s *Set) Names(st *Standing) []string { return s.AppendNames(nil, st) }
+
+// AppendNames appends the names of a standing's audiences to dst, as Names lists
+// them. The names live as long as the Set.
+func (s *Set) AppendNames(dst []string, st *Standing) []string {
+	if s == nil || st == nil {
+		return dst
+	}
+	from := len(dst)
+	for _, m := range st.In {
+		if i, ok := s.byID[m.Audience]; ok {
+			dst = append(dst, s.list[i].Name)
+		}
+	}
+	slices.SortFunc(dst[from:], func(a, b string) int { return s.list[s.place[a]].index - s.list[s.place[b]].index })
+	return dst
+}
+
 // Members appends the names of the audiences that sub is in to sub.Segments, in
-// the order of their definitions. The names live as long as the Set.
+// the order of their definitions, judging all of them: for a look at somebody
+// whose standing is not to be kept. The names live as long as the Set.
 func (s *Set) Members(sub *Subject) {
-	if s == nil {
+	if s == nil || len(s.list) == 0 {
 		return
 	}
-	for i, r := range s.rules {
-		if r.Holds(sub) {
-			sub.Segments = append(sub.Segments, s.names[i])
+	w := &sub.judging
+	w.ready(s)
+	for i := range s.list {
+		w.todo.set(i)
+	}
+	s.run(sub, w)
+	w.set = nil
+	from := len(sub.Segments)
+	for i := range s.list {
+		if w.in.has(i) {
+			sub.Segments = append(sub.Segments, s.list[i].Name)
 		}
+	}
+	s.order(sub.Segments[from:])
+}
+
+// order sorts names as they were defined.
+func (s *Set) order(names []string) {
+	if len(names) > 1 && s.moved {
+		slices.SortFunc(names, func(a, b string) int { return s.list[s.place[a]].index - s.list[s.place[b]].index })
 	}
 }
 
@@ -80,8 +351,8 @@ func (s *Set) Failures() (n uint64) {
 	if s == nil {
 		return 0
 	}
-	for _, r := range s.rules {
-		n += r.Failures()
+	for i := range s.list {
+		n += s.list[i].rule.Failures()
 	}
 	return n
 }

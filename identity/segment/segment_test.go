@@ -160,10 +160,10 @@ func TestRules(t *testing.T) {
 func TestMembers(t *testing.T) {
 	set := traitSet(t)
 	s, err := Compile(NewEnv(set), []Definition{
-		{"pro", "traits.plan == 'pro'"},
-		{"lost", "counts.orders == 0"},
-		{"loyal", "'pro' in segments && computed.orders_30d >= 2"},
-		{"both", "'pro' in segments && !('lost' in segments)"},
+		{Name: "pro", When: "traits.plan == 'pro'"},
+		{Name: "lost", When: "counts.orders == 0"},
+		{Name: "loyal", When: "'pro' in segments && computed.orders_30d >= 2"},
+		{Name: "both", When: "'pro' in segments && !('lost' in segments)"},
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -179,7 +179,7 @@ func TestMembers(t *testing.T) {
 		t.Errorf("somebody unknown: %v", sub.Segments)
 	}
 	var none *Set
-	if none.Members(sub); none.Names() != nil || none.Failures() != 0 {
+	if none.Members(sub); none.All() != nil || none.Failures() != 0 {
 		t.Error("no set is an empty one")
 	}
 	if s.Failures() != 0 {
@@ -195,23 +195,34 @@ func TestFaults(t *testing.T) {
 		column int
 		says   string
 	}{
-		{[]Definition{{"", "true"}}, "segments[0].name", 0, "expected a name"},
-		{[]Definition{{"a", ""}}, "segments[0].when", 0, "saw no rule"},
-		{[]Definition{{"a", "true"}, {"a", "true"}}, "segments[1].name", 0, "segments[0]"},
-		{[]Definition{{"a", "'b' in segments"}, {"b", "true"}}, "segments[0].when", 1, `no segment "b"`},
-		{[]Definition{{"a", "true"}, {"b", "true && 'c' in segments"}}, "segments[1].when", 9, "declared before it: a"},
-		{[]Definition{{"a", "computed.orders_3d > 1"}}, "segments[0].when", 9, "undefined field 'orders_3d'"},
-		{[]Definition{{"a", "computed.orders_30d == 'x'"}}, "segments[0].when", 21, "no matching overload"},
-		{[]Definition{{"a", "counts.pageveiws > 1"}}, "segments[0].when", 7, "undefined field"},
-		{[]Definition{{"a", "geo.land == 'FI'"}}, "segments[0].when", 4, "undefined field"},
-		{[]Definition{{"a", "properties.x == 1"}}, "segments[0].when", 1, "a rule here may use traits, computed"},
-		{[]Definition{{"a", "traits.plan"}}, "segments[0].when", 1, "expected a bool"},
-		{[]Definition{{"a", "segments.exists(s, s in identifiers)"}}, "segments[0].when", 1, "may cost up to"},
-		{[]Definition{{"a", "traits.exists(k, traits.exists(j, traits[j] == k))"}}, "segments[0].when", 1, "may cost up to"},
+		{[]Definition{{Name: "", When: "true"}}, "segments[0].name", 0, "expected a name"},
+		{[]Definition{{Name: "a", When: ""}}, "segments[0].when", 0, "saw no rule"},
+		{[]Definition{{Name: "a", When: "true"}, {Name: "a", When: "true"}}, "segments[1].name", 0, "segments[0]"},
+		{[]Definition{{Name: "a", When: "true", ID: 7}, {Name: "b", When: "true", ID: 7}}, "segments[1].id", 0, "segments[0]"},
+		{[]Definition{{Name: "a", When: "'a' in segments"}}, "segments[0].when", 1, `"a" asks for itself`},
+		{[]Definition{{Name: "a", When: "true && 'b' in segments"}, {Name: "b", When: "'c' in segments"}, {Name: "c", When: "'a' in segments"}}, "segments[0].when", 9, "in a circle: a asks for b asks for c asks for a"},
+		{[]Definition{{Name: "buyers", When: "true"}, {Name: "b", When: "true && 'buyer' in segments"}}, "segments[1].when", 9, `there is no segment "buyer"; did you mean 'buyers'?`},
+		{[]Definition{{Name: "a", When: "true"}, {Name: "b", When: "true && 'cx' in segments"}}, "segments[1].when", 9, `there is no segment "cx"; there are: a, b`},
+		{[]Definition{{Name: "a", When: "computed.orders_3d > 1"}}, "segments[0].when", 9, "there is no computed.orders_3d; did you mean orders_30d?"},
+		{[]Definition{{Name: "a", When: "computed.favorite_category == 'x'"}}, "segments[0].when", 9, "there is no computed.favorite_category; did you mean favourite_category?"},
+		{[]Definition{{Name: "a", When: "computed.xyz == 'x'"}}, "segments[0].when", 9, "there is no computed.xyz; computed has orders_30d, favourite_category, favourite_author"},
+		{[]Definition{{Name: "a", When: "computed.orders_30d == 'x'"}}, "segments[0].when", 21, "no matching overload"},
+		{[]Definition{{Name: "a", When: "counts.pageveiws > 1"}}, "segments[0].when", 7, "there is no counts.pageveiws; did you mean pageviews?"},
+		{[]Definition{{Name: "a", When: "true ||\n  counts.?order.orValue(1) > 1"}}, "segments[0].when", 9, "line 2, column 9: there is no counts.order; did you mean orders?"},
+		{[]Definition{{Name: "a", When: "geo.land == 'FI'"}}, "segments[0].when", 4, "there is no geo.land; geo has country, region"},
+		{[]Definition{{Name: "a", When: "trait.plan == 'pro'"}}, "segments[0].when", 1, "did you mean traits?"},
+		{[]Definition{{Name: "a", When: "counts.orders > 1 && cuont('Order Completed', '30d') > 1"}}, "segments[0].when", 27, "there is no function cuont; did you mean count?"},
+		{[]Definition{{Name: "a", When: "geo.country.startWith('F')"}}, "segments[0].when", 22, "there is no function startWith; did you mean startsWith?"},
+		{[]Definition{{Name: "a", When: "string(now) == 'x'"}}, "segments[0].when", 8, "this goes on with the time"},
+		{[]Definition{{Name: "a", When: "properties.x == 1"}}, "segments[0].when", 1, "a rule here may use traits, computed"},
+		{[]Definition{{Name: "a", When: "traits.plan"}}, "segments[0].when", 1, "expected a bool"},
+		{[]Definition{{Name: "a", When: "segments.exists(s, s in identifiers)"}}, "segments[0].when", 1, "may cost up to 1006002 steps, the limit is 100000;"},
+		{[]Definition{{Name: "a", When: "traits.exists(k, traits.exists(j, traits[j] == k))"}}, "segments[0].when", 1, "may cost up to"},
+		{[]Definition{{Name: "a", When: "counts.orders > 1 && (geo.country == 'FI' || segments.exists(s, s in identifiers))"}}, "segments[0].when", 46, "are for segments.exists(s, s in"},
 	} {
 		_, err := Compile(env, c.list)
 		var faults rule.Faults
-		if !errors.As(err, &faults) || len(faults) != 1 || faults[0].Path != c.path || faults[0].Column != c.column || !strings.Contains(faults[0].Message, c.says) {
+		if !errors.As(err, &faults) || len(faults) != 1 || faults[0].Path != c.path || faults[0].Column != c.column || !strings.Contains(faults[0].Text(), c.says) {
 			t.Errorf("%v: got %v, want %s, column %d: %s", c.list, err, c.path, c.column, c.says)
 		}
 	}
@@ -229,14 +240,14 @@ func TestFaultsDoNotSpread(t *testing.T) {
 	}
 	env := NewEnv(set)
 	s, err := Compile(env, []Definition{
-		{"a", "computed.bad_where > 1 && computed.bad_kind == 'x' && computed.bad_by == 'y'"},
-		{"b", "oops"},
-		{"c", "'b' in segments && computed.nothing > 1"},
+		{Name: "a", When: "computed.bad_where > 1 && computed.bad_kind == 'x' && computed.bad_by == 'y'"},
+		{Name: "b", When: "oops"},
+		{Name: "c", When: "'b' in segments && computed.nothing > 1"},
 	})
 	if !errors.As(err, &faults) || len(faults) != 2 || faults[0].Path != "segments[1].when" || faults[1].Path != "segments[2].when" {
 		t.Errorf("segments: %v", err)
 	}
-	if _, bad := env.Rule("p", "'b' in segments && 'c' in segments", s.Names()); bad != nil {
+	if _, bad := env.Rule("p", "'b' in segments && 'c' in segments", s.All()); bad != nil {
 		t.Error(bad)
 	}
 	sub := Subject{Now: now}

@@ -1,5 +1,15 @@
 package segment
 
+import (
+	"cmp"
+	"encoding/binary"
+	"errors"
+	"slices"
+
+	"github.com/reuna/reuna/identity/trait/rule"
+	"github.com/reuna/reuna/identity/wire"
+)
+
 // Member is one audience that a person is in.
 type Member struct {
 	Audience uint32 // its id, which no other audience ever has
@@ -7,8 +17,109 @@ type Member struct {
 }
 
 // Standing is which audiences a person is in, as of a time. It is never changed
-// once it is made.
+// once it is made. A nil Standing is that of somebody who was never judged.
 type Standing struct {
 	In    []Member // ascending by Audience
 	Until int64    // ms; until then nothing changes by itself. rule.Never: for ever
+
+	by    uint64  // the Set that judged: its fingerprint
+	timed []timed // ascending by place; Until is the least of their untils
+}
+
+// timed is an audience that time alone may change.
+type timed struct {
+	place uint16 // in the Set
+	until int64
+}
+
+// Since is from when on the person is in an audience; ok is false when it is in
+// no such audience.
+func (st *Standing) Since(audience uint32) (since int64, ok bool) {
+	if st == nil {
+		return 0, false
+	}
+	i, ok := slices.BinarySearchFunc(st.In, audience, compareAudience)
+	if !ok {
+		return 0, false
+	}
+	return st.In[i].Since, true
+}
+
+func compareAudience(m Member, id uint32) int { return cmp.Compare(m.Audience, id) }
+
+const standingVersion = 1
+
+// AppendBinary appends the Standing's record to dst: the version 1, the judging
+// Set's fingerprint (8 bytes, little endian), the number of audiences and of
+// each its id, as the difference to the one before, and since when (signed);
+// then the number of those that time may change and of each its place, likewise,
+// and its until (signed). Numbers are varints. Equal standings have equal
+// records. err is always nil.
+func (st *Standing) AppendBinary(dst []byte) ([]byte, error) {
+	dst = append(dst, standingVersion)
+	dst = binary.LittleEndian.AppendUint64(dst, st.by)
+	dst = wire.AppendUint(dst, uint64(len(st.In)))
+	last := uint32(0)
+	for _, m := range st.In {
+		dst = wire.AppendUint(dst, uint64(m.Audience-last))
+		dst = wire.AppendInt(dst, m.Since)
+		last = m.Audience
+	}
+	dst = wire.AppendUint(dst, uint64(len(st.timed)))
+	place := uint16(0)
+	for _, t := range st.timed {
+		dst = wire.AppendUint(dst, uint64(t.place-place))
+		dst = wire.AppendInt(dst, t.until)
+		place = t.place
+	}
+	return dst, nil
+}
+
+var errStanding = errors.New("segment: the record of a standing is malformed")
+
+// DecodeStanding reads what AppendBinary wrote. It keeps nothing of record.
+func DecodeStanding(record []byte) (*Standing, error) {
+	r := wire.NewReader(string(record))
+	if r.Byte() != standingVersion {
+		return nil, errStanding
+	}
+	st := &Standing{Until: rule.Never}
+	for i := range 8 {
+		st.by |= uint64(r.Byte()) << (8 * i)
+	}
+	if n := r.Count(); n > 0 {
+		st.In = make([]Member, 0, n)
+		last := uint64(0)
+		for i := range n {
+			d := r.Uint()
+			if last += d; d > 1<<32 || last > 1<<32-1 || i > 0 && d == 0 {
+				r.Fail()
+			}
+			st.In = append(st.In, Member{uint32(last), r.Int()})
+		}
+	}
+	if n := r.Count(); n > 0 {
+		st.timed = make([]timed, 0, n)
+		last := uint64(0)
+		for i := range n {
+			d := r.Uint()
+			if last += d; d > maxSegments || last >= maxSegments || i > 0 && d == 0 {
+				r.Fail()
+			}
+			st.timed = append(st.timed, timed{uint16(last), r.Int()})
+		}
+	}
+	if !r.Done() {
+		return nil, errStanding
+	}
+	st.settle()
+	return st, nil
+}
+
+// settle reckons Until.
+func (st *Standing) settle() {
+	st.Until = rule.Never
+	for _, t := range st.timed {
+		st.Until = min(st.Until, t.until)
+	}
 }

@@ -1,11 +1,13 @@
 package segment
 
 import (
-	"time"
+	"reflect"
+	"slices"
 
 	"github.com/google/cel-go/cel"
 	"github.com/google/cel-go/common/types"
 	"github.com/google/cel-go/common/types/ref"
+	celtraits "github.com/google/cel-go/common/types/traits"
 
 	"github.com/reuna/reuna/identity/event"
 	"github.com/reuna/reuna/identity/facet"
@@ -17,16 +19,23 @@ import (
 // first rule runs, by one goroutine, and are only read afterwards (but for
 // Segments, which Members extends); Reset makes it ready for another person.
 type Subject struct {
-	Profile     *facet.Profile // nil: nothing is known
+	Profile *facet.Profile // nil: nothing is known
+	// Computed is what Compute, or Reset, made of Profile at Now.
 	Computed    trait.Computed
 	Segments    []string
-	Identifiers []string        // types of identifier present
-	Consent     map[string]bool // by purpose; true is granted
-	Now         int64           // ms since 1970 UTC
+	Identifiers []string // types of identifier present
+	// Consent is by purpose, true is granted; nil: what the profile says.
+	Consent map[string]bool
+	Now     int64 // ms since 1970 UTC
 	// Event is the newest event of this visit, nil when there is none. Where it
-	// says a device, a place or a source, they stand before the profile's.
+	// says a device, a place or a source, they stand before the profile's. It is
+	// for looks at somebody whose event was not folded; Judge is not told of it.
 	Event *event.Event
 
+	clock                     rule.Clock
+	now                       rule.Moving
+	judging                   judging
+	judged                    int // evaluations of audiences since Reset
 	traits, affinity, consent rule.Map
 	nobody                    facet.Profile // what Profile says when it is nil
 }
@@ -34,7 +43,23 @@ type Subject struct {
 // Reset empties the subject and keeps its memory.
 func (s *Subject) Reset() {
 	clear(s.Segments)
-	*s = Subject{Segments: s.Segments[:0]}
+	s.Computed.Reset(nil, nil, 0)
+	*s = Subject{Segments: s.Segments[:0], Computed: s.Computed, judging: s.judging}
+	s.Computed.Clock = nil
+}
+
+// Until is until when what the last rule said holds by itself, as a Judge of one
+// rule: rule.Never when no time was read.
+func (s *Subject) Until() int64 {
+	s.tick()
+	return s.clock.Until
+}
+
+// tick sets the clock, where no rule has asked for it yet.
+func (s *Subject) tick() {
+	if s.clock.Now != s.Now || s.clock.Until == 0 {
+		s.clock.At(s.Now)
+	}
 }
 
 // Device is what the person uses now.
@@ -95,11 +120,18 @@ func (s *Subject) ResolveName(name string) (any, bool) {
 		}
 		return &s.traits, true
 	case "computed":
+		s.tick()
+		s.Computed.Clock = &s.clock
 		return &s.Computed, true
 	case "counts":
 		return s.profile(), true
 	case "segments":
+		if s.judging.set != nil {
+			return (*members)(&s.judging), true
+		}
 		return (*rule.Texts)(&s.Segments), true
+	case "site":
+		return types.String(s.profile().Site), true
 	case "identifiers":
 		return (*rule.Texts)(&s.Identifiers), true
 	case "geo":
@@ -123,7 +155,8 @@ func (s *Subject) ResolveName(name string) (any, bool) {
 		}
 		return &s.consent, true
 	case "now":
-		return types.Timestamp{Time: time.UnixMilli(s.Now).UTC()}, true
+		s.tick()
+		return s.now.Now(&s.clock), true
 	}
 	return nil, false
 }
@@ -159,8 +192,19 @@ func (t *traits) All() map[string]any {
 
 type affinity Subject
 
+// scores note that they fade: what a rule makes of one may be different in a
+// second.
+func (a *affinity) scores() []facet.Score {
+	list := a.Computed.Affinity()
+	if len(list) > 0 {
+		(*Subject)(a).tick()
+		a.clock.Note(a.Now + 1000)
+	}
+	return list
+}
+
 func (a *affinity) Find(key string) (ref.Val, bool) {
-	for _, s := range a.Computed.Affinity() {
+	for _, s := range a.scores() {
 		if s.Key == key {
 			return types.Double(s.Value), true
 		}
@@ -169,8 +213,9 @@ func (a *affinity) Find(key string) (ref.Val, bool) {
 }
 
 func (a *affinity) All() map[string]any {
-	all := make(map[string]any, len(a.Computed.Affinity()))
-	for _, s := range a.Computed.Affinity() {
+	list := a.scores()
+	all := make(map[string]any, len(list))
+	for _, s := range list {
 		all[s.Key] = s.Value
 	}
 	return all
@@ -180,14 +225,88 @@ func (a *affinity) All() map[string]any {
 type consent Subject
 
 func (c *consent) Find(key string) (ref.Val, bool) {
-	granted, asked := c.Consent[key]
+	var granted, asked bool
+	if c.Consent != nil {
+		granted, asked = c.Consent[key]
+	} else {
+		granted, asked = (*Subject)(c).profile().Granted(key)
+	}
 	return types.Bool(granted), asked
 }
 
 func (c *consent) All() map[string]any {
-	all := make(map[string]any, len(c.Consent))
-	for purpose, granted := range c.Consent {
-		all[purpose] = granted
+	all := map[string]any{}
+	if c.Consent != nil {
+		for purpose, granted := range c.Consent {
+			all[purpose] = granted
+		}
+		return all
+	}
+	for _, choice := range (*Subject)(c).profile().Consent {
+		all[choice.Purpose] = choice.Granted
 	}
 	return all
 }
+
+// members are the audiences that the person is in as far as judged: those that
+// the audience at hand asks for.
+type members judging
+
+// Contains implements traits.Container.
+func (m *members) Contains(v ref.Val) ref.Val {
+	name, ok := v.(types.String)
+	if !ok {
+		return types.False
+	}
+	i, ok := m.set.place[string(name)]
+	return types.Bool(ok && m.asks.has(i) && m.in.has(i))
+}
+
+// list is made for the rules that walk over it.
+func (m *members) list() *rule.Texts {
+	names := rule.Texts{}
+	for i := range m.set.list {
+		if m.asks.has(i) && m.in.has(i) {
+			names = append(names, m.set.list[i].Name)
+		}
+	}
+	slices.SortFunc(names, func(a, b string) int { return m.set.list[m.set.place[a]].index - m.set.list[m.set.place[b]].index })
+	return &names
+}
+
+// Add implements traits.Adder.
+func (m *members) Add(other ref.Val) ref.Val {
+	if o, ok := other.(*members); ok {
+		other = o.list()
+	}
+	return m.list().Add(other)
+}
+
+// Get implements traits.Indexer.
+func (m *members) Get(index ref.Val) ref.Val { return m.list().Get(index) }
+
+// Iterator implements traits.Iterable.
+func (m *members) Iterator() celtraits.Iterator { return m.list().Iterator() }
+
+// Size implements traits.Sizer.
+func (m *members) Size() ref.Val { return m.list().Size() }
+
+// Equal implements ref.Val.
+func (m *members) Equal(other ref.Val) ref.Val {
+	if o, ok := other.(*members); ok {
+		other = o.list()
+	}
+	return m.list().Equal(other)
+}
+
+// ConvertToNative implements ref.Val.
+func (m *members) ConvertToNative(to reflect.Type) (any, error) { return m.list().ConvertToNative(to) }
+
+// ConvertToType implements ref.Val.
+func (m *members) ConvertToType(to ref.Type) ref.Val { return m.list().ConvertToType(to) }
+
+// Type implements ref.Val.
+func (m *members) Type() ref.Type { return types.ListType }
+
+// Value implements ref.Val.
+func (m *members) Value() any { return m.list().Value() }

@@ -2,6 +2,7 @@ package rule
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/google/cel-go/cel"
@@ -83,6 +84,9 @@ func (e *Env) faults(path string, tree *ast.AST, issues *cel.Issues) (fs Faults)
 			f.Message = what
 		}
 		f.Message = strings.ReplaceAll(f.Message, "'<EOF>'", "the end of the rule")
+		if slices.Contains(fs, f) {
+			continue // what is written once may be checked twice
+		}
 		fs = append(fs, f)
 		if len(fs) == maxFaults {
 			break

@@ -241,7 +241,8 @@ func arguments(text []rune, open int) (parts [][2]int) {
 				from = i + 1
 			}
 		case '\'', '"':
-			i = literal(text, i)
+			raw := i > 0 && (text[i-1] == 'r' || text[i-1] == 'R')
+			i += len([]rune(string(text[i:])[:Literal(string(text[i:]), raw)]))
 			continue
 		case '/':
 			if i+1 < len(text) && text[i+1] == '/' {
@@ -258,30 +259,23 @@ func arguments(text []rune, open int) (parts [][2]int) {
 
 func isBlank(r rune) bool { return r == ' ' || r == '\t' || r == '\n' || r == '\r' || r == '\f' }
 
-// literal is where the text that begins with the quote at i ends.
-func literal(text []rune, i int) int {
-	quote := text[i]
-	raw := i > 0 && (text[i-1] == 'r' || text[i-1] == 'R')
-	is := func(at, n int) bool {
-		for k := range n {
-			if at+k >= len(text) || text[at+k] != quote {
-				return false
-			}
-		}
-		return true
-	}
+// Literal is the length of the text literal that source begins with, quotes
+// included; in a raw one no character is escaped.
+func Literal(source string, raw bool) int {
+	quote := source[0]
+	three := len(source) >= 3 && source[1] == quote && source[2] == quote
 	n := 1
-	if is(i, 3) {
+	if three {
 		n = 3
 	}
-	for i += n; i < len(text); i++ {
-		if text[i] == '\\' && !raw {
+	for i := n; i < len(source); i++ {
+		if source[i] == '\\' && !raw {
 			i++
 			continue
 		}
-		if is(i, n) {
+		if strings.HasPrefix(source[i:], source[:n]) {
 			return i + n
 		}
 	}
-	return len(text)
+	return len(source)
 }

@@ -214,14 +214,15 @@ type Reader struct {
 
 // Fault notes that the part with this id is wrong.
 func (r *Reader) Fault(id int64, format string, args ...any) {
-	line, column := r.place(id)
+	line, column := r.Place(id)
 	r.faults = append(r.faults, Fault{Path: r.path, Line: line, Column: column, Message: fmt.Sprintf(format, args...)})
 }
 
 // Suggest adds what was probably meant to the last fault noted; "" is nothing.
 func (r *Reader) Suggest(meant string) { r.faults[len(r.faults)-1].Suggestion = meant }
 
-func (r *Reader) place(id int64) (line, column int) { return place(r.tree.SourceInfo(), id) }
+// Place is where the part with this id begins, both from 1.
+func (r *Reader) Place(id int64) (line, column int) { return place(r.tree.SourceInfo(), id) }
 
 func place(info *ast.SourceInfo, id int64) (line, column int) {
 	at := info.GetStartLocation(id)
