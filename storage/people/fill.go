@@ -2,6 +2,7 @@ package people
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -46,6 +47,11 @@ type FillOptions struct {
 	// (as storage/definitions does). events were read since this run began, and
 	// share of all of the fill, 0 to 1, is done. An error ends the run.
 	Progress func(at Hash, events int64, share float64) error
+	// Every is how often; 0 means two seconds.
+	Every time.Duration
+	// Slice is for how long erasing and settling may have to wait for the fill; 0
+	// means 40 ms.
+	Slice time.Duration
 }
 
 // DefaultFillShare leaves room for the traffic on a machine with two processors.
@@ -53,8 +59,8 @@ const DefaultFillShare = 0.75
 
 const (
 	fillTail   = 64 << 20
-	fillSlice  = 40 * time.Millisecond // of work; erasing and settling wait for so long
-	fillTell   = 2 * time.Second       // between two calls of Progress
+	fillSlice  = 40 * time.Millisecond
+	fillTell   = 2 * time.Second
 	fillLook   = 50_000                // entries of the tail that are read in one go
 	fillPut    = 64                    // facets that are written together
 	fillTries  = 5
@@ -76,12 +82,8 @@ const (
 // Erasing and settling wait for a slice of it, and it never adds what an erasure
 // took: it knows the erasures that came after it read the tail.
 func (s *Store) Fill(ctx context.Context, o FillOptions) error {
-	if o.TailBytes == 0 {
-		o.TailBytes = fillTail
-	}
-	if o.Share == 0 {
-		o.Share = DefaultFillShare
-	}
+	o.TailBytes, o.Share = cmp.Or(o.TailBytes, fillTail), cmp.Or(o.Share, DefaultFillShare)
+	o.Every, o.Slice = cmp.Or(o.Every, fillTell), cmp.Or(o.Slice, fillSlice)
 	if o.Share < 0 || o.Share > 1 {
 		return fmt.Errorf("people: a fill may use %v of a processor; expected more than 0, up to 1", o.Share)
 	}
@@ -158,7 +160,7 @@ func (x *fill) before(until *Hash) bool {
 
 // tell calls Progress when it is time, with what is on the disk.
 func (x *fill) tell(last bool) error {
-	if !last && time.Since(x.told) < fillTell {
+	if !last && time.Since(x.told) < x.o.Every {
 		return nil
 	}
 	if x.warm {
@@ -207,11 +209,14 @@ func (x *fill) catchUp(ctx context.Context) error {
 
 // wanted peeks at an entry: only an event that may contribute is worth decoding.
 func (x *fill) wanted(entry []byte, at int64) (bool, error) {
-	if len(entry) < 2 {
+	if len(entry) == 0 {
 		return false, errEmpty
 	}
 	if entry[0] != entryEvent {
 		return false, nil
+	}
+	if len(entry) < 2 {
+		return false, event.ErrCorrupt
 	}
 	x.events++
 	if at < x.oldest {

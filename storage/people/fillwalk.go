@@ -105,7 +105,7 @@ func (x *fill) slice() (err error) {
 	if err := x.walk.open(s, x.at, months); err != nil {
 		return err
 	}
-	for ends := time.Now().Add(fillSlice); ; {
+	for ends := time.Now().Add(x.o.Slice); ; {
 		h, ok := x.nextOwner()
 		if !ok {
 			break
