@@ -37,7 +37,9 @@ func (s *Set) Explain(sub *Subject, name string) (Explanation, error) {
 	w.asks = a.asks
 	x.In, x.Site, x.SeenOn, x.Until = w.in.has(i), a.Site, sub.profile().Site, w.until[i]
 	var err error
-	x.Parts, err = a.rule.Explain(sub)
+	if a.rule != nil {
+		x.Parts, err = a.rule.Explain(sub)
+	}
 	w.set = nil
 	return x, err
 }

@@ -124,6 +124,9 @@ func (s *Set) run(sub *Subject, w *judging) (moved bool) {
 			i := word*64 + bits.TrailingZeros64(w.todo[word])
 			w.todo[word] &= w.todo[word] - 1
 			a := &s.list[i]
+			if a.Held {
+				continue
+			}
 			w.asks = a.asks
 			sub.clock.At(sub.Now)
 			sub.judged++

@@ -29,6 +29,9 @@ type Definition struct {
 	Name, When string
 	Site       string // only persons who were last seen on this site; empty: all
 	ID         uint32 // the gateway's to set; 0: the definition's place in the list, from 1
+	// Held is the gateway's to set, too: what the rule reads is not whole yet, so
+	// that nobody is judged by it. Who is in the audience stays.
+	Held bool
 }
 
 // audience is a Definition made ready.
@@ -116,6 +119,9 @@ func (c *compiler) declare(i int, d Definition) {
 }
 
 func (c *compiler) rule(a *audience) {
+	if a.Held {
+		return
+	}
 	r, bad := c.env.rule(fmt.Sprintf("segments[%d].when", a.index), a.When, func(r *rule.Reader) {
 		r.MembersOf("segments", func(id int64, name string) {
 			if name == a.Name {
@@ -159,6 +165,9 @@ func known(r *rule.Reader, id int64, name string, names []string) {
 // asked are the segments that a asks for by index. One that walks over the list
 // sees those declared before it.
 func (c *compiler) asked(a *audience) (list []int) {
+	if a.rule == nil {
+		return nil
+	}
 	members, all := a.rule.Uses().Of("segments")
 	for i := range c.found {
 		if slices.Contains(members, c.found[i].Name) || all && i < a.index {
@@ -233,6 +242,9 @@ func (c *compiler) index() {
 			a.asks.set(at)
 			s.askers[at].set(i)
 		}
+		if a.Held {
+			continue
+		}
 		a.reads = c.env.reads(a.rule.Uses())
 		if a.Site != "" {
 			a.reads.Core |= facet.ChangedSite
@@ -265,10 +277,11 @@ func (c *compiler) fingerprint() uint64 {
 	h := fnv.New64a()
 	list := c.env.traits.Definitions()
 	for i := range c.list {
-		fmt.Fprintf(h, "%q %q %q %d\n", c.list[i].Name, c.list[i].When, c.list[i].Site, c.list[i].ID)
+		fmt.Fprintf(h, "%q %q %q %d %t\n", c.list[i].Name, c.list[i].When, c.list[i].Site, c.list[i].ID, c.list[i].Held)
 	}
 	for _, d := range list {
 		if slot, ok := c.env.traits.Slot(d.Name); ok && c.reads.Has(slot) {
+			fmt.Fprintf(h, "%d ", slot) // what changed is told by it
 			text, _ := json.Marshal(d) // of texts, numbers and lists of them: it cannot fail
 			h.Write(text)
 		}
@@ -345,6 +358,14 @@ func (s *Set) order(names []string) {
 	}
 }
 
+// Reads is what of a profile any audience depends on.
+func (s *Set) Reads() facet.Change {
+	if s == nil {
+		return facet.Change{}
+	}
+	return s.reads
+}
+
 // Failures is how often rules failed for another reason than a missing key
 // since the Set was made.
 func (s *Set) Failures() (n uint64) {
@@ -352,7 +373,9 @@ func (s *Set) Failures() (n uint64) {
 		return 0
 	}
 	for i := range s.list {
-		n += s.list[i].rule.Failures()
+		if r := s.list[i].rule; r != nil {
+			n += r.Failures()
+		}
 	}
 	return n
 }
