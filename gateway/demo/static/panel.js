@@ -90,7 +90,7 @@ try {
 function moves(p) {
 	const segments = p.segments ?? [];
 	const before = was?.id === p.id ? was : { segments: [], moves: [] };
-	const cause = said ? "with the answer to an event" : "by itself, nothing was sent";
+	const cause = said ? "" : " by itself";
 	const at = new Date().toLocaleTimeString("en-GB");
 	const move = (way) => (name) => ({ way, name, at, cause });
 	was = {
@@ -121,10 +121,8 @@ function showMoves() {
 		const verb = document.createElement("b");
 		time.textContent = at;
 		verb.textContent = way === "in" ? "entered " : "left ";
-		text.append(verb, name);
-		text.title = verb.textContent + name + ", " + cause;
+		text.append(verb, name, way === "out" ? cause : "");
 		li.append(time, text);
-		if (way === "out") text.append(" " + cause);
 		return li;
 	}));
 }
