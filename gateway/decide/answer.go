@@ -70,6 +70,9 @@ func (d *Decider) Append(dst []byte, v *View, siteName string, placements []stri
 			o.String("variant", x.Variant)
 			o.String("experience", x.Experience)
 			o.Flag("holdout", x.Holdout)
+			if x.Holdout {
+				o.String("heldOutOf", x.Chosen)
+			}
 			o.Close()
 		}
 	}

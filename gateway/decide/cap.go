@@ -1,6 +1,7 @@
 package decide
 
 import (
+	"sort"
 	"time"
 
 	"github.com/reuna/reuna/identity/segment"
@@ -19,19 +20,32 @@ func (c *Cap) at(sub *segment.Subject, placement, variant string) (open bool, un
 	if c.Per == 0 {
 		return count < int64(c.Shows), forever
 	}
-	// Newest first: the one that a further show must not be within Per of.
+	// The one that a further show must not be within Per of.
 	if len(times) < c.Shows {
 		return true, forever
 	}
-	if free := times[c.Shows-1] + c.Per.Milliseconds(); free > sub.Now {
+	if free := times[len(times)-c.Shows] + c.Per.Milliseconds(); free > sub.Now {
 		return false, free
 	}
 	return true, forever
 }
 
-// shown is when a person was shown a variant, newest first (the newest 64), and
-// how often in all.
+// shown is when a person was shown a variant, oldest first (of the newest 64), and
+// how often in all. Being held out of it is not to be shown it.
 func shown(sub *segment.Subject, placement, variant string) (times []int64, count int64) {
+	if sub.Profile == nil {
+		return nil, 0
+	}
+	seen := sub.Profile.Seen
+	i := sort.Search(len(seen), func(i int) bool {
+		x := &seen[i]
+		return x.Placement > placement || x.Placement == placement && x.Variant >= variant
+	})
+	for ; i < len(seen) && seen[i].Placement == placement && seen[i].Variant == variant; i++ {
+		if !seen[i].Holdout {
+			return seen[i].Times, seen[i].Count
+		}
+	}
 	return nil, 0
 }
 
@@ -41,5 +55,5 @@ func lastShown(sub *segment.Subject, placement, variant string) int64 {
 	if len(times) == 0 {
 		return 0
 	}
-	return times[0]
+	return times[len(times)-1]
 }

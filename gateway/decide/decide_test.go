@@ -295,11 +295,11 @@ func TestChoice(t *testing.T) {
 	}{
 		{"first rule that holds", hero(0), fan, `{"variant":"thrillers","experience":"spring","holdout":false}`},
 		{"none holds: the default", hero(0), plain, `{"variant":"default","experience":"","holdout":false}`},
-		{"held out", hero(1), fan, `{"variant":"default","experience":"spring","holdout":true}`},
+		{"held out", hero(1), fan, `{"variant":"default","experience":"spring","holdout":true,"heldOutOf":"thrillers"}`},
 		{"nobody is held out of what does not fit", hero(1), plain, `{"variant":"default","experience":"","holdout":false}`},
 		{"none holds and there is no default", only, plain, ""},
-		{"held out of the only variant", out(only), fan, `{"variant":"default","experience":"","holdout":true}`},
-		{"held out of a variant for everyone", out(everyone), plain, `{"variant":"default","experience":"ab","holdout":true}`},
+		{"held out of the only variant", out(only), fan, `{"variant":"default","experience":"","holdout":true,"heldOutOf":"thrillers"}`},
+		{"held out of a variant for everyone", out(everyone), plain, `{"variant":"default","experience":"ab","holdout":true,"heldOutOf":"banner"}`},
 		{"a variant for everyone", everyone, nil, `{"variant":"banner","experience":"ab","holdout":false}`},
 	} {
 		d := decider(t, func(o *Options) { o.Placements = []Placement{c.placement} })
@@ -349,7 +349,7 @@ func TestFaults(t *testing.T) {
 		{one(Variant{Name: "a"}, Variant{Name: "b"}), "placements[0].variants[0].when", 0, "never show"},
 		{one(Variant{Name: "a", When: "counts.orders >"}), "placements[0].variants[0].when", 16, "the end of the rule"},
 		{one(Variant{Name: "a", When: "'fans' in segments"}), "placements[0].variants[0].when", 1, `no segment "fans"`},
-		{one(Variant{Name: "a", When: "true"}, Variant{Name: "b", When: "computed.nothing > 1"}), "placements[0].variants[1].when", 9, "undefined field"},
+		{one(Variant{Name: "a", When: "true"}, Variant{Name: "b", When: "computed.nothing > 1"}), "placements[0].variants[1].when", 9, "no computed.nothing"},
 		{one(Variant{Name: "a", When: "traits.plan"}), "placements[0].variants[0].when", 1, "expected a bool"},
 	} {
 		_, err := New(Options{Placements: c.list, Env: env, Segments: segments, Salt: salt})

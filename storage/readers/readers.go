@@ -22,8 +22,10 @@ type Keys interface {
 
 // State is one reader's. It belongs to one goroutine.
 //
-// A state must be a function of the entries up to its cursor, and hold nothing
-// that an erasure has to find: it is sealed under one key for all.
+// A state must be a function of the entries up to its cursor. It is sealed under
+// one key for all, so it holds nothing that says who somebody is; what it holds
+// of persons stands under keyed hashes, and the reader takes it out when it comes
+// to the entry that erases them.
 type State struct {
 	db     *engine.DB
 	log    *eventlog.Log
@@ -67,28 +69,57 @@ func (s *State) Load(fn func(part string, value []byte) error) (upTo uint64, err
 	if err != nil {
 		return 0, err
 	}
-	lower, upper := keyspace.Bounds(keyspace.AppendReaderPrefix(nil, s.name))
-	err = s.db.Iter(lower, upper, func(k, v []byte) (bool, error) {
+	return c.Seq, s.Each("", fn)
+}
+
+// Each gives fn every part whose name begins with prefix, in their order.
+func (s *State) Each(prefix string, fn func(part string, value []byte) error) error {
+	lower, upper := keyspace.Bounds(keyspace.AppendReader(nil, s.name, prefix))
+	return s.db.Iter(lower, upper, func(k, v []byte) (bool, error) {
 		_, part, err := keyspace.ParseReader(k)
 		if err != nil {
 			return false, err
 		}
-		r := record.NewReader(v)
-		r.Version("a reader's state", stateVersion)
-		if err := r.Err(); err != nil {
+		plain, err := s.open(k, part, v)
+		if err != nil {
 			return false, err
-		}
-		packed, err := s.aead.Open(nil, nil, r.Rest(), binding(k))
-		if err != nil {
-			return false, fmt.Errorf("readers: part %q of %q does not open: %w", part, s.name, err)
-		}
-		plain, err := s.packer.Unpack(nil, packed)
-		if err != nil {
-			return false, fmt.Errorf("readers: part %q of %q: %w", part, s.name, err)
 		}
 		return true, fn(part, plain)
 	})
+}
+
+// UpTo is the last entry that the saved parts know of; 0 when nothing was saved.
+func (s *State) UpTo() (uint64, error) {
+	c, err := s.log.Cursor(s.name)
 	return c.Seq, err
+}
+
+// Get gives one part; found is false when there is none. It is for states of
+// which not all is held in memory.
+func (s *State) Get(part string) (value []byte, found bool, err error) {
+	k := keyspace.AppendReader(nil, s.name, part)
+	found, err = s.db.Get(k, func(v []byte) (err error) {
+		value, err = s.open(k, part, v)
+		return err
+	})
+	return value, found, err
+}
+
+func (s *State) open(k []byte, part string, v []byte) ([]byte, error) {
+	r := record.NewReader(v)
+	r.Version("a reader's state", stateVersion)
+	if err := r.Err(); err != nil {
+		return nil, err
+	}
+	packed, err := s.aead.Open(nil, nil, r.Rest(), binding(k))
+	if err != nil {
+		return nil, fmt.Errorf("readers: part %q of %q does not open: %w", part, s.name, err)
+	}
+	plain, err := s.packer.Unpack(nil, packed)
+	if err != nil {
+		return nil, fmt.Errorf("readers: part %q of %q: %w", part, s.name, err)
+	}
+	return plain, nil
 }
 
 // Write is one save that is being put together.
