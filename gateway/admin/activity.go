@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"strconv"
@@ -95,12 +96,15 @@ func (c *call) serveAuditVerify() *failure {
 	return c.encode(fasthttp.StatusOK, report)
 }
 
-// encode answers with a value as encoding/json writes it.
+// encode answers with a value as encoding/json writes it, but with < and > as
+// they are: people read rules in it, and no browser takes it for a page.
 func (c *call) encode(status int, v any) *failure {
-	text, err := json.Marshal(v)
-	if err != nil {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	if err := e.Encode(v); err != nil {
 		return c.internal(err)
 	}
-	c.json(status, text)
+	c.json(status, bytes.TrimSuffix(b.Bytes(), []byte("\n")))
 	return nil
 }

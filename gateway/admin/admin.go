@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/netip"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/VictoriaMetrics/metrics"
@@ -160,6 +161,7 @@ type Server struct {
 	hosts    map[string]bool
 	page     landing
 	ready    readiness
+	defining sync.Mutex // one change of definitions at a time
 }
 
 // New checks the options and makes a Server. The error joins every fault.

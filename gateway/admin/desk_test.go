@@ -160,6 +160,7 @@ type ask struct {
 	method, path, host, from string
 	body                     string
 	authorization            string // "-": none
+	contentType              string
 }
 
 type answer struct {
@@ -185,6 +186,9 @@ func (d *desk) do(a ask) answer {
 	default:
 		req.Header.Set("Authorization", a.authorization)
 	}
+	if a.contentType != "" {
+		req.Header.Set("Content-Type", a.contentType)
+	}
 	req.Host = a.host
 	dialer := net.Dialer{}
 	if a.from != "" {
@@ -205,8 +209,8 @@ func (d *desk) do(a ask) answer {
 	if a.method != "HEAD" {
 		d.doc.check(d.T, cmp.Or(a.method, "GET"), req.URL.Opaque, res.StatusCode, res.Header.Get("Content-Type"), string(body))
 	}
-	if a.method == "POST" && a.body != "" && res.StatusCode < 300 {
-		d.doc.checkSent(d.T, req.URL.Opaque, a.body)
+	if (a.method == "POST" || a.method == "PUT") && strings.HasPrefix(a.body, "{") && res.StatusCode < 300 {
+		d.doc.checkSent(d.T, a.method, req.URL.Opaque, a.body)
 	}
 	return answer{d.T, res.StatusCode, res.Header, string(body)}
 }

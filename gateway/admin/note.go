@@ -64,8 +64,12 @@ func (c *call) change(action, object string, detail any, do func() (result any, 
 	if err != nil {
 		outcome, result = "failed", nil
 		var r *Refusal
-		if errors.As(err, &r) {
+		var a *answered
+		switch {
+		case errors.As(err, &r):
 			outcome, result = "refused", map[string]string{"code": r.Code}
+		case errors.As(err, &a) && a.f.status < fasthttp.StatusInternalServerError:
+			outcome, result = "refused", map[string]string{"code": a.f.code}
 		}
 	}
 	f := c.note(action, object, outcome, result)
@@ -74,6 +78,15 @@ func (c *call) change(action, object string, detail any, do func() (result any, 
 	}
 	return f
 }
+
+// answered is an error with the answer to it.
+type answered struct {
+	f   *failure
+	err error
+}
+
+func (a *answered) Error() string { return a.err.Error() }
+func (a *answered) Unwrap() error { return a.err }
 
 // Refusal is an error of what the desk stands on that the caller may hear.
 type Refusal struct {
@@ -91,6 +104,10 @@ func (r *Refusal) Unwrap() error { return r.Err }
 // store cannot write now, or that the log knows more.
 func (c *call) refusal(err error) *failure {
 	var r *Refusal
+	var a *answered
+	if errors.As(err, &a) {
+		return a.f
+	}
 	var full eventlog.ErrDiskFull
 	var busy eventlog.ErrBusy
 	switch {

@@ -181,10 +181,10 @@ func (d *document) check(t *testing.T, method, sent string, status int, contentT
 }
 
 // checkSent holds a body that a route has taken against the document.
-func (d *document) checkSent(t *testing.T, sent, body string) {
+func (d *document) checkSent(t *testing.T, method, sent, body string) {
 	t.Helper()
-	path := admin.Match("POST", sent)
-	schema := d.at(d.root, "paths", path, "post", "requestBody", "content", "application/json", "schema")
+	path := admin.Match(method, sent)
+	schema := d.at(d.root, "paths", path, strings.ToLower(method), "requestBody", "content", "application/json", "schema")
 	var v any
 	if err := json.Unmarshal([]byte(body), &v); err != nil || schema == nil {
 		t.Errorf("%s takes %.300s: %v", path, body, err)
@@ -239,7 +239,7 @@ func TestDocumentAndTableAgree(t *testing.T) {
 		if d.at(op, "responses", "200") == nil && d.at(op, "responses", "202") == nil || d.at(op, "responses", "403") == nil {
 			t.Errorf("%s: no success or no 403 in the document", r.Path)
 		}
-		if r.Method == "POST" && d.at(op, "requestBody", "content", "application/json", "schema") == nil {
+		if (r.Method == "POST" || r.Method == "PUT") && d.at(op, "requestBody", "content", "application/json", "schema") == nil {
 			t.Errorf("%s: no body in the document", r.Path)
 		}
 		for _, status := range []string{"401", "429"} {

@@ -8,7 +8,7 @@ import (
 
 // route is one row of the desk's table.
 type route struct {
-	method string // GET, which answers HEAD too, or POST
+	method string // GET, which answers HEAD too, POST, PUT or DELETE
 	// path is written as OpenAPI writes paths, with at most one variable part.
 	path  string
 	open  bool     // needs no key
@@ -20,12 +20,14 @@ type route struct {
 const (
 	get  = fasthttp.MethodGet
 	post = fasthttp.MethodPost
+	put  = fasthttp.MethodPut
+	del  = fasthttp.MethodDelete
 )
 
 // routes is the desk's whole table; the OpenAPI document describes the same.
 func routes() []route {
 	none := []string{}
-	return []route{
+	rows := []route{
 		{get, "/", true, nil, "this page", (*call).servePage},
 		{get, "/healthz", true, nil, "the program runs", (*call).serveHealth},
 		{get, "/readyz", true, nil, "the gateway takes traffic, or why not", (*call).serveReady},
@@ -36,6 +38,8 @@ func routes() []route {
 		{get, "/admin/v1/persons/{identifier}", false, []string{"view"}, "who this is and what is known of them", (*call).servePerson},
 		{get, "/admin/v1/persons/{identifier}/events", false, []string{"view", "limit", "before", "type", "event"}, "what they did, newest first", (*call).serveEvents},
 		{get, "/admin/v1/persons/{identifier}/identities", false, []string{"view"}, "their identifiers, and why each link holds or does not", (*call).serveIdentities},
+		{get, "/admin/v1/persons/{identifier}/explain", false, []string{"view", "segment", "trait", "placement", "site", "at"}, "why they are in an audience, have a trait or are shown a variant, or not", (*call).serveExplain},
+		{get, "/admin/v1/persons/{identifier}/history", false, []string{"view", "limit", "before"}, "the audiences that they entered and left, newest first", (*call).serveHistory},
 		{post, "/admin/v1/identities/preview", false, none, "what a link, cut, lift, hold or release would change", (*call).servePreview},
 		{post, "/admin/v1/identities/link", false, none, "say that two identifiers are one person's", (*call).serveLink},
 		{post, "/admin/v1/identities/cut", false, none, "say that they are not", (*call).serveCut},
@@ -63,7 +67,25 @@ func routes() []route {
 		{post, "/admin/v1/keys", false, none, "rotate the master key", (*call).serveRotate},
 		{get, "/admin/v1/log", false, none, "the event log: its ends, its readers, the disk", (*call).serveLog},
 		{post, "/admin/v1/log/settle", false, none, "move events from the log into histories now", (*call).serveSettle},
+		{get, "/admin/v1/definitions", false, none, "all definitions, as the YAML of a configuration file", (*call).serveExport},
+		{post, "/admin/v1/segments/preview", false, none, "how many would be in an audience", (*call).servePreviewSegment},
+		{get, "/admin/v1/segments/{name}/members", false, []string{"limit", "after", "with"}, "who is in an audience", (*call).serveMembers},
+		{get, "/admin/v1/placements/{name}/results", false, none, "what a placement's variants led to", (*call).serveResults},
 	}
+	for _, x := range []struct{ kind, some, one string }{
+		{KindTrait, "computed traits, and how far each is filled", "a computed trait"},
+		{KindSegment, "audiences, and how many are in them", "an audience"},
+		{KindPlacement, "placements", "a placement"},
+	} {
+		path := "/admin/v1/" + plural(x.kind)
+		rows = append(rows,
+			route{get, path, false, none, x.some, serveDefinitions(x.kind)},
+			route{get, path + "/{name}", false, none, x.one, serveDefinition(x.kind)},
+			route{put, path + "/{name}", false, none, "define " + x.one, servePutDefinition(x.kind)},
+			route{del, path + "/{name}", false, none, "take " + x.one + " away", serveDeleteDefinition(x.kind)},
+			route{get, path + "/{name}/versions", false, none, "what " + x.one + " was before", serveVersions(x.kind)})
+	}
+	return rows
 }
 
 // match finds the route of a path as it was sent. The path is taken apart
