@@ -1,0 +1,597 @@
+package experiment
+
+import (
+	"bytes"
+	"fmt"
+	"log/slog"
+	"math"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/reuna/reuna/identity/event"
+	"github.com/reuna/reuna/identity/trait/rule"
+	"github.com/reuna/reuna/identity/wire"
+	"github.com/reuna/reuna/storage/engine"
+	"github.com/reuna/reuna/storage/eventlog"
+	"github.com/reuna/reuna/storage/people"
+	"github.com/reuna/reuna/storage/readers"
+	"github.com/reuna/reuna/storage/vault"
+)
+
+var quiet = slog.New(slog.DiscardHandler)
+
+const begin = int64(1_790_000_000_000)
+
+// hero is measured by orders of more than 10 within a day.
+func hero(version int) Definition {
+	return Definition{Placement: "hero", Version: version, Variants: []string{"plain", "thrillers"},
+		Goal: Goal{Event: "Order Completed", Where: "properties.revenue > 10.0", Value: "properties.revenue", Within: 24 * time.Hour}}
+}
+
+// folder is an open data folder.
+type folder struct {
+	db  *engine.DB
+	v   *vault.Vault
+	log *eventlog.Log
+	// same says who is whom: the identifiers of one person have the same name.
+	same map[string]string
+	defs map[string]Definition
+	n    int
+}
+
+func openFolder(t *testing.T, dir string) *folder {
+	t.Helper()
+	db, err := engine.Open(engine.Options{Dir: dir, CacheBytes: 1 << 20, Logger: quiet, Exit: func(int) {}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	v, err := vault.Open(db, bytes.Repeat([]byte{7}, 32))
+	if err != nil {
+		t.Fatal(err)
+	}
+	log, err := eventlog.Open(db, v, eventlog.Options{MinFree: -1, Logger: quiet, MaxBlock: 500})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &folder{db: db, v: v, log: log, same: map[string]string{}, defs: map[string]Definition{"hero": hero(1)}}
+}
+
+func (f *folder) close(t *testing.T) {
+	t.Helper()
+	if err := f.log.Close(); err != nil {
+		t.Error(err)
+	}
+	if err := f.db.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
+// whose gives everybody who has the same name as the event's device, that one's
+// namesake first.
+func (f *folder) whose(dst []people.Hash, e *event.Event, most int) ([]people.Hash, error) {
+	hash := func(s string) people.Hash { return f.v.Hash("anonymous_id", s) }
+	name, ok := f.same[e.AnonymousID]
+	if !ok {
+		return append(dst, hash(e.AnonymousID)), nil
+	}
+	dst = append(dst, hash(name))
+	for x, n := range f.same {
+		if n == name && x != name && len(dst) < most {
+			dst = append(dst, hash(x))
+		}
+	}
+	return dst, nil
+}
+
+func (f *folder) options() Options {
+	return Options{DB: f.db, Log: f.log, Keys: f.v, Person: f.whose, Logger: quiet, Every: time.Hour,
+		Definition: func(_, placement string) (Definition, bool) { d, ok := f.defs[placement]; return d, ok }}
+}
+
+func (f *folder) reader(t *testing.T, change ...func(*Options)) *Reader {
+	t.Helper()
+	o := f.options()
+	for _, c := range change {
+		c(&o)
+	}
+	r, err := Open(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+// read waits until the reader has everything.
+func (f *folder) read(t *testing.T, r *Reader) *Reader {
+	t.Helper()
+	for deadline := time.Now().Add(20 * time.Second); r.Stats().UpTo < f.log.Durable(); time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("the reader stands at %d, the log at %d", r.Stats().UpTo, f.log.Durable())
+		}
+	}
+	return r
+}
+
+func (f *folder) append(t *testing.T, entry []byte) {
+	t.Helper()
+	if _, ticket := f.log.Append(entry, begin); ticket.Wait() != nil {
+		t.Fatal(ticket.Wait())
+	}
+}
+
+func (f *folder) track(t *testing.T, who, name string, at int64, properties string, bot bool) {
+	t.Helper()
+	f.n++
+	e := event.Event{Type: event.Track, Name: name, MessageID: fmt.Sprint(f.n), AnonymousID: who, ReceivedAt: begin, Timestamp: at,
+		Site: "shop", Properties: event.Value(properties), Bot: event.Bot{Is: bot}}
+	f.append(t, e.AppendBinary([]byte{1, 0}))
+}
+
+func (f *folder) show(t *testing.T, who, variant string, at int64) {
+	t.Helper()
+	f.track(t, who, EventName, at, fmt.Sprintf(`{"experiment_id":"hero","variation_id":%q,"holdout":false}`, variant), false)
+}
+
+func (f *folder) holdOut(t *testing.T, who, of string, at int64) {
+	t.Helper()
+	f.track(t, who, EventName, at, fmt.Sprintf(`{"experiment_id":"hero","variation_id":"default","holdout":true,"heldOutOf":%q}`, of), false)
+}
+
+func (f *folder) buy(t *testing.T, who string, at int64, revenue float64) {
+	t.Helper()
+	f.track(t, who, "Order Completed", at, fmt.Sprintf(`{"revenue":%g}`, revenue), false)
+}
+
+// figures are a placement's, in one line.
+func figures(r *Reader) string {
+	var b strings.Builder
+	for _, x := range r.Results("", "hero") {
+		fmt.Fprintf(&b, "v%d several %d", x.Version, x.Several)
+		for _, v := range x.Variants {
+			side := ""
+			if v.HeldOut {
+				side = " out"
+			}
+			fmt.Fprintf(&b, "; %s%s %d %d %g", v.Variant, side, v.Persons, v.Converted, v.Value)
+		}
+		b.WriteString("\n")
+	}
+	return b.String()
+}
+
+func (f *folder) has(t *testing.T, r *Reader, want string) {
+	t.Helper()
+	if got := strings.TrimSpace(figures(f.read(t, r))); got != want {
+		t.Errorf("the figures are\n%s\nwant\n%s", got, want)
+	}
+}
+
+func shut(t *testing.T, r *Reader) {
+	t.Helper()
+	if err := r.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
+const hour = int64(time.Hour / time.Millisecond)
+
+func TestReader(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "data")
+	f := openFolder(t, dir)
+	r := f.reader(t)
+	f.buy(t, "a", begin-hour, 20) // before the show
+	f.show(t, "a", "plain", begin)
+	f.show(t, "a", "plain", begin+hour)
+	f.show(t, "b", "thrillers", begin)
+	f.holdOut(t, "c", "thrillers", begin)
+	f.track(t, "robot", EventName, begin, `{"experiment_id":"hero","variation_id":"plain"}`, true)
+	f.track(t, "d", EventName, begin, `{"experiment_id":"elsewhere","variation_id":"plain"}`, false)
+	f.show(t, "d", "no such variant", begin)
+	f.track(t, "d", EventName, begin, `{"experiment_id":7}`, false)
+	f.has(t, r, "v1 several 0; plain 1 0 0; thrillers 1 0 0; thrillers out 1 0 0")
+	f.buy(t, "a", begin+2*hour, 5)       // not what the goal asks for
+	f.buy(t, "a", begin+24*hour, 20.25)  // the last moment
+	f.buy(t, "a", begin+24*hour+1, 1000) // too late
+	f.buy(t, "b", begin+hour, 30)
+	f.buy(t, "b", begin+2*hour, 12)
+	f.buy(t, "stranger", begin+hour, 30)
+	f.track(t, "c", "Order Completed", begin+hour, `{"revenue":20,"order_id":"o1"}`, false)
+	f.track(t, "c", "Order Completed", begin+hour, `{"revenue":20,"order_id":"o1"}`, false) // told by the server, too
+	f.track(t, "b", "Order Completed", begin+hour, `{"revenue":20}`, true)
+	f.has(t, r, "v1 several 0; plain 1 1 20.25; thrillers 1 1 42; thrillers out 1 1 20")
+	if st := r.Stats(); st.Unknown != 3 || st.Shows != 3 || st.Goals != 4 {
+		t.Errorf("%+v", st)
+	}
+	x := r.Results("", "hero")[0]
+	if a := x.Variants[1].Against; a == nil || !a.HeldOut || a.Variant != "thrillers" || x.Variants[0].Against != nil || x.Variants[2].Against != nil {
+		t.Errorf("compared: %+v", x.Variants)
+	}
+	if x.First.UnixMilli() != begin || len(r.Results("", "nowhere")) != 0 || len(r.Results("shop", "hero")) != 0 {
+		t.Errorf("%+v", x)
+	}
+	if got, want := r.Arms("", "hero", 1), []Arm{{"plain", 1, 1}, {"thrillers", 1, 1}}; !slices.Equal(got, want) {
+		t.Errorf("arms %v", got)
+	}
+
+	// A new version is counted by itself; what comes of the old one still is.
+	f.defs["hero"] = hero(2)
+	f.show(t, "a", "plain", begin+3*hour)
+	f.show(t, "b", "plain", begin+3*hour)
+	f.buy(t, "b", begin+4*hour, 100)
+	const both = "v2 several 0; plain 2 1 100; thrillers 0 0 0\nv1 several 0; plain 1 1 20.25; thrillers 1 1 142; thrillers out 1 1 20"
+	f.has(t, r, both)
+	shut(t, r)
+	f.close(t)
+
+	f = openFolder(t, dir)
+	f.defs["hero"] = hero(2)
+	r = f.reader(t)
+	f.has(t, r, both)
+	f.show(t, "b", "thrillers", begin+5*hour)
+	f.has(t, r, "v2 several 1; plain 2 1 100; thrillers 1 0 0\nv1 several 0; plain 1 1 20.25; thrillers 1 1 142; thrillers out 1 1 20")
+	shut(t, r)
+
+	// What cannot be read begins anew, from the log: all of it by the present version.
+	state, err := readers.Open(f.db, f.log, f.v, ReaderName)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := state.Begin()
+	w.Set("t00000001", []byte{99})
+	if err := w.Commit(f.log.Durable()); err != nil {
+		t.Fatal(err)
+	}
+	state.Close()
+	r = f.reader(t)
+	f.has(t, r, "v2 several 1; plain 2 2 120.25; thrillers 1 1 142; thrillers out 1 1 20")
+	shut(t, r)
+	f.close(t)
+}
+
+// TestOnePerson: what was counted of two who turn out to be one becomes one, at
+// their next show or goal, whichever of the two it is of.
+func TestOnePerson(t *testing.T) {
+	f := openFolder(t, filepath.Join(t.TempDir(), "data"))
+	r := f.reader(t)
+	f.show(t, "phone", "thrillers", begin)
+	f.show(t, "laptop", "thrillers", begin+hour)
+	f.show(t, "tablet", "plain", begin+hour)
+	f.buy(t, "phone", begin+2*hour, 20)
+	f.buy(t, "laptop", begin+2*hour, 30)
+	f.has(t, r, "v1 several 0; plain 1 0 0; thrillers 2 2 50")
+	shut(t, r)
+	for _, x := range []string{"phone", "laptop", "tablet", "user"} {
+		f.same[x] = "user"
+	}
+	r = f.reader(t)
+	f.has(t, r, "v1 several 0; plain 1 0 0; thrillers 2 2 50")
+	f.buy(t, "user", begin+3*hour, 40)
+	f.has(t, r, "v1 several 1; plain 1 1 40; thrillers 1 1 90")
+	f.show(t, "laptop", "thrillers", begin+4*hour)
+	f.buy(t, "laptop", begin+24*hour+1, 50) // a day after the first of the two shows
+	f.has(t, r, "v1 several 1; plain 1 1 90; thrillers 1 1 90")
+	if st := r.Stats(); st.Merged == 0 {
+		t.Errorf("%+v", st)
+	}
+	shut(t, r)
+
+	// Erased: nothing is left of them but the count, and coming back they are new.
+	entry := wire.AppendInt([]byte{5, 1}, begin)
+	entry = wire.AppendUint(entry, 4)
+	for _, x := range []string{"phone", "laptop", "tablet", "user"} {
+		h := f.v.Hash("anonymous_id", x)
+		entry = append(entry, h[:]...)
+	}
+	entry = wire.AppendUint(entry, 0)
+	entry = wire.AppendInt(append(entry, 0), begin)
+	f.append(t, wire.AppendText(entry, "asked"))
+	r = f.reader(t)
+	f.has(t, r, "v1 several 1; plain 1 1 90; thrillers 1 1 90")
+	f.buy(t, "user", begin+3*hour, 40)
+	f.has(t, r, "v1 several 1; plain 1 1 90; thrillers 1 1 90")
+	shut(t, r)
+	state, err := readers.Open(f.db, f.log, f.v, ReaderName)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := state.Each(personPart, func(part string, _ []byte) error { return fmt.Errorf("%x is left", part) }); err != nil {
+		t.Error(err)
+	}
+	state.Close()
+	f.close(t)
+}
+
+// naive counts by the definition, over a list of what happened.
+type naive struct {
+	list []happened
+}
+
+type happened struct {
+	who, what string // plain, thrillers, with "out " before them; or buy
+	at        int64
+	revenue   float64
+}
+
+func (n *naive) figures(version int) string {
+	type key struct{ who, what string }
+	first := map[key]int64{}
+	worth := map[key]float64{}
+	bought := map[key]bool{}
+	for _, h := range n.list {
+		if h.what != "buy" {
+			k := key{h.who, h.what}
+			if at, ok := first[k]; !ok || h.at < at {
+				first[k] = h.at
+			}
+			continue
+		}
+		for k, at := range first {
+			if k.who == h.who && h.revenue > 10 && h.at >= at && h.at <= at+24*hour {
+				bought[k] = true
+				worth[k] += h.revenue
+			}
+		}
+	}
+	cells := map[string]int{}
+	sides := map[string]int{}
+	several := 0
+	for k := range first {
+		cells[k.what]++
+		if sides[k.who]++; sides[k.who] == 2 {
+			several++
+		}
+	}
+	text := fmt.Sprintf("v%d several %d", version, several)
+	for _, what := range []string{"plain", "plain out", "thrillers", "thrillers out"} {
+		if cells[what] == 0 && strings.HasSuffix(what, "out") {
+			continue
+		}
+		c, v := 0, 0.0
+		for k := range bought {
+			if k.what == what {
+				c++
+				v += worth[k]
+			}
+		}
+		text += fmt.Sprintf("; %s %d %d %g", what, cells[what], c, v)
+	}
+	return text
+}
+
+// random adds something that happened to the log and the list. Times only grow,
+// so that a show is never moved before a goal that was read.
+func (n *naive) random(t *testing.T, f *folder, r *rand.Rand, at int64, persons int) {
+	h := happened{who: fmt.Sprint("p", r.IntN(persons)), at: at}
+	device := fmt.Sprint(h.who, "/", r.IntN(3))
+	for i := range 3 {
+		f.same[fmt.Sprint(h.who, "/", i)] = h.who + "/0"
+	}
+	variant := []string{"plain", "thrillers"}[r.IntN(2)]
+	switch r.IntN(4) {
+	case 0:
+		h.what = variant
+		f.show(t, device, variant, at)
+	case 1:
+		h.what = variant + " out"
+		f.holdOut(t, device, variant, at)
+	default:
+		h.what, h.revenue = "buy", float64(r.IntN(40))
+		f.buy(t, device, at, h.revenue)
+	}
+	n.list = append(n.list, h)
+}
+
+// TestAgainstTheDefinition: with little room in memory, closed and opened at
+// random, the figures are what the definition says.
+func TestAgainstTheDefinition(t *testing.T) {
+	seed := rand.Uint64()
+	t.Logf("seed %d", seed)
+	r := rand.New(rand.NewPCG(seed, 3))
+	f := openFolder(t, filepath.Join(t.TempDir(), "data"))
+	var n naive
+	rd := f.reader(t)
+	at := begin
+	for range 1500 {
+		at += int64(r.IntN(int(hour / 4)))
+		n.random(t, f, r, at, 60)
+		if r.IntN(150) == 0 {
+			f.has(t, rd, n.figures(1))
+			shut(t, rd)
+			rd = f.reader(t)
+		}
+	}
+	f.has(t, rd, n.figures(1))
+	shut(t, rd)
+	f.close(t)
+}
+
+// killed names the folder for the process that is to be killed.
+const killed = "REUNA_EXPERIMENT_KILLED"
+
+// TestKill kills a process that writes events and counts them, again and again.
+// After each the figures must be what the log says, by the definition.
+func TestKill(t *testing.T) {
+	if dir := os.Getenv(killed); dir != "" {
+		live(t, dir)
+		return
+	}
+	seed := rand.Uint64()
+	t.Logf("seed %d", seed)
+	r := rand.New(rand.NewPCG(seed, 0))
+	dir := filepath.Join(t.TempDir(), "data")
+	resumed := 0
+	for range 6 {
+		c := exec.Command(os.Args[0], "-test.run=^TestKill$", "-test.timeout=1m")
+		c.Env = append(os.Environ(), killed+"="+dir)
+		if err := c.Start(); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Duration(150+r.IntN(200)) * time.Millisecond) // its life
+		if err := c.Process.Kill(); err != nil {
+			t.Fatal(err)
+		}
+		if err := c.Wait(); err == nil {
+			t.Fatal("the process ended by itself")
+		}
+
+		f := openFolder(t, dir)
+		var n naive
+		var e event.Event
+		var x people.Refused
+		if err := f.log.Read(1, func(_ uint64, _ int64, entry []byte) (bool, error) {
+			if _, err := people.ReadEntry(entry, &e, &x); err != nil {
+				return false, err
+			}
+			h := happened{who: e.AnonymousID, at: e.Timestamp, what: "buy"}
+			if e.Name == EventName {
+				h.what = strings.Clone(e.Properties.Get("variation_id").Text())
+			} else {
+				h.revenue, _ = e.Properties.Get("revenue").Number()
+			}
+			h.who = strings.Clone(h.who)
+			n.list = append(n.list, h)
+			return true, nil
+		}); err != nil {
+			t.Fatal(err)
+		}
+		cursor, err := f.log.Cursor(ReaderName)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if cursor.Seq > 0 && cursor.Seq < f.log.Durable() {
+			resumed++
+		}
+		rd := f.reader(t)
+		if len(n.list) > 0 {
+			f.has(t, rd, n.figures(1))
+		}
+		shut(t, rd)
+		f.close(t)
+	}
+	t.Logf("%d of 6 kills were between a save and the log's end", resumed)
+	if resumed == 0 {
+		t.Error("no kill was between a save and the log's end: nothing was tried")
+	}
+}
+
+// live writes and counts until it is killed.
+func live(t *testing.T, dir string) {
+	f := openFolder(t, dir)
+	f.reader(t, func(o *Options) { o.Every = 3 * time.Millisecond })
+	r := rand.New(rand.NewPCG(rand.Uint64(), 0))
+	for at := begin + int64(f.log.LastSeq())*1000; ; at += 1000 {
+		who := fmt.Sprint("p", r.IntN(200))
+		switch r.IntN(3) {
+		case 0:
+			f.show(t, who, []string{"plain", "thrillers"}[r.IntN(2)], at)
+		default:
+			f.buy(t, who, at, float64(r.IntN(40)))
+		}
+	}
+}
+
+// TestBounds: versions beyond the limit are given up, and persons are not held
+// in memory.
+func TestBounds(t *testing.T) {
+	f := openFolder(t, filepath.Join(t.TempDir(), "data"))
+	r := f.reader(t, func(o *Options) { o.MaxTrials, o.Every = 3, time.Millisecond })
+	for v := 1; v <= 5; v++ {
+		f.defs["hero"] = hero(v)
+		f.show(t, "a", "plain", begin+int64(v))
+		f.has(t, r, f.lastThree(v))
+	}
+	shut(t, r)
+	r = f.reader(t)
+	f.has(t, r, f.lastThree(5))
+	f.buy(t, "a", begin+hour, 20)
+	f.has(t, r, strings.ReplaceAll(f.lastThree(5), "plain 1 0 0", "plain 1 1 20"))
+	shut(t, r)
+	f.close(t)
+}
+
+func (f *folder) lastThree(v int) string {
+	var lines []string
+	for ; v > 0 && len(lines) < 3; v-- {
+		lines = append(lines, fmt.Sprintf("v%d several 0; plain 1 0 0; thrillers 0 0 0", v))
+	}
+	return strings.Join(lines, "\n")
+}
+
+func TestCheck(t *testing.T) {
+	for _, c := range []struct {
+		g          Goal
+		path, says string
+	}{
+		{Goal{}, "", ""},
+		{hero(1).Goal, "", ""},
+		{Goal{Event: "page"}, "", ""},
+		{Goal{Where: "true"}, "p.goal.event", "expected the event"},
+		{Goal{Event: "x", Where: "properties.a >"}, "p.goal.where", ""},
+		{Goal{Event: "x", Value: "revenue"}, "p.goal.value", "properties.revenue"},
+		{Goal{Event: "x", Value: "properties..a"}, "p.goal.value", "properties.revenue"},
+		{Goal{Event: "x", Within: -1}, "p.goal.within", "up to 400d"},
+		{Goal{Event: "x", Within: 401 * 24 * time.Hour}, "p.goal.within", "up to 400d"},
+	} {
+		faults := c.g.Check("p.goal")
+		if c.path == "" && len(faults) == 0 {
+			continue
+		}
+		if len(faults) != 1 || faults[0].Path != c.path || !strings.Contains(faults[0].Message, c.says) {
+			t.Errorf("%+v: %v, want %s: %s", c.g, faults, c.path, c.says)
+		}
+	}
+	var _ rule.Faults = (&Goal{}).Check("x")
+}
+
+func TestWorth(t *testing.T) {
+	g := Goal{Value: "properties.total.net"}
+	for properties, want := range map[string]int64{
+		`{"total":{"net":12.345678}}`: 12_345_678, `{"total":{"net":"7.5"}}`: 7_500_000, `{"total":{"net":-3}}`: -3_000_000, `{"total":{"net":1e300}}`: 0,
+		`{"total":{"net":null}}`: 0, `{"total":7}`: 0, `{}`: 0, `{"total":{"net":"much"}}`: 0, `{"total":{"net":true}}`: 0,
+	} {
+		if got := g.worth(&event.Event{Properties: event.Value(properties)}); got != want {
+			t.Errorf("%s is worth %d, want %d", properties, got, want)
+		}
+	}
+}
+
+// FuzzRecords: what stands in the store is read or refused, and what is read is
+// written the same.
+func FuzzRecords(f *testing.F) {
+	p := person{shows: []show{{trial: 1, cell: 0, first: begin, goals: 2, worth: 40, orders: []uint32{3, 9}}, {trial: 2, cell: 3, first: begin}}}
+	f.Add(p.append(nil))
+	t1, err := newTrial(1, hero(1))
+	if err != nil {
+		f.Fatal(err)
+	}
+	t1.cells[1] = cell{3, 2, 70, math.Pi}
+	b, err := t1.append(nil)
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(b)
+	f.Add(bytes.Repeat([]byte{1, 255, 255, 255, 3}, 200_000))
+	f.Fuzz(func(t *testing.T, record []byte) {
+		if p, err := readPerson(string(record)); err == nil {
+			again, err := readPerson(string(p.append(nil)))
+			if err != nil || !bytes.Equal(again.append(nil), p.append(nil)) {
+				t.Errorf("%x: %v", record, err)
+			}
+		}
+		if x, err := readTrial(string(record)); err == nil {
+			b, err := x.append(nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := readTrial(string(b)); err != nil {
+				t.Errorf("%x: %v", record, err)
+			}
+		}
+	})
+}
