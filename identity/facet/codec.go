@@ -317,8 +317,16 @@ func readSeries(r *wire.Reader) *Series {
 		r.Fail()
 	}
 	switch s.Form {
+	case Total:
+		s.data = readTotal(r)
 	case Tallies:
 		s.data = readTallies(r)
+	case Recent:
+		s.data = readRecent(r)
+	case Newest, Oldest:
+		s.data = readValues(r, s.Form == Oldest)
+	case Moments:
+		s.data = readMoments(r, int(s.Most))
 	default:
 		r.Fail()
 	}

@@ -185,7 +185,10 @@ type Rules struct {
 // Folded is what came of folding an event.
 type Folded struct {
 	Refused int    // traits that a bound kept out
-	Change  Change // what may be different in the profile now
+	Change  Change // what may be different in a profile of this facet alone
+	// Renewed is what is newer now, if not different: in a profile of several facets
+	// it may count instead of what another one has.
+	Renewed Core
 }
 
 // Fold adds one event, the log's entry number seq. It keeps no reference to the
@@ -212,7 +215,9 @@ func (f *Facet) Fold(e *event.Event, seq uint64, r *Rules) (done Folded) {
 		if f.Visits.Add(e.Timestamp); f.Visits.Count() != visits {
 			changed |= ChangedSessions
 		}
+		done.Renewed |= ChangedSessions // a longer visit may be one with another facet's
 	}
+	done.Renewed |= f.renewed(e, at)
 	if e.Device != (event.Device{}) && f.Device.put(at, keep(e.Device, f.Device.Value, deviceTexts)) {
 		changed |= ChangedDevice
 	}
@@ -287,6 +292,27 @@ func (x *contributor) contribute(c *Contribution) {
 	}
 	f.Computed[i] = f.Computed[i].with(c)
 	x.change.Mark(int(c.Spec.Slot))
+}
+
+// renewed is what e says of that is newer than what the facet has, whatever it
+// was: joined with other facets, it may be what counts now.
+func (f *Facet) renewed(e *event.Event, at Stamp) (c Core) {
+	if e.Device != (event.Device{}) && at.After(f.Device.At) {
+		c |= ChangedDevice
+	}
+	if e.Geo != (event.Geo{}) && at.After(f.Geo.At) {
+		c |= ChangedGeo
+	}
+	if e.Traffic.Channel != "" && (at.After(f.Traffic.At) || at.After(f.Touch.At) || f.Arrival.At.After(at)) {
+		c |= ChangedTraffic
+	}
+	if at.After(f.Site.At) {
+		c |= ChangedSite
+	}
+	if strings.Contains(string(e.Context), `"consent"`) {
+		c |= ChangedConsent
+	}
+	return c
 }
 
 // foldTraffic keeps one copy of t however many of the three it becomes.

@@ -225,7 +225,7 @@ func TestScoresHalveWithTime(t *testing.T) {
 		add("thrillers", now-14*day)
 	}
 	add("cooking", now)
-	list := s.Scores(nil, now+day/2, 14*day)
+	list, _ := s.Scores(nil, now+day/2, 14*day, 1./256)
 	if len(list) != 2 || list[0].Key != "thrillers" || list[0].Value < 1.9 || list[0].Value > 2.1 || list[1].Value != 1 {
 		t.Errorf("scores %v", list)
 	}

@@ -12,7 +12,12 @@ type Form uint8
 
 // The forms.
 const (
-	Tallies Form = iota + 1 // sums by key, in time
+	Total   Form = iota + 1 // one sum of all time
+	Tallies                 // sums by key, in time
+	Recent                  // when each key was met last, of the Most newest
+	Newest                  // the values of the Most newest events
+	Oldest                  // the values of the Most oldest events
+	Moments                 // by key, the Most largest of a set of numbers
 )
 
 // Spec says how the series of one version of a definition is kept.
@@ -62,10 +67,13 @@ func (t *Tally) Add(o Tally) {
 type Contribution struct {
 	Spec *Spec
 	At   int64 // the event's time, ms
-	// Key is what the contribution counts for: of Tallies the key ("" when there is
-	// one only).
+	// Key is what the contribution counts for ("" where all count together); of
+	// Newest and Oldest the value's JSON text.
 	Key   string
-	Tally Tally // Tallies
+	Tally Tally  // of Total and Tallies
+	Mark  int64  // of Moments: the number
+	Tie   uint64 // of Newest and Oldest: the stamp's
+	Index uint16 // of Newest and Oldest: the place among the event's values
 }
 
 // Series is what one facet, or several, contributed to one version of a
@@ -93,10 +101,18 @@ type content interface {
 
 func newContent(f Form) content {
 	switch f {
+	case Total:
+		return &total{}
 	case Tallies:
 		return &tallies{}
+	case Recent:
+		return &recent{}
+	case Newest, Oldest:
+		return &values{oldest: f == Oldest}
+	case Moments:
+		return &moments{}
 	}
-	return nil
+	panic("facet: a spec without a form")
 }
 
 // with gives the series, nil for one that has begun, with a contribution in it.

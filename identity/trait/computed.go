@@ -1,41 +1,12 @@
 package trait
 
 import (
-	"math"
 	"slices"
-	"strconv"
-
-	"github.com/google/cel-go/common/types"
 
 	"github.com/reuna/reuna/identity/event"
 	"github.com/reuna/reuna/identity/facet"
 	"github.com/reuna/reuna/identity/trait/rule"
 )
-
-// Value is one computed trait of one person.
-type Value struct {
-	Kind string // of its definition
-	// Until is when the value changes by time alone, ms since 1970 UTC;
-	// math.MaxInt64: never.
-	Until int64
-	n     int64  // Count: how many
-	key   string // Affinity: the favourite; "" when there is none
-}
-
-// Known says that there is something to tell: a count always, a favourite once
-// there is one.
-func (v Value) Known() bool { return v.Kind == Count || v.key != "" }
-
-// JSON is the value's JSON text; absent when it is not known.
-func (v Value) JSON() event.Value {
-	switch {
-	case v.Kind == Count:
-		return event.Value(strconv.FormatInt(v.n, 10))
-	case v.key != "":
-		return event.Quote(v.key)
-	}
-	return ""
-}
 
 // Computed are the computed traits of one person at one time. A value is made when
 // it is first asked for. The zero Computed knows nothing; it is for one goroutine.
@@ -50,6 +21,8 @@ type Computed struct {
 	made   []bool
 	scores []facet.Score // of the first affinity definition
 	scored bool
+	met    []facet.Met // used again
+	some   []facet.Score
 }
 
 // Compute reads the computed traits of p as of now (milliseconds since 1970
@@ -64,7 +37,11 @@ func (s *Set) Compute(p *facet.Profile, now int64) (c Computed) {
 func (c *Computed) Reset(s *Set, p *facet.Profile, now int64) {
 	n := s.Len()
 	c.set, c.p, c.now, c.scored = s, p, now, false
-	clear(c.values)
+	for i, made := range c.made {
+		if made { // nothing of the last person stays
+			c.values[i] = Value{}
+		}
+	}
 	c.values, c.made = slices.Grow(c.values[:0], n)[:n], slices.Grow(c.made[:0], n)[:n]
 	clear(c.made)
 	clear(c.scores)
@@ -78,58 +55,29 @@ func (c *Computed) value(i int) *Value {
 		return v
 	}
 	c.made[i] = true
-	*v = Value{Kind: d.Kind, Until: math.MaxInt64}
-	if c.p == nil || d.Pending {
+	*v = Value{Kind: d.Kind, Until: never, now: c.now}
+	if d.spec.ID == 0 || d.Pending {
 		return v
 	}
-	series := c.p.Series(d.spec.ID)
-	if d.Kind == Count {
-		var t facet.Tally
-		t, v.Until = series.Tally("", c.now, d.spec.Window)
-		v.n = t.N
-		return v
+	var s *facet.Series
+	if c.p != nil {
+		s = c.p.Series(d.spec.ID)
 	}
-	if scores := d.scores(nil, series, c.now); len(scores) > 0 {
-		v.key = scores[0].Key
-	}
+	d.kind.read(d, c, s, v)
 	return v
 }
 
-// Affinity are the scores of the first affinity definition, highest first: how
-// often each key was met, faded by age.
-func (c *Computed) Affinity() []facet.Score {
-	if c.set == nil || c.p == nil || c.set.first < 0 {
-		return nil
-	}
-	if !c.scored {
-		d := c.set.defs[c.set.first]
-		c.scores, c.scored = d.scores(c.scores[:0], c.p.Series(d.spec.ID), c.now), true
-	}
-	return c.scores
-}
-
-// scores leaves out what is forgotten: without a floor the last thing that
-// somebody looked at would stay their favourite for ever.
-func (d *definition) scores(dst []facet.Score, series *facet.Series, now int64) []facet.Score {
-	list := series.Scores(dst, now, d.HalfLife.Milliseconds())
-	for i, s := range list {
-		if s.Value < forgotten || math.IsNaN(s.Value) {
-			return list[:i]
-		}
-	}
-	return list
-}
-
-// Get gives a computed trait by its name; ok is false when none is so called.
+// Get gives a computed trait by its name; ok is false when none is so called that
+// can be read.
 func (c *Computed) Get(name string) (v Value, ok bool) {
 	if c.set == nil {
 		return Value{}, false
 	}
 	i, ok := c.set.index[name]
-	if !ok {
+	if !ok || c.set.defs[i].Pending {
 		return Value{}, false
 	}
-	return *c.value(i), !c.set.defs[i].Pending
+	return *c.value(i), true
 }
 
 // Each calls fn for every computed trait, in the order of the definitions: for
@@ -142,52 +90,129 @@ func (c *Computed) Each(fn func(name string, v Value)) {
 	}
 }
 
-// read gives a value to a rule, and notes until when it holds.
-func (c *Computed) read(i int) *Value {
-	v := c.value(i)
-	if c.Clock != nil {
-		c.Clock.Note(v.Until)
+// Affinity are the scores of the first affinity definition, highest first: how
+// often each key was met, faded by age. The list is c's until it is reset.
+func (c *Computed) Affinity() []facet.Score {
+	if c.set == nil || c.p == nil || c.set.first < 0 {
+		return nil
 	}
-	return v
+	if !c.scored {
+		d := c.set.defs[c.set.first]
+		c.scores, _ = c.p.Series(d.spec.ID).Scores(c.scores[:0], c.now, d.halfLife().Milliseconds(), forgotten)
+		c.scored = true
+	}
+	return c.scores
 }
 
-// Object describes computed.… to rules: a count is an int, a favourite a text.
-// It reads a *Computed.
-func (s *Set) Object() *rule.Object {
-	o := &rule.Object{Name: "reuna.computed"}
+func readCount(d *definition, c *Computed, s *facet.Series, v *Value) {
+	t, until := s.Tally("", c.now, d.Window.Milliseconds())
+	v.known, v.n, v.Until = true, t.N, until
+}
+
+func readAmount(d *definition, c *Computed, s *facet.Series, v *Value) {
+	t, until := s.Tally("", c.now, d.Window.Milliseconds())
+	v.known, v.Until = t.N > 0 || d.Kind == Sum, until
+	switch {
+	case t.N == 0:
+	case d.Kind == Sum:
+		v.n = t.Sum
+	case d.Kind == Average:
+		v.n = average(t.Sum, t.N)
+	case d.Kind == Min:
+		v.n = t.Min
+	case d.Kind == Max:
+		v.n = t.Max
+	}
+}
+
+func readRFM(d *definition, c *Computed, s *facet.Series, v *Value) {
+	t, until := s.Tally("", c.now, d.Window.Milliseconds())
+	if v.Until = until; t.N == 0 {
+		return
+	}
+	v.known, v.scores = true, [3]int64{1, 1, 1}
+	for i, r := range d.Recency {
+		if end := s.Last + r.Milliseconds(); c.now < end {
+			v.scores[0], v.Until = int64(5-i), min(v.Until, end)
+			break
+		}
+	}
+	for i, n := range d.Frequency {
+		if t.N >= int64(n) {
+			v.scores[1] = int64(5 - i)
+			break
+		}
+	}
+	for i, n := range d.Monetary {
+		if float64(t.Sum) >= n*1e6 {
+			v.scores[2] = int64(5 - i)
+			break
+		}
+	}
+}
+
+func readValue(d *definition, c *Computed, s *facet.Series, v *Value) {
+	list, until := s.Values(c.now, d.Window.Milliseconds())
+	if v.Until = until; len(list) > 0 {
+		v.known, v.raw = true, list[len(list)-1].Value
+	}
+}
+
+func readLatest(d *definition, c *Computed, s *facet.Series, v *Value) {
+	list, until := s.Values(c.now, d.Window.Milliseconds())
+	v.known, v.Until = true, until
+	for i := len(list) - 1; i >= 0; i-- {
+		v.list = append(v.list, list[i].Value)
+	}
+}
+
+func readUnique(d *definition, c *Computed, s *facet.Series, v *Value) {
+	c.met, v.Until = s.Recent(c.met[:0], c.now, d.Window.Milliseconds())
+	v.known, v.n = true, int64(len(c.met))
+}
+
+func readDistinct(d *definition, c *Computed, s *facet.Series, v *Value) {
+	c.met, v.Until = s.Recent(c.met[:0], c.now, d.Window.Milliseconds())
+	v.known = true
+	for _, m := range c.met[:min(len(c.met), d.limit())] {
+		v.list = append(v.list, event.Quote(m.Key))
+	}
+}
+
+func readFrequent(d *definition, c *Computed, s *facet.Series, v *Value) {
+	c.some, v.Until = s.Counts(c.some[:0], c.now, d.Window.Milliseconds())
+	most := d.limit()
+	if most > 1 {
+		v.known, v.list = true, []event.Value{}
+	}
+	for i, x := range c.some {
+		if i == most || x.Value < float64(d.AtLeast) {
+			break
+		}
+		if v.known, v.text = true, x.Key; most > 1 {
+			v.list = append(v.list, event.Quote(x.Key))
+		}
+	}
+}
+
+func readSince(d *definition, c *Computed, s *facet.Series, v *Value) {
 	if s == nil {
-		return o
+		return
 	}
-	for i, d := range s.defs {
-		if !isWord(d.Name) || s.index[d.Name] != i {
-			continue // a Set with faults
-		}
-		f := rule.Field{Name: d.Name}
-		switch d.Kind {
-		case Count:
-			f.Type = types.IntType
-			f.Get = func(of any) (any, bool) {
-				c, ok := of.(*Computed)
-				if !ok || c.set != s {
-					return types.IntZero, false
-				}
-				return types.Int(c.read(i).n), true
-			}
-		case Affinity:
-			f.Type = types.StringType
-			f.Get = func(of any) (any, bool) {
-				c, ok := of.(*Computed)
-				if !ok || c.set != s {
-					return types.String(""), false
-				}
-				v := c.read(i)
-				return types.String(v.key), v.key != ""
-			}
-		default: // a Set with faults: nothing is said against any use
-			f.Type = types.DynType
-			f.Get = func(any) (any, bool) { return types.NullValue, false }
-		}
-		o.Fields = append(o.Fields, f)
+	v.known, v.n, v.unit = true, s.Last, unitMillis(d.unit)
+	v.Until = s.Last + (max(0, c.now-s.Last)/v.unit+1)*v.unit
+}
+
+func readAffinity(d *definition, c *Computed, s *facet.Series, v *Value) {
+	c.some, v.Until = s.Scores(c.some[:0], c.now, d.halfLife().Milliseconds(), forgotten)
+	if len(c.some) > 0 {
+		v.known, v.text = true, c.some[0].Key
 	}
-	return o
+}
+
+func readHour(d *definition, c *Computed, s *facet.Series, v *Value) {
+	readAffinity(d, c, s, v)
+	if v.known {
+		v.n = int64(v.text[0]-'0')*10 + int64(v.text[1]-'0')
+	}
 }

@@ -16,8 +16,6 @@ import (
 	"github.com/reuna/reuna/identity/trait/rule"
 )
 
-const day = 24 * time.Hour
-
 var now = time.Date(2026, 3, 4, 12, 0, 0, 0, time.UTC).UnixMilli()
 
 func compile(t testing.TB, list ...Definition) *Set {
@@ -126,10 +124,10 @@ func TestFaults(t *testing.T) {
 		{Definition{Name: "1a", Kind: Count}, "traits[1].name", "letters, digits and _"},
 		{Definition{Name: "in", Kind: Count}, "traits[1].name", "letters, digits and _"},
 		{Definition{Name: "ok", Kind: Count}, "traits[1].name", "two traits"},
-		{Definition{Name: "x", Kind: "sum"}, "traits[1].kind", "expected affinity or count"},
-		{Definition{Name: "x", Kind: Count, Window: -1}, "traits[1].window", "whole milliseconds"},
-		{Definition{Name: "x", Kind: Count, Window: 1}, "traits[1].window", "whole milliseconds"},
-		{Definition{Name: "x", Kind: Count, By: "properties.a"}, "traits[1].by", "a count has no by"},
+		{Definition{Name: "x", Kind: "sumn"}, "traits[1].kind", "did you mean sum?"},
+		{Definition{Name: "x", Kind: Count, Window: -1}, "traits[1].window", "whole seconds"},
+		{Definition{Name: "x", Kind: Count, Window: 1}, "traits[1].window", "whole seconds"},
+		{Definition{Name: "x", Kind: Count, By: "properties.a"}, "traits[1].by", "a trait of kind count has no by"},
 		{Definition{Name: "x", Kind: Affinity, By: "properties.a"}, "traits[1].half_life", "at least 1s"},
 		{Definition{Name: "x", Kind: Affinity, HalfLife: day}, "traits[1].by", "expected the path"},
 		{Definition{Name: "x", Kind: Affinity, HalfLife: day, By: "properties"}, "traits[1].by", "expected the path"},
@@ -155,7 +153,7 @@ func TestFaults(t *testing.T) {
 
 // TestSeriesFitTheFacet holds every window and half-life to the facet's bounds.
 func TestSeriesFitTheFacet(t *testing.T) {
-	for _, d := range []time.Duration{time.Second, 90 * time.Second, time.Hour, day, 30 * day, 3650 * day} {
+	for _, d := range []time.Duration{time.Second, 90 * time.Second, time.Hour, day, 30 * day, 400 * day} {
 		s := compile(t,
 			Definition{Name: "n", Kind: Count, Window: d},
 			Definition{Name: "a", Kind: Affinity, HalfLife: d, By: "properties.x"})
@@ -236,8 +234,8 @@ func TestComputeAgainstTheEvents(t *testing.T) {
 				t.Fatalf("affinity of %s: got %v, want %v within 3 %%", got.Key, got.Value, want[got.Key])
 			}
 		}
-		if v, _ := c.Get("liked"); v.key != c.Affinity()[0].Key {
-			t.Fatalf("favourite %q, want %q", v.key, c.Affinity()[0].Key)
+		if v, _ := c.Get("liked"); v.text != c.Affinity()[0].Key {
+			t.Fatalf("favourite %q, want %q", v.text, c.Affinity()[0].Key)
 		}
 	}
 }
@@ -359,4 +357,10 @@ func FuzzContribute(f *testing.F) {
 			t.Fatalf("%d keys of one event", n)
 		}
 	})
+}
+
+func TestBuiltinsCompile(t *testing.T) {
+	if s := compile(t, Builtins()...); s.Len() != 5 {
+		t.Errorf("%d builtins", s.Len())
+	}
 }

@@ -1,7 +1,6 @@
 package trait
 
 import (
-	"strings"
 	"time"
 
 	"github.com/google/cel-go/cel"
@@ -108,42 +107,4 @@ func text(s string) event.Value {
 		return ""
 	}
 	return event.Quote(s)
-}
-
-// path is where a value stands in an event.
-type path struct {
-	root string // properties, traits or context
-	key  string
-	rest string // dotted, below key
-}
-
-func parsePath(s string) (path, bool) {
-	root, below, _ := strings.Cut(s, ".")
-	key, rest, more := strings.Cut(below, ".")
-	for _, part := range strings.Split(below, ".") {
-		if part == "" {
-			return path{}, false
-		}
-	}
-	switch root {
-	case "properties", "traits", "context":
-		return path{root, key, rest}, key != "" && (!more || rest != "")
-	}
-	return path{}, false
-}
-
-func (p *path) of(e *event.Event) event.Value {
-	var v event.Value
-	switch p.root {
-	case "properties":
-		v = e.Properties.Get(p.key)
-	case "traits":
-		v = e.Traits.Get(p.key)
-	case "context":
-		v = contextMember(e, p.key)
-	}
-	if p.rest == "" {
-		return v
-	}
-	return v.Path(p.rest)
 }

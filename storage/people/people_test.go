@@ -396,7 +396,7 @@ func TestReadersAndWritersOfOneFacet(t *testing.T) {
 				t.Error(err)
 			}
 			for _, s := range d.Profile.Computed {
-				s.Scores(nil, 1_800_000_000_000, 1_000_000)
+				s.Scores(nil, 1_800_000_000_000, 1_000_000, 0.01)
 			}
 			if _, err := w.Named(name); err != nil {
 				t.Errorf("%s: %v", name, err)

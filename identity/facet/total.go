@@ -1,0 +1,32 @@
+package facet
+
+import (
+	"math"
+
+	"github.com/reuna/reuna/identity/wire"
+)
+
+// total is one tally of all time.
+type total struct{ Tally }
+
+func (t *total) with(_ *Series, c *Contribution) content {
+	n := *t
+	n.Add(c.Tally)
+	return &n
+}
+
+func (t *total) merge(_ *Series, other content) content {
+	n := *t
+	n.Add(other.(*total).Tally)
+	return &n
+}
+
+func (t *total) append(dst []byte) []byte { return t.Tally.append(dst) }
+
+func readTotal(r *wire.Reader) content { return &total{readTally(r)} }
+
+// Total sums up everything; a nil Series is an empty one.
+func (s *Series) Total() Tally {
+	t, _ := s.Tally("", math.MaxInt64, 0)
+	return t
+}

@@ -1,0 +1,136 @@
+package facet
+
+import (
+	"cmp"
+	"math"
+	"strings"
+
+	"github.com/reuna/reuna/identity/event"
+	"github.com/reuna/reuna/identity/wire"
+)
+
+// values are those of the Most newest (Newest) or oldest (Oldest) events, by stamp
+// and by their place in the event. Of the newest those are dropped that are not
+// within the Window of the newest contribution. Exact whatever the order: keeping
+// the Most extreme of a set is.
+type values struct {
+	oldest bool
+	list   []Valued // ascending
+}
+
+// Valued is a value that an event had.
+type Valued struct {
+	At    Stamp
+	Index uint16 // its place among the event's values
+	Value event.Value
+}
+
+func (v *Valued) compare(o *Valued) int {
+	return cmp.Or(cmp.Compare(v.At.Time, o.At.Time), cmp.Compare(v.At.Tie, o.At.Tie), cmp.Compare(v.Index, o.Index), strings.Compare(string(v.Value), string(o.Value)))
+}
+
+func (t *values) with(s *Series, c *Contribution) content {
+	v := Valued{Stamp{c.At, c.Tie}, c.Index, event.Value(c.Key)}
+	full := len(t.list) >= int(s.Most) && len(t.list) > 0
+	if full && (t.oldest && v.compare(&t.list[len(t.list)-1]) >= 0 || !t.oldest && v.compare(&t.list[0]) <= 0) {
+		return t
+	}
+	v.Value = event.Value(strings.Clone(c.Key))
+	return t.merge(s, &values{t.oldest, []Valued{v}})
+}
+
+func (t *values) merge(s *Series, other content) content {
+	a, b := t.list, other.(*values).list
+	n := &values{oldest: t.oldest, list: make([]Valued, 0, len(a)+len(b))}
+	for len(a) > 0 && len(b) > 0 {
+		switch order := a[0].compare(&b[0]); {
+		case order < 0:
+			n.list, a = append(n.list, a[0]), a[1:]
+		case order > 0:
+			n.list, b = append(n.list, b[0]), b[1:]
+		default:
+			n.list, a, b = append(n.list, a[0]), a[1:], b[1:]
+		}
+	}
+	n.list = append(append(n.list, a...), b...)
+	if extra := len(n.list) - int(s.Most); extra > 0 && n.oldest {
+		n.list = n.list[:s.Most:s.Most]
+	} else if extra > 0 {
+		n.list = n.list[extra:]
+	}
+	if s.Window > 0 && !n.oldest {
+		oldest := floor(s.Last, 1000)*1000 - s.Window
+		for len(n.list) > 0 && floor(n.list[0].At.Time, 1000)*1000 <= oldest {
+			n.list = n.list[1:]
+		}
+	}
+	return n
+}
+
+// Values gives the values of events in (now − window, now], of all time when window
+// is 0, the oldest first. The list is the series' own. until is when it changes by
+// itself.
+func (s *Series) Values(now, window int64) (list []Valued, until int64) {
+	if s == nil {
+		return nil, math.MaxInt64
+	}
+	t, ok := s.data.(*values)
+	if !ok || len(t.list) == 0 {
+		return nil, math.MaxInt64
+	}
+	if window == 0 {
+		return t.list, math.MaxInt64
+	}
+	second := func(v *Valued) int64 { return floor(v.At.Time, 1000) * 1000 }
+	from := 0
+	for from < len(t.list) && second(&t.list[from]) <= now-window {
+		from++
+	}
+	to := len(t.list)
+	for to > from && second(&t.list[to-1]) > now {
+		to--
+	}
+	until = math.MaxInt64
+	if to < len(t.list) {
+		until = second(&t.list[to])
+	}
+	if from < to {
+		until = min(until, second(&t.list[from])+window)
+	}
+	return t.list[from:to], until
+}
+
+func (t *values) append(dst []byte) []byte {
+	dst = wire.AppendUint(dst, uint64(len(t.list)))
+	prev := int64(0)
+	for i := range t.list {
+		v := &t.list[i]
+		dst = appendStamp(dst, Stamp{v.At.Time - prev, v.At.Tie})
+		prev = v.At.Time
+		dst = wire.AppendUint(dst, uint64(v.Index))
+		dst = wire.AppendText(dst, string(v.Value))
+	}
+	return dst
+}
+
+func readValues(r *wire.Reader, oldest bool) content {
+	t := &values{oldest: oldest}
+	n := r.Count()
+	if n > 0 {
+		t.list = make([]Valued, 0, min(n, maxSeriesKeys))
+	}
+	prev := int64(0)
+	for i := range n {
+		v := Valued{At: readStamp(r)}
+		v.At.Time += prev
+		prev = v.At.Time
+		index := r.Uint()
+		v.Index, v.Value = uint16(index), event.Value(r.Text())
+		if r.Bad() || uint64(v.Index) != index || i > 0 && t.list[i-1].compare(&v) >= 0 {
+			r.Fail()
+			break
+		}
+		t.list = append(t.list, v)
+	}
+	return t
+}

@@ -1,0 +1,117 @@
+package trait
+
+import (
+	"math"
+	"time"
+
+	"github.com/google/cel-go/common/types"
+	"github.com/google/cel-go/common/types/ref"
+
+	"github.com/reuna/reuna/identity/trait/rule"
+)
+
+// Object describes computed.… to rules. It reads a *Computed, and tells its Clock
+// until when what was read holds.
+func (s *Set) Object() *rule.Object {
+	o := &rule.Object{Name: "reuna.computed"}
+	if s == nil {
+		return o
+	}
+	for i, d := range s.defs {
+		if !isWord(d.Name) || s.index[d.Name] != i {
+			continue // a Set with faults, or a version that is not to be read yet
+		}
+		t, give := d.rule()
+		o.Fields = append(o.Fields, rule.Field{Name: d.Name, Type: t, Get: func(of any) (any, bool) {
+			c, ok := of.(*Computed)
+			if !ok || c.set != s {
+				return give(c, &Value{}), false
+			}
+			v := c.value(i)
+			if c.Clock != nil && d.Kind != TimeSince { // whose value tells the clock when it is compared
+				c.Clock.Note(v.Until)
+			}
+			return give(c, v), v.known && d.told(v)
+		}})
+	}
+	return o
+}
+
+// told says that has() is true: counts of nothing are told too, lists only with
+// something in them.
+func (d *definition) told(v *Value) bool {
+	switch d.Kind {
+	case Distinct, Latest:
+		return len(v.list) > 0
+	case MostFrequent:
+		return v.text != ""
+	}
+	return true
+}
+
+// rule gives a kind's type for rules, and its value, which is the type's zero
+// where nothing is known.
+func (d *definition) rule() (*types.Type, func(c *Computed, v *Value) ref.Val) {
+	if d.spec.ID == 0 { // of a Set with faults: nothing is said against any use
+		return types.DynType, func(*Computed, *Value) ref.Val { return types.NullValue }
+	}
+	switch d.Kind {
+	case Count, Unique, DaysActive, Streak, BestHour:
+		return types.IntType, func(_ *Computed, v *Value) ref.Val { return types.Int(v.n) }
+	case Sum, Average, Min, Max:
+		return types.DoubleType, func(_ *Computed, v *Value) ref.Val { return types.Double(float64(v.n) / 1e6) }
+	case Sequence:
+		return types.BoolType, func(_ *Computed, v *Value) ref.Val { return types.Bool(v.n == 1) }
+	case Affinity:
+		return types.StringType, func(_ *Computed, v *Value) ref.Val { return types.String(v.text) }
+	case MostFrequent:
+		if d.limit() == 1 {
+			return types.StringType, func(_ *Computed, v *Value) ref.Val { return types.String(v.text) }
+		}
+		return types.NewListType(types.StringType), textList
+	case Distinct:
+		return types.NewListType(types.StringType), textList
+	case Latest:
+		return types.NewListType(types.DynType), func(_ *Computed, v *Value) ref.Val {
+			list := make([]ref.Val, len(v.list))
+			for i, x := range v.list {
+				list[i] = rule.FromJSON(x)
+			}
+			return types.NewRefValList(types.DefaultTypeAdapter, list)
+		}
+	case First, Last:
+		return types.DynType, func(_ *Computed, v *Value) ref.Val {
+			if v.raw == "" {
+				return types.NullValue
+			}
+			return rule.FromJSON(v.raw)
+		}
+	case TimeSince:
+		return types.DurationType, func(c *Computed, v *Value) ref.Val {
+			switch {
+			case !v.known:
+				return types.Duration{Duration: math.MaxInt64}
+			case c.Clock != nil:
+				return rule.Since(c.Clock, v.n)
+			}
+			return types.Duration{Duration: time.Duration(c.now-v.n) * time.Millisecond}
+		}
+	case RFM:
+		return types.NewMapType(types.StringType, types.DynType), func(_ *Computed, v *Value) ref.Val {
+			m := map[string]any{}
+			if v.known {
+				m = map[string]any{"recency": v.scores[0], "frequency": v.scores[1], "monetary": v.scores[2], "score": v.score()}
+			}
+			return types.NewStringInterfaceMap(types.DefaultTypeAdapter, m)
+		}
+	}
+	panic("trait: no type for rules of kind " + d.Kind)
+}
+
+func textList(_ *Computed, v *Value) ref.Val {
+	list := make(rule.Texts, len(v.list))
+	for i, x := range v.list {
+		list[i] = x.Text()
+	}
+	return &list
+}

@@ -1,0 +1,94 @@
+package trait
+
+import (
+	"slices"
+
+	"github.com/reuna/reuna/identity/facet"
+)
+
+// span is a time for which a sequence holds: [from, to).
+type span struct{ from, to int64 }
+
+// readSequence finds every time at which the last step completes the steps, and of
+// each the latest beginning: that one is within reach, and in the window, if any is.
+func readSequence(d *definition, c *Computed, s *facet.Series, v *Value) {
+	v.known = true
+	if s == nil {
+		return
+	}
+	steps := len(d.Definition.Steps)
+	ends := s.Moments(stepKey(0))
+	starts := ends
+	for i := 1; i < steps && len(ends) > 0; i++ {
+		ends, starts = follow(ends, starts, s.Moments(stepKey(i)))
+	}
+	var not []int64
+	if d.Not != nil {
+		not = s.Moments(stepKey(steps))
+	}
+	within, window := d.Within.Milliseconds(), d.Window.Milliseconds()
+	var spans []span
+	for i, end := range ends {
+		x := span{end, never}
+		if within > 0 && end-starts[i] > within {
+			continue
+		}
+		if d.Not != nil {
+			if j, _ := slices.BinarySearch(not, end+1); j < len(not) && not[j] <= end+within {
+				continue
+			}
+			x.from = end + within
+		}
+		if window > 0 {
+			x.to = starts[i] + window
+		}
+		if x.from < x.to {
+			spans = append(spans, x)
+		}
+	}
+	holds, until := during(spans, c.now)
+	if v.Until = until; holds {
+		v.n = 1
+	}
+}
+
+// follow gives the times of a step that come after some end, each with the latest
+// start of those ends.
+func follow(ends, starts, times []int64) (after, began []int64) {
+	latest, i := int64(0), 0
+	for _, t := range times {
+		for i < len(ends) && ends[i] < t {
+			if latest = max(latest, starts[i]); i == 0 {
+				latest = starts[0]
+			}
+			i++
+		}
+		if i > 0 {
+			after, began = append(after, t), append(began, latest)
+		}
+	}
+	return after, began
+}
+
+// during says whether now is in any of the spans, and until when that stays so.
+func during(spans []span, now int64) (in bool, until int64) {
+	until = never
+	end := now
+	for grown := true; grown; {
+		grown = false
+		for _, x := range spans {
+			if x.from <= end && x.to > end {
+				end, in, grown = x.to, true, true
+			}
+		}
+	}
+	if in {
+		return true, end
+	}
+	for _, x := range spans {
+		if x.from > now {
+			until = min(until, x.from)
+		}
+	}
+	return false, until
+}
