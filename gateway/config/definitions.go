@@ -1,28 +1,33 @@
 package config
 
-import "time"
+import (
+	"time"
+
+	"github.com/reuna/reuna/identity/segment"
+	"github.com/reuna/reuna/identity/trait"
+)
 
 // Trait is a computed trait: what is kept of the events that match. What each
 // kind takes is identity/trait's to say.
 type Trait struct {
 	Name     string        `yaml:"name"`
 	Kind     string        `yaml:"kind"`
-	Event    string        `yaml:"event"`  // one event's name, or the type of another message
-	Events   []string      `yaml:"events"` // or several; neither: any
+	Event    string        `yaml:"event"`  // an event's name, or the type of another message
+	Events   []string      `yaml:"events"` // further ones; neither: any event
 	Where    string        `yaml:"where"`  // CEL over event, type, properties, context, time
 	By       string        `yaml:"by"`     // path of the value that tells the events apart
 	Value    string        `yaml:"value"`  // path of the number or the value that is taken
 	Window   time.Duration `yaml:"window"` // 0: all time
 	HalfLife time.Duration `yaml:"half_life"`
-	Limit    int           `yaml:"limit"`    // of a list
-	AtLeast  int           `yaml:"at_least"` // of a streak or a day
+	Limit    int           `yaml:"limit"`
+	AtLeast  int           `yaml:"at_least"`
 	Unit     string        `yaml:"unit"`
-	Timezone string        `yaml:"timezone"` // IANA name
+	Timezone string        `yaml:"timezone"` // IANA's name, or person
 	Longest  bool          `yaml:"longest"`  // streak: the longest one, not the present one
 	Steps    []Step        `yaml:"steps"`    // sequence
 	Not      *Step         `yaml:"not"`      // sequence: what must not follow
 	Within   time.Duration `yaml:"within"`   // sequence
-	// Recency, Frequency and Monetary are the thresholds of rfm, best first.
+	// Recency, Frequency and Monetary are the thresholds of rfm, the best first.
 	Recency   []time.Duration `yaml:"recency"`
 	Frequency []int           `yaml:"frequency"`
 	Monetary  []float64       `yaml:"monetary"`
@@ -35,11 +40,29 @@ type Step struct {
 	Where string `yaml:"where"`
 }
 
+// Definition is the trait as it is compiled.
+func (t *Trait) Definition() trait.Definition {
+	d := trait.Definition{
+		Name: t.Name, Kind: t.Kind, Event: t.Event, Events: t.Events, Where: t.Where, By: t.By, Value: t.Value,
+		Window: t.Window, HalfLife: t.HalfLife, Limit: t.Limit, AtLeast: t.AtLeast, Unit: t.Unit, Timezone: t.Timezone, Longest: t.Longest,
+		Not: (*trait.Step)(t.Not), Within: t.Within, Recency: t.Recency, Frequency: t.Frequency, Monetary: t.Monetary, Site: t.Site,
+	}
+	for _, s := range t.Steps {
+		d.Steps = append(d.Steps, trait.Step(s))
+	}
+	return d
+}
+
 // Segment is an audience: the persons for whom When holds.
 type Segment struct {
 	Name string `yaml:"name"`
 	When string `yaml:"when"` // CEL
 	Site string `yaml:"site"` // only persons who were last on this site; empty: everybody
+}
+
+// Definition is the segment as it is compiled.
+func (s *Segment) Definition() segment.Definition {
+	return segment.Definition{Name: s.Name, When: s.When, Site: s.Site}
 }
 
 // Placement is a slot of a page; Choose says which of the variants that fit is
@@ -118,9 +141,6 @@ func (k *checker) traits() {
 func (k *checker) trait(at string, t *Trait) {
 	// Rules read computed.NAME, so the name must be one word to CEL.
 	k.name(join(at, "name"), t.Name, traitForm, "letters, digits and _ (rules read it as computed.name)")
-	if t.Event != "" && len(t.Events) > 0 {
-		k.fault(join(at, "events"), "saw event and events; put them all under events")
-	}
 }
 
 func (k *checker) segments() {

@@ -154,3 +154,36 @@ func again(t *testing.T, seed uint64, got, want any, text []byte, err error) {
 		t.Fatalf("seed %d: %v; got %+v\nwant %+v\nfrom %s", seed, err, got, want, text)
 	}
 }
+
+// TestDefinitionsAreWhole: each key that has a member of the same name where
+// definitions are compiled arrives there.
+func TestDefinitionsAreWhole(t *testing.T) {
+	m := maker{rand.New(rand.NewPCG(1, 1))}
+	var fill func(v reflect.Value)
+	fill = func(v reflect.Value) {
+		for v.IsZero() {
+			m.fill(v, true)
+		}
+		if v.Kind() == reflect.Struct {
+			for i := range v.NumField() {
+				fill(v.Field(i))
+			}
+		}
+	}
+	same := func(from, to any) {
+		t.Helper()
+		f, d := reflect.ValueOf(from), reflect.ValueOf(to)
+		for i := range f.NumField() {
+			name := f.Type().Field(i).Name
+			if got, want := fmt.Sprintf("%+v", reflect.Indirect(d.FieldByName(name))), fmt.Sprintf("%+v", reflect.Indirect(f.Field(i))); got != want {
+				t.Errorf("%T.%s is %s, want %s", to, name, got, want)
+			}
+		}
+	}
+	var tr Trait
+	fill(reflect.ValueOf(&tr).Elem())
+	same(tr, tr.Definition())
+	var s Segment
+	fill(reflect.ValueOf(&s).Elem())
+	same(s, s.Definition())
+}
