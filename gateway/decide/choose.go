@@ -79,7 +79,7 @@ func (d *Decider) pick(p *placement, sub *segment.Subject, unit string) *variant
 		return nil
 	}
 	var best, kept *variant
-	most, last := 0.0, int64(math.MinInt64)
+	most, last := 0.0, int64(0)
 	for i := range p.variants {
 		v := &p.variants[i]
 		if !p.may(v, sub) {
