@@ -68,6 +68,19 @@ func (s *Store) concern(a, b *node, c graph.Change, fresh bool, seq uint64, at i
 	}
 }
 
+// concernAll marks everybody whom it may concern that something of n goes. The lock
+// is held.
+func (s *Store) concernAll(n *node, seq uint64, at int64) {
+	if c := n.clusters[id.VerifiedView]; c != nil && c.of.stands(s) {
+		s.markAll(c.of, seq, at)
+	}
+	s.mark(n, facet.Everything(), seq, at)
+	n.stand.moved = true
+	if s.judging.concerns = append(s.judging.concerns, concerned{x: n.id, seq: seq, at: at, wide: true}); len(s.judging.concerns) == 1 {
+		s.wakeJudge()
+	}
+}
+
 // markAll marks everybody of a component. The lock is held, and all of them are in memory.
 func (s *Store) markAll(of *component, seq uint64, at int64) {
 	for _, c := range of.clusters {

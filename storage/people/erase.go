@@ -231,6 +231,16 @@ func (s *Store) decide(who *decided, kept []graph.Evidence) error {
 		return s.failed
 	}
 	who.at = s.o.Now().UnixMilli()
+	gone := who.gone()
+	told := len(s.index)
+	for _, m := range who.members { // these entries go with the person, and readers may see them before
+		if n := s.nodes[m]; n.stand != nil && n.stand.now != nil {
+			s.become(n, nil, who.at, CauseErasure)
+		}
+	}
+	for _, x := range s.index[told:] {
+		who.unindexed = append(who.unindexed, x.seq)
+	}
 	for _, e := range kept {
 		s.appendState(e, who.at) // the erasure's own ticket, which comes after, covers it
 	}
@@ -240,7 +250,6 @@ func (s *Store) decide(who *decided, kept []graph.Evidence) error {
 	}
 	s.applied = who.seq
 	s.erased.Store(true) // events of the person that come from now on are late
-	gone := who.gone()
 	for _, m := range who.members {
 		n := s.nodes[m]
 		if graph.IsHeld(n.pairs, id.AllView) {
@@ -248,6 +257,9 @@ func (s *Store) decide(who *decided, kept []graph.Evidence) error {
 		}
 		for _, p := range n.pairs {
 			if other := s.nodes[p.Other(m)]; other != nil {
+				if s.judges && !gone[other.hash] && other.id != graph.Everybody() {
+					s.concernAll(other, who.seq, who.at)
+				}
 				other.dropPair(p)
 				other.leave(s)
 			}
@@ -258,6 +270,7 @@ func (s *Store) decide(who *decided, kept []graph.Evidence) error {
 		n.pairs, n.byOther, n.newPairs = nil, nil, nil
 		n.session, n.dirtySession, n.dirty = Session{}, false, false
 		n.erased = who.at
+		s.forgetStanding(n)
 	}
 	users := map[string]bool{}
 	for _, m := range who.members {
@@ -274,6 +287,10 @@ func (s *Store) decide(who *decided, kept []graph.Evidence) error {
 		x := s.facets[h]
 		for _, o := range owners(x.f.Key) {
 			if n := s.nodes[o]; n != nil {
+				if s.judges && !gone[n.hash] {
+					s.concernAll(n, who.seq, who.at)
+					n.stand.page = nil
+				}
 				n.dropFacet(x)
 				n.leave(s)
 			}
@@ -316,7 +333,7 @@ func (s *Store) strip(n *node) {
 		n.session = Session{}
 	}
 	if s.erasing[n.hash] {
-		n.pairs, n.session, n.erased = nil, Session{}, s.erasingAt
+		n.pairs, n.session, n.erased, n.stand = nil, Session{}, s.erasingAt, nil
 		return
 	}
 	n.pairs = slices.DeleteFunc(n.pairs, func(p *graph.Pair) bool { return s.erasing[s.hashID(p.Other(n.id))] })
@@ -325,10 +342,18 @@ func (s *Store) strip(n *node) {
 // replayErasure does again what the log says was decided. Nobody else uses the
 // store yet.
 func (s *Store) replayErasure(seq uint64, x erasure) error {
+	s.oneJudge.Lock()
+	defer s.oneJudge.Unlock()
+	s.mu.Lock()
+	s.owe() // those whom it leaves are judged when all is read
+	s.mu.Unlock()
 	if err := s.Checkpoint(); err != nil { // up to the entry before
 		return err
 	}
 	s.mu.Lock()
+	for i := range s.judging.concerns { // what was known in memory goes
+		s.judging.concerns[i].wide = true
+	}
 	for _, n := range s.nodes {
 		n.leave(s)
 	}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/reuna/reuna/identity/event"
 	"github.com/reuna/reuna/identity/facet"
+	"github.com/reuna/reuna/identity/graph"
 	"github.com/reuna/reuna/identity/id"
 	"github.com/reuna/reuna/storage/engine"
 	"github.com/reuna/reuna/storage/keyspace"
@@ -82,6 +83,10 @@ func (g *eraser) identifier(h Hash, at int64) {
 	g.each(keyspace.AppendPairPrefix(nil, h), func(k, _ []byte) error {
 		_, other, err := keyspace.ParsePair(k)
 		g.e.Counts.Evidence++
+		if s.judges && !g.gone[other] && other != s.hashID(graph.Everybody()) {
+			// Should the power fail before they are judged without the person.
+			g.b.Set(keyspace.AppendDue(nil, wakeSecond, other), nil)
+		}
 		g.b.Delete(keyspace.AppendPair(nil, other, h))
 		return err
 	})
@@ -92,6 +97,7 @@ func (g *eraser) identifier(h Hash, at int64) {
 		g.e.Counts.Sessions++
 		g.b.Delete(session)
 	}
+	g.standing(h)
 	g.indexed(h, true)
 	g.history(h, true)
 
@@ -111,6 +117,35 @@ func (g *eraser) identifier(h Hash, at int64) {
 	g.note(err)
 	g.b.Set(place, tombstone{at, g.e.Seq}.append(nil))
 	g.b.Set(keyspace.AppendAgain(nil, s.hashAgain(h, at)), append([]byte{againVersion}, h[:]...))
+}
+
+// standing deletes the standing of the person whom an identifier represents.
+func (g *eraser) standing(h Hash) {
+	s := g.s
+	g.b.Delete(keyspace.AppendDue(nil, wakeSecond, h))
+	key := keyspace.AppendStanding(nil, h)
+	found, err := s.o.DB.Get(key, func(v []byte) error {
+		plain, err := s.unseal(h, key, v)
+		if err != nil {
+			return err
+		}
+		_, _, st, err := decodeStand(string(plain))
+		if err != nil {
+			return err
+		}
+		x := storedOf(st)
+		for _, a := range x.in {
+			g.b.Delete(keyspace.AppendMember(nil, a, h))
+		}
+		if x.due != noDue {
+			g.b.Delete(keyspace.AppendDue(nil, x.due, h))
+		}
+		return nil
+	})
+	g.note(err)
+	if found {
+		g.b.Delete(key)
+	}
 }
 
 // indexed takes an owner's entries out of the tail. Those of an identifier name

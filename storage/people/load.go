@@ -219,7 +219,7 @@ func (s *Store) readNode(x id.ID) (*node, error) {
 		n.pairs = graph.AddPair(n.pairs, &p)
 		return true, nil
 	})
-	if err == nil && s.judges {
+	if err == nil && s.stands.Load() {
 		err = s.readStanding(n)
 	}
 	if err != nil || x.Type != id.AnonymousID {

@@ -217,6 +217,7 @@ func (s *Store) replay(seq uint64, receivedAt int64, entry string) error {
 			return err
 		}
 		t.Seq = seq
+		s.stands.Store(true)
 		if err := s.hold(&w, func() { w.node(t.ID) }); err != nil {
 			return err
 		}

@@ -211,6 +211,13 @@ func (s *Store) sort(x *stretch, seq uint64, receivedAt int64, entry []byte) err
 		}
 		add(s.hashID(e.A))
 		add(s.hashID(e.B))
+	case entryTransition:
+		t, err := parseTransition(string(entry[1:]))
+		if err != nil {
+			return err
+		}
+		p.at = t.At
+		add(s.hashID(t.ID))
 	case entryRefused:
 		x.refused = append(x.refused, p)
 	case entrySession:

@@ -83,6 +83,7 @@ func (s *Store) shredRanges(e *Erasure) (list []engine.Range) {
 		add(keyspace.AppendNodePrefix(nil, h))
 		add(keyspace.AppendPairPrefix(nil, h))
 		add(keyspace.AppendSession(nil, h))
+		add(keyspace.AppendStanding(nil, h))
 	}
 	for _, h := range e.Keys {
 		add(keyspace.AppendVault(nil, keyspace.VaultFacet, h[:]))

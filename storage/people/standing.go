@@ -1,7 +1,7 @@
 package people
 
 import (
-	"errors"
+	"fmt"
 	"slices"
 
 	"github.com/reuna/reuna/identity/facet"
@@ -95,10 +95,18 @@ const noDue = 0
 // wakeSecond is where the due index has those who are to be judged at once.
 const wakeSecond = 0
 
-var errStanding = errors.New("people: a stored standing is corrupt")
-
 // nowhere is the standing of who is in no audience, whatever happens.
 func nowhere() *segment.Standing { return &segment.Standing{Until: rule.Never} }
+
+// lookForStandings sets stands.
+func (s *Store) lookForStandings() error {
+	s.stands.Store(s.judges)
+	lower, upper := keyspace.Bounds(keyspace.AppendSpace(nil, keyspace.Standing))
+	return s.o.DB.Iter(lower, upper, func(_, _ []byte) (bool, error) {
+		s.stands.Store(true)
+		return false, nil
+	})
+}
 
 // storedOf is what the disk has of a standing when its record was written.
 func storedOf(st *segment.Standing) stored {
@@ -125,11 +133,14 @@ func dueSecond(st *segment.Standing) int64 {
 const standingVersion = 1
 
 // append makes the record of a standing: the last entry that told of it, whose it is,
-// the standing.
+// until when it holds, the standing. Until stands by itself since one that a replay put
+// together does not know what it is made of.
 func (st *stand) append(dst []byte, x id.ID) []byte {
 	dst = wire.AppendUint(append(dst, standingVersion), st.seq)
 	dst = wire.AppendText(wire.AppendText(dst, x.Type), x.Value)
-	return appendStanding(dst, st.now)
+	dst = wire.AppendInt(dst, st.now.Until)
+	dst, _ = st.now.AppendBinary(dst) // its error is always nil
+	return dst
 }
 
 func decodeStand(record string) (x id.ID, seq uint64, st *segment.Standing, err error) {
@@ -137,33 +148,15 @@ func decodeStand(record string) (x id.ID, seq uint64, st *segment.Standing, err 
 	version := r.Byte()
 	seq = r.Uint()
 	x.Type, x.Value = r.Text(), r.Text()
+	until := r.Int()
 	rest := r.Rest()
 	if r.Bad() || version != standingVersion || x.IsZero() {
-		return x, 0, nil, errStanding
+		return x, 0, nil, fmt.Errorf("people: a stored standing of version %d is corrupt; this program reads %d", version, standingVersion)
 	}
-	st, err = decodeStanding(rest)
+	if st, err = segment.DecodeStanding([]byte(rest)); err == nil {
+		st.Until = until
+	}
 	return x, seq, st, err
-}
-
-func appendStanding(dst []byte, st *segment.Standing) []byte {
-	dst = wire.AppendInt(dst, st.Until)
-	dst = wire.AppendUint(dst, uint64(len(st.In)))
-	for _, m := range st.In {
-		dst = wire.AppendInt(wire.AppendUint(dst, uint64(m.Audience)), m.Since)
-	}
-	return dst
-}
-
-func decodeStanding(s string) (*segment.Standing, error) {
-	r := wire.NewReader(s)
-	st := &segment.Standing{Until: r.Int()}
-	for range r.Count() {
-		st.In = append(st.In, segment.Member{Audience: uint32(r.Uint()), Since: r.Int()})
-	}
-	if !r.Done() {
-		return nil, errStanding
-	}
-	return st, nil
 }
 
 // standing gives what n knows of standings, made when it is new.
@@ -221,7 +214,7 @@ func (s *Store) folded(k facet.Key, c facet.Change, seq uint64, at int64) {
 	}
 }
 
-// watch is what any audience reads.
+// watch is what any audience reads (Between): all of it, until that was told.
 type watch struct {
 	all  bool
 	some facet.Change
@@ -236,15 +229,6 @@ func (w *watch) of(c facet.Change) facet.Change {
 		c.Computed[i] &= w.some.Computed[i]
 	}
 	return c
-}
-
-// Watch says which inputs the audiences read: who is changed in nothing else is
-// not judged anew. Until it is called, and for those of whom who belongs to them
-// changes, it is all. Call it before Sweep when definitions change.
-func (s *Store) Watch(inputs facet.Change) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.watched = watch{some: inputs}
 }
 
 // snapshot gives the person of a cluster; nil c for n alone. The lock is held, the
@@ -343,6 +327,13 @@ func (s *Store) keep(x *Snapshot, st *segment.Standing, now int64, why Cause) bo
 // clear notes that the person was judged.
 func (st *stand) clear() {
 	st.changed, st.since, st.moved, st.at = facet.Change{}, 0, false, 0
+}
+
+// forgetStanding is for who was erased: nobody waits for them any more, and what was
+// judged of them does not count. The lock is held.
+func (s *Store) forgetStanding(n *node) {
+	s.marks++
+	*n.standing() = stand{queued: n.stand.queued, version: s.marks}
 }
 
 // current says that nothing was marked since x was made.

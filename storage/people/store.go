@@ -40,8 +40,8 @@ type Options struct {
 	Rules facet.Rules
 
 	// Judge says which audiences a person is in at now, ms since 1970, and until when
-	// that holds by itself. It may be called by several goroutines, also before Open
-	// has returned, and must not use the store. Nil: there are no audiences.
+	// that holds by itself. It may be called by several goroutines, and must
+	// not use the store. Nil: nobody is judged; when somebody is again, Sweep.
 	Judge func(x *Snapshot, now int64) *segment.Standing
 	// AudienceName gives the name of an audience for the log; "" where it is not known
 	// any more. It is called under the store's lock.
@@ -133,7 +133,8 @@ type Store struct {
 	seed     maphash.Seed // of networks
 
 	// Of standings (standing.go, judge.go, due.go).
-	judges    bool // there are audiences
+	judges    bool        // there are audiences
+	stands    atomic.Bool // anybody ever was in one
 	watched   watch
 	marks     uint64 // counts what was marked
 	judging   judging
@@ -242,6 +243,9 @@ func Open(o Options, progress func(done, total uint64)) (*Store, error) {
 	}
 	if s.months, err = s.listMonths(); err == nil {
 		err = s.lookForTombstones()
+	}
+	if err == nil {
+		err = s.lookForStandings()
 	}
 	if err == nil {
 		err = s.recover(progress)

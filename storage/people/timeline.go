@@ -9,6 +9,7 @@ import (
 
 	"github.com/reuna/reuna/identity/event"
 	"github.com/reuna/reuna/identity/facet"
+	"github.com/reuna/reuna/identity/id"
 	"github.com/reuna/reuna/storage/eventlog"
 	"github.com/reuna/reuna/storage/keyspace"
 )
@@ -25,7 +26,8 @@ func (p Place) compare(o Place) int {
 
 // Timeline gives up to limit events of the facets, newest first, from before a
 // place on; a zero Place begins at the end. next is where to go on, zero when
-// there is nothing more. fn may keep the event.
+// there is nothing more. fn may keep the event. Among them are the audiences that those
+// entered and left who own the facets, as events that AudienceEntered names.
 func (s *Store) Timeline(facets []facet.Key, before Place, limit int, fn func(p Place, e *event.Event) error) (next Place, err error) {
 	// Events that wait for a checkpoint have no index entry yet. On a full disk no
 	// checkpoint ends, and reads go on.
@@ -46,6 +48,9 @@ func (s *Store) Timeline(facets []facet.Key, before Place, limit int, fn func(p 
 			found = s.unindexed(owners, before)
 		}
 		found, err = s.newestEvents(owners, before, limit+1, found)
+		if err == nil && s.stands.Load() {
+			found, err = s.withTransitions(found, ownersOf(facets), before, limit+1)
+		}
 		var trimmed *eventlog.TrimmedError
 		if !errors.As(err, &trimmed) {
 			break
@@ -69,6 +74,25 @@ func (s *Store) Timeline(facets []facet.Key, before Place, limit int, fn func(p 
 // settleRetries is how often a timeline is begun anew because the log gave up
 // what it was about to read. That happens once in a tail's length of time.
 const settleRetries = 3
+
+// ownersOf are those whom facets belong to, whatever was claimed.
+func ownersOf(facets []facet.Key) (list []id.ID) {
+	for _, k := range facets {
+		if x := k.Owner(id.VerifiedView, false); !x.IsZero() && !slices.Contains(list, x) {
+			list = append(list, x)
+		}
+	}
+	return list
+}
+
+// withTransitions adds the transitions of ids to found, and gives the newest.
+func (s *Store) withTransitions(found []placed, ids []id.ID, before Place, most int) ([]placed, error) {
+	list, err := s.readTransitions(ids, before, most)
+	for i := range list {
+		found = append(found, placed{list[i].place(), list[i].event()})
+	}
+	return newest(found, most), err
+}
 
 // newestEvents gives the most newest events before a place, newest first. The
 // index is read before the histories: what settles meanwhile is then seen
