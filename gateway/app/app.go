@@ -17,12 +17,15 @@ import (
 	"github.com/valyala/fasthttp"
 
 	"github.com/reuna/reuna/gateway/config"
+	"github.com/reuna/reuna/gateway/define"
 	"github.com/reuna/reuna/gateway/enrich"
+	"github.com/reuna/reuna/gateway/insight/experiment"
 	"github.com/reuna/reuna/gateway/insight/loss"
 	"github.com/reuna/reuna/gateway/ops"
 	"github.com/reuna/reuna/identity/id"
 	"github.com/reuna/reuna/identity/token"
 	"github.com/reuna/reuna/storage/audit"
+	"github.com/reuna/reuna/storage/definitions"
 	"github.com/reuna/reuna/storage/engine"
 	"github.com/reuna/reuna/storage/erasure"
 	"github.com/reuna/reuna/storage/eventlog"
@@ -68,8 +71,12 @@ type App struct {
 	links    *token.Links
 	meters   *meters
 
-	defs     atomic.Pointer[definitions] // replaced by Reload,
-	front    atomic.Pointer[front]       // and so is this, whole
+	kept        *definitions.Store
+	defs        *define.Manager
+	judge       *judge
+	experiments atomic.Pointer[experiment.Reader] // nil until it is open
+
+	front    atomic.Pointer[front] // replaced by Reload, whole
 	reload   sync.Mutex
 	draining atomic.Bool
 
@@ -101,7 +108,7 @@ func Start(o Options) (started *App, err error) {
 	}
 	a := &App{o: o, cfg: o.Config, log: o.Logger, served: make(chan error, 2)}
 	a.proxied, a.endProxied = context.WithCancel(context.Background())
-	a.meters = newMeters(a)
+	a.meters, a.judge = newMeters(a), &judge{a: a}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, a.closeAll())
@@ -117,6 +124,8 @@ func Start(o Options) (started *App, err error) {
 		{"audit log", a.openAudit},
 		{"definitions", a.openDefinitions},
 		{"people", a.openPeople},
+		{"new definitions", a.startDefinitions},
+		{"experiments", a.openExperiments},
 		{"erasures", a.openErasures},
 		{"loss figures", a.openLoss},
 		{"enrichment", a.openEnricher},
@@ -152,19 +161,6 @@ func (a *App) openAll(list []opening) error {
 }
 
 func (a *App) opened(name string, close func() error) { a.open = append(a.open, step{name, close}) }
-
-func (a *App) openDefinitions() error {
-	d, err := a.define(a.cfg)
-	if err == nil {
-		a.defs.Store(d)
-	}
-	return err
-}
-
-// define compiles the definitions. The salt makes hold-outs this install's own.
-func (a *App) define(cfg *config.Config) (*definitions, error) {
-	return define(cfg, a.vault.Subkey("hold-outs"))
-}
 
 func (a *App) openEnricher() (err error) {
 	a.enricher, err = enrich.New(enrich.Options{
@@ -213,16 +209,21 @@ func (a *App) Reload() error {
 	if fronts(cfg) && !a.siteSrv.StreamRequestBody {
 		a.log.Warn("the first upstream is in use, but takes no uploads above limits.batch until the next start")
 	}
-	defs, cerr := a.define(cfg)
+	fixed, cerr := fixedDefinitions(cfg, a.o.DemoFanFor)
+	if cerr == nil {
+		cerr = located(cfg, a.defs.Check(fixed, a.placements(cfg)))
+	}
 	if cerr != nil {
 		return errors.Join(err, cerr)
 	}
-	f, cerr := a.newFront(cfg, defs)
+	f, cerr := a.newFront(cfg)
 	if cerr == nil {
 		cerr = a.note("config.reload", "ok")
 	}
 	if cerr == nil {
-		a.defs.Store(defs)
+		cerr = located(cfg, a.defs.Fix(fixed, a.placements(cfg)))
+	}
+	if cerr == nil {
 		a.front.Store(f)
 		a.log.Info("configuration reloaded", "sites", len(f.sites))
 	}

@@ -2,158 +2,144 @@ package app
 
 import (
 	"errors"
+	"fmt"
+	"slices"
 	"time"
 
 	"github.com/reuna/reuna/gateway/config"
 	"github.com/reuna/reuna/gateway/decide"
+	"github.com/reuna/reuna/gateway/define"
 	"github.com/reuna/reuna/gateway/demo"
-	"github.com/reuna/reuna/gateway/pipeline"
+	"github.com/reuna/reuna/gateway/insight/experiment"
 	"github.com/reuna/reuna/identity/event"
 	"github.com/reuna/reuna/identity/facet"
 	"github.com/reuna/reuna/identity/segment"
 	"github.com/reuna/reuna/identity/trait"
 	"github.com/reuna/reuna/identity/trait/rule"
-	"github.com/reuna/reuna/storage/people"
+	"github.com/reuna/reuna/storage/definitions"
 )
 
-// definitions are the compiled traits, segments and placements: the operator's,
-// for every site of the config, and the demo shop's own, which are for its site
-// alone and cannot meet the operator's.
-type definitions struct {
-	own, demo world
-}
-
-// world is one set of definitions that may refer to each other.
-type world struct {
-	traits   *trait.Set
-	segments *segment.Set
-	decider  *decide.Decider
-}
-
-func (d *definitions) of(site string) *world {
-	if site == demoName && d.demo.decider != nil {
-		return &d.demo
+// openDefinitions opens what operators defined and compiles it together with
+// the configuration's. What is new comes to work with startDefinitions.
+func (a *App) openDefinitions() (err error) {
+	if a.kept, err = definitions.Open(a.db, a.vault); err != nil {
+		return err
 	}
-	return &d.own
-}
-
-// Append writes an answer's members by the site's definitions. It makes
-// definitions the pipeline's Decider.
-func (d *definitions) Append(dst []byte, v *pipeline.View, site string, placements []string) []byte {
-	return d.of(site).decider.Append(dst, &decide.View{
-		ID: v.Visitor, Person: v.Person, Known: v.Known, Profile: v.Profile, Now: v.Now, Event: v.Event, Identifiers: v.Present,
-	}, site, placements)
-}
-
-// contribute names what an event adds to its site's computed traits.
-func (d *definitions) contribute(e *event.Event, seq uint64, add func(*facet.Contribution)) {
-	d.of(e.Site).traits.Contribute(e, seq, add)
-}
-
-// derive computes what the desk shows of a person: by the operator's
-// definitions, and by the demo's where the person has been there.
-func (d *definitions) derive(p *people.Person, now time.Time) (computed map[string]any, segments []string) {
-	computed = map[string]any{}
-	var present []string
-	for _, x := range p.Cluster.Members {
-		present = append(present, x.Type)
+	fixed, err := fixedDefinitions(a.cfg, a.o.DemoFanFor)
+	if err != nil {
+		return err
 	}
-	for _, w := range []*world{&d.own, &d.demo} {
-		if w.traits == nil && w.segments == nil {
-			continue
+	a.defs, err = define.Open(define.Options{
+		Kept: a.kept, Decode: decodeDefinition, Placements: a.placements(a.cfg), Logger: a.log,
+	}, fixed)
+	return located(a.cfg, err)
+}
+
+// startDefinitions puts new definitions to work, once the store can fill them.
+func (a *App) startDefinitions() error {
+	a.opened("definitions", a.defs.Close)
+	return a.defs.Start(a.people)
+}
+
+// fixedDefinitions are those that no operator changes at the desk: the file's,
+// the demo shop's and the program's.
+func fixedDefinitions(cfg *config.Config, fanFor time.Duration) ([]define.Definition, error) {
+	list := fileDefinitions(cfg)
+	if cfg.Demo {
+		shop, err := demoDefinitions(fanFor)
+		if err != nil {
+			return nil, err
 		}
-		sub := segment.Subject{Profile: p.Profile, Computed: w.traits.Compute(p.Profile, now.UnixMilli()), Identifiers: present, Now: now.UnixMilli()}
-		w.segments.Members(&sub)
-		known := 0
-		sub.Computed.Each(func(name string, v trait.Value) {
-			if v.Known() {
-				computed[name] = v.JSON().Any()
-				known++
+		for _, d := range shop {
+			i := slices.IndexFunc(list, func(x define.Definition) bool {
+				return x.Kind == d.Kind && x.Name == d.Name && x.Kind != define.Placement
+			})
+			if i >= 0 {
+				return nil, cfg.Fault(placeOf(list, i)+".name", fmt.Sprintf("%q is the demo shop's; rename it, or set demo: false", d.Name))
 			}
-		})
-		if w == &d.own || known > 0 {
-			segments = append(segments, sub.Segments...)
 		}
+		list = append(list, shop...)
 	}
-	return computed, segments
+	return append(list, builtins(cfg)...), nil
 }
 
-// define compiles everything, and tells every fault with its place in the file.
-func define(cfg *config.Config, salt []byte) (d *definitions, err error) {
-	d = &definitions{}
-	var traits []trait.Definition
-	for _, t := range cfg.Traits {
-		traits = append(traits, trait.Definition{Name: t.Name, Kind: t.Kind, Event: t.Event, Where: t.Where, By: t.By, Window: t.Window, HalfLife: t.HalfLife})
-	}
-	var segments []segment.Definition
-	for _, s := range cfg.Segments {
-		segments = append(segments, segment.Definition{Name: s.Name, When: s.When})
-	}
-	var placements []decide.Placement
-	for _, p := range cfg.Placements {
-		x := decide.Placement{Name: p.Name}
-		for _, v := range p.Variants {
-			x.Variants = append(x.Variants, decide.Variant{Name: v.Name, When: v.When, Experience: v.Experience, Holdout: float64(v.Holdout)})
+// placeOf is where the i-th definition of a file stands in it.
+func placeOf(list []define.Definition, i int) string {
+	n := 0
+	for _, d := range list[:i] {
+		if d.Kind == list[i].Kind {
+			n++
 		}
-		placements = append(placements, x)
 	}
+	return fmt.Sprintf("%ss[%d]", list[i].Kind, n)
+}
+
+// demoDefinitions are the demo shop's, for its own visitors alone.
+func demoDefinitions(fanFor time.Duration) (list []define.Definition, err error) {
+	var x config.Definitions
+	for _, t := range demo.Traits() {
+		x.Traits = append(x.Traits, config.Trait{Name: t.Name, Kind: t.Kind, Event: t.Event, By: t.By, HalfLife: t.HalfLife, Site: demoName})
+	}
+	for _, s := range demo.Segments(fanFor) {
+		x.Segments = append(x.Segments, config.Segment{Name: s.Name, When: s.When, Site: demoName})
+	}
+	placements, err := demo.Placements()
+	if err != nil {
+		return nil, err
+	}
+	for _, p := range placements {
+		y := config.Placement{Name: p.Name, Site: demoName}
+		for _, v := range p.Variants {
+			y.Variants = append(y.Variants, config.Variant{Name: v.Name, When: v.When})
+		}
+		x.Placements = append(x.Placements, y)
+	}
+	return definitionsOf(&x, define.FromDemo), nil
+}
+
+// placements compiles placements for a configuration's sites.
+func (a *App) placements(cfg *config.Config) define.Placements {
+	return placements(cfg, a.vault.Subkey("hold-outs"), a.arms)
+}
+
+// shown is what placements are compiled to.
+type shown struct {
+	*decide.Decider
+	measured map[[2]string]experiment.Definition // by site and placement
+}
+
+func placements(cfg *config.Config, salt []byte, arms func(site, placement string, version int) []decide.Arm) define.Placements {
 	var sites []decide.Site
 	for _, s := range cfg.Sites {
 		sites = append(sites, decide.Site{Name: s.Name, PageTraits: s.PageTraits})
 	}
-	if d.own, err = compile(traits, segments, placements, sites, salt); err != nil {
-		return nil, located(cfg, err)
+	if len(cfg.Sites) == 0 {
+		sites = append(sites, decide.Site{Name: generatedName, PageTraits: config.DefaultSite().PageTraits})
 	}
 	if cfg.Demo {
-		d.demo, err = defineDemo(salt)
+		sites = append(sites, decide.Site{Name: demoName, PageTraits: demoTraits()})
 	}
-	return d, err
-}
-
-func defineDemo(salt []byte) (world, error) {
-	var traits []trait.Definition
-	for _, t := range demo.Traits() {
-		traits = append(traits, trait.Definition{Name: t.Name, Kind: t.Kind, Event: t.Event, By: t.By, HalfLife: t.HalfLife})
-	}
-	var segments []segment.Definition
-	for _, s := range demo.Segments(0) {
-		segments = append(segments, segment.Definition{Name: s.Name, When: s.When})
-	}
-	list, err := demo.Placements()
-	if err != nil {
-		return world{}, err
-	}
-	var placements []decide.Placement
-	for _, p := range list {
-		x := decide.Placement{Name: p.Name}
-		for _, v := range p.Variants {
-			x.Variants = append(x.Variants, decide.Variant{Name: v.Name, When: v.When})
+	return func(l *define.Live, list []any) (any, error) {
+		x := &shown{measured: map[[2]string]experiment.Definition{}}
+		o := decide.Options{Env: l.Env, Traits: l.Traits, Segments: l.Segments, Sites: sites, Salt: salt, Arms: arms}
+		var faults rule.Faults
+		for i, p := range list {
+			p := p.(*placed)
+			o.Placements = append(o.Placements, p.Placement)
+			m := experiment.Definition{Placement: p.Name, Site: p.Site, Version: p.Version}
+			for _, v := range p.Variants {
+				m.Variants = append(m.Variants, v.Name)
+			}
+			if p.goal != nil {
+				m.Goal = experiment.Goal{Event: p.goal.Event, Where: p.goal.Where, Value: p.goal.Value, Within: p.goal.Within}
+				faults = append(faults, m.Goal.Check(fmt.Sprintf("placements[%d].goal", i))...)
+			}
+			x.measured[[2]string{p.Site, p.Name}] = m
 		}
-		placements = append(placements, x)
+		var err error
+		x.Decider, err = decide.New(o)
+		return x, errors.Join(err, faults.Err())
 	}
-	return compile(traits, segments, placements, []decide.Site{{Name: demoName, PageTraits: demoTraits()}}, salt)
-}
-
-func compile(traits []trait.Definition, segments []segment.Definition, placements []decide.Placement, sites []decide.Site, salt []byte) (w world, err error) {
-	var faults rule.Faults
-	note := func(err error) {
-		var list rule.Faults
-		if errors.As(err, &list) {
-			faults = append(faults, list...)
-		} else if err != nil {
-			faults = append(faults, rule.Fault{Message: err.Error()})
-		}
-	}
-	w.traits, err = trait.Compile(traits)
-	note(err)
-	env := segment.NewEnv(w.traits)
-	w.segments, err = segment.Compile(env, segments)
-	note(err)
-	w.decider, err = decide.New(decide.Options{
-		Env: env, Traits: w.traits, Segments: w.segments, Placements: placements, Sites: sites, Salt: salt,
-	})
-	note(err)
-	return w, faults.Err()
 }
 
 // located gives rules' faults their place in the configuration file.
@@ -162,17 +148,17 @@ func located(cfg *config.Config, err error) error {
 	if !errors.As(err, &list) {
 		return err
 	}
-	var faults config.Faults
-	for _, f := range list {
-		faults = append(faults, cfg.Fault(f.Path, f.Text()))
-	}
-	return faults.Err()
+	return cfg.Faults(list).Err()
 }
 
 // CheckDefinitions compiles the rules of a configuration and tells every fault.
 func CheckDefinitions(cfg *config.Config) error {
-	_, err := define(cfg, make([]byte, 32)) // the salt changes who is held out, not what is right
-	return err
+	fixed, err := fixedDefinitions(cfg, 0)
+	if err != nil {
+		return err
+	}
+	// The salt changes who is held out, not what is right.
+	return located(cfg, define.Check(fixed, placements(cfg, make([]byte, 32), nil)))
 }
 
 // foldRules are the store's: they follow the definitions of the moment.
@@ -180,7 +166,56 @@ func (a *App) foldRules() facet.Rules {
 	return facet.Rules{
 		MaxTraits: a.cfg.Limits.TraitsPerPerson,
 		Contribute: func(e *event.Event, seq uint64, add func(*facet.Contribution)) {
-			a.defs.Load().contribute(e, seq, add)
+			a.defs.Live().Traits.Contribute(e, seq, add)
 		},
 	}
+}
+
+// decider is what decides now.
+func decider(l *define.Live) *shown { return l.Placements.(*shown) }
+
+// measured is what is measured of a placement that a page of a site showed.
+func (a *App) measured(site, placement string) (experiment.Definition, bool) {
+	all := decider(a.defs.Live()).measured
+	if d, ok := all[[2]string{site, placement}]; ok {
+		return d, true
+	}
+	d, ok := all[[2]string{"", placement}]
+	return d, ok
+}
+
+// arms is how the variants of a bandit did.
+func (a *App) arms(site, placement string, version int) (list []decide.Arm) {
+	r := a.experiments.Load()
+	if r == nil {
+		return nil
+	}
+	for _, x := range r.Arms(site, placement, version) {
+		list = append(list, decide.Arm{Variant: x.Variant, Shown: x.Persons, Converted: x.Converted})
+	}
+	return list
+}
+
+// openExperiments begins to count what comes of placements.
+func (a *App) openExperiments() error {
+	r, err := experiment.Open(experiment.Options{
+		DB: a.db, Log: a.events, Keys: a.vault, Person: a.people.Whose, Definition: a.measured, Logger: a.log,
+	})
+	if err == nil {
+		a.experiments.Store(r)
+		a.opened("experiments", r.Close)
+	}
+	return err
+}
+
+// namesOf are the computed traits and audiences of somebody, as the desk shows them.
+func namesOf(l *define.Live, sub *segment.Subject) (computed map[string]any, segments []string) {
+	computed = map[string]any{}
+	l.Segments.Members(sub)
+	sub.Computed.Each(func(name string, v trait.Value) {
+		if v.Known() {
+			computed[name] = v.JSON().Any()
+		}
+	})
+	return computed, slices.Clone(sub.Segments)
 }

@@ -106,7 +106,7 @@ func transitions(t *testing.T, g *gateway, visitor string) {
 	var ordered time.Time
 	for _, e := range timeline(t, g.DeskURL(), "anonymous_id", visitor) {
 		if e["event"] == "Order Completed" {
-			ordered = moment(t, e["timestamp"])
+			ordered = instant(t, e["timestamp"])
 		}
 	}
 	status, history := g.desk("persons/anonymous_id:" + url.PathEscape(visitor) + "/history")
@@ -122,12 +122,12 @@ func transitions(t *testing.T, g *gateway, visitor string) {
 	if len(seen) != 2 || seen["entered"]["cause"] != "event" || seen["left"]["cause"] != "time" {
 		t.Fatalf("the history has %v: expected thriller-fan entered by an event and left by time", history)
 	}
-	if late := moment(t, seen["left"]["at"]).Sub(ordered) - fanFor; late < 0 || late > time.Second {
+	if late := instant(t, seen["left"]["at"]).Sub(ordered) - fanFor; late < 0 || late > time.Second {
 		t.Errorf("left %v after the window's end: expected within a second", late)
 	}
 }
 
-func moment(t *testing.T, text any) time.Time {
+func instant(t *testing.T, text any) time.Time {
 	t.Helper()
 	at, err := time.Parse(time.RFC3339Nano, fmt.Sprint(text))
 	if err != nil {

@@ -30,20 +30,19 @@ type front struct {
 	collect *collect.Server
 	tags    *tagserve.Server
 	desk    *admin.Server
-	defs    *definitions
 	robots  *robots
 }
 
 func (a *App) openFront() error {
-	f, err := a.newFront(a.cfg, a.defs.Load())
+	f, err := a.newFront(a.cfg)
 	if err == nil {
 		a.front.Store(f)
 	}
 	return err
 }
 
-func (a *App) newFront(cfg *config.Config, defs *definitions) (f *front, err error) {
-	f = &front{cfg: cfg, defs: defs, robots: a.newRobots(cfg), sites: append([]config.Site(nil), cfg.Sites...)}
+func (a *App) newFront(cfg *config.Config) (f *front, err error) {
+	f = &front{cfg: cfg, robots: a.newRobots(cfg), sites: append([]config.Site(nil), cfg.Sites...)}
 	if len(f.sites) == 0 {
 		f.sites = append(f.sites, a.generatedSite())
 	}
@@ -54,7 +53,7 @@ func (a *App) newFront(cfg *config.Config, defs *definitions) (f *front, err err
 		f.sites = append(f.sites, f.demo.site)
 	}
 	f.main = &f.sites[0]
-	shown := &pages{f: f}
+	shown := &pages{a: a, f: f}
 	if f.tags, err = tagserve.New(tagserve.Options{Sites: f.tagSites(), Prefix: cfg.TagPrefix, Answer: shown.withTag}); err != nil {
 		return nil, err
 	}
@@ -129,7 +128,7 @@ func (a *App) newPipeline(f *front) (*pipeline.Pipeline, error) {
 		sites[s.Name], enriched[s.Name] = p, x
 	}
 	return pipeline.New(pipeline.Options{
-		People: a.people, Types: a.types, Enricher: enricher{a.enricher, enriched}, Watcher: f.robots, Decider: f.defs,
+		People: a.people, Types: a.types, Enricher: enricher{a.enricher, enriched}, Watcher: f.robots, Decider: a.judge,
 		Sites: sites, Counter: a.salts, Stats: &a.meters.flow,
 	}), nil
 }
@@ -162,15 +161,17 @@ func (a *App) newDesk(cfg *config.Config, f *front) (*admin.Server, error) {
 		keys = append(keys, k)
 	}
 	return admin.New(admin.Options{
-		Keys: keys, People: a.people, Activity: a.audit, Erasures: a.erasures, Jobs: operations{a.ops}, State: operations{a.ops}, Sites: sites{a, f}, Types: a.types, Derive: f.defs.derive, Metrics: a.meters.set, Ready: a.deskReady,
+		Keys: keys, People: a.people, Activity: a.audit, Erasures: a.erasures, Jobs: operations{a.ops}, State: operations{a.ops}, Sites: sites{a, f}, Types: a.types, Derive: a.judge.derive, Metrics: a.meters.set, Ready: a.deskReady,
 		Logger: a.log, Version: a.o.Version,
 	})
 }
 
+const generatedName = "site"
+
 // generatedSite is the site of a gateway whose config names none.
 func (a *App) generatedSite() config.Site {
 	s := config.DefaultSite()
-	s.Name, s.WriteKey = "site", a.derived("wk_", "write key")
+	s.Name, s.WriteKey = generatedName, a.derived("wk_", "write key")
 	return s
 }
 

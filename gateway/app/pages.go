@@ -15,6 +15,7 @@ import (
 // pages decides for the visitors of pages: those that are rewritten, and those
 // whose tag comes with its first answer.
 type pages struct {
+	a      *App
 	f      *front
 	intake *intake
 }
@@ -88,7 +89,7 @@ func (p *pages) Visit(ctx *fasthttp.RequestCtx, site string) func() (rewrite.Dec
 // answer appends what the visitor's page is told, decided for every slot that it
 // may have.
 func (p *pages) answer(r *collect.Request, dst []byte) ([]byte, error) {
-	r.Batch.Placements = p.f.defs.of(r.Site).decider.Placements(r.Site)
+	r.Batch.Placements = decider(p.a.defs.Live()).Placements(r.Site)
 	dst, err := p.intake.Preview(r, append(dst, '{'))
 	return append(dst, '}'), err
 }

@@ -129,6 +129,7 @@ func (a *App) peopleOptions() people.Options {
 		DB: a.db, Vault: a.vault, Log: a.events, Types: a.types, Rules: a.foldRules(),
 		DedupeWindow: a.cfg.DedupeWindow, Logger: a.log,
 		MaxLinks: orNone(a.cfg.Identity.MaxLinks), MaxAddresses: orNone(a.cfg.Identity.MaxAddresses),
+		Judge: a.judge.Judge, AudienceName: func(audience uint32) string { return a.defs.Live().AudienceName(audience) },
 		Tail: a.cfg.Retention.Tail, KeepEvents: a.cfg.Retention.Events, KeepRefused: a.cfg.Retention.Refused,
 	}
 }

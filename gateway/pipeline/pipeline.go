@@ -56,13 +56,14 @@ type Hints struct {
 
 // View is what an answer may tell, before the site's allow-list.
 type View struct {
-	Visitor string         // public id, "v_…"; "" without a cookie
-	Known   bool           // a verified session is live,
-	Person  string         // of this user; "" otherwise
-	Profile *facet.Profile // never nil
-	Present []string       // types of identifier that the person has
-	Now     int64
-	Event   *event.Event // the request's newest event, nil when it brought none
+	Visitor string // public id, "v_…"; "" without a cookie
+	Known   bool   // a verified session is live,
+	Person  string // of this user; "" otherwise
+	people.Snapshot
+	Now   int64
+	Event *event.Event // the request's newest event, nil when it brought none
+	// Unfolded says that the event was not taken and is nowhere in the profile.
+	Unfolded bool
 }
 
 // Enricher fills in device, place, traffic source and bot verdict, and takes out
@@ -81,7 +82,8 @@ type Watcher interface {
 	Watch(r *Request)
 }
 
-// Decider writes the answer's `profile` and `decisions` members.
+// Decider writes the answer's `profile` and `decisions` members. It is called
+// while the disk still works on the request's events.
 type Decider interface {
 	Append(dst []byte, v *View, site string, placements []string) []byte
 }
@@ -185,14 +187,18 @@ func (p *Pipeline) Interact(r *Request, dst []byte) ([]byte, error) {
 	if err != nil {
 		return dst, err
 	}
-	view, err := p.view(j) // while the disk works
+	answer := dst
+	view, err := p.view(j)
+	if err == nil {
+		answer = p.answer(dst, j, &view) // while the disk works
+	}
 	if err := errors.Join(durable.WaitUnlessFull(), err); err != nil {
 		return dst, unavailable(err)
 	}
 	if err := p.cookie(j); err != nil {
 		return dst, err
 	}
-	return p.answer(dst, j, &view), nil
+	return answer, nil
 }
 
 // Collect takes events in of senders that want no answer.
@@ -246,7 +252,7 @@ func (p *Pipeline) Preview(r *Request, dst []byte) ([]byte, error) {
 		return dst, unavailable(err)
 	}
 	for i := range r.Batch.Events {
-		view.Event = &r.Batch.Events[i]
+		view.Event, view.Unfolded = &r.Batch.Events[i], true
 		p.o.Enricher.Enrich(view.Event, r)
 	}
 	return p.answer(dst, j, &view), nil
@@ -315,16 +321,14 @@ type ticket interface{ WaitUnlessFull() error }
 func (p *Pipeline) view(j *job) (v View, err error) {
 	v = View{Visitor: j.r.AnonymousID, Known: j.live != "", Person: j.live, Now: j.r.ReceivedAt}
 	if n := len(j.items); n > 0 {
-		v.Event = j.items[n-1].Event
+		v.Event, v.Unfolded = j.items[n-1].Event, j.items[n-1].Excluded
 	}
-	var x people.Snapshot
 	switch {
 	case v.Known:
-		x, err = p.o.People.Profile(id.ID{Type: id.UserID, Value: j.live}, id.VerifiedView)
+		v.Snapshot, err = p.o.People.Profile(id.ID{Type: id.UserID, Value: j.live}, id.VerifiedView)
 	case v.Visitor != "" && !j.session.Revoked:
-		x, err = p.o.People.Device(v.Visitor)
+		v.Snapshot, err = p.o.People.Device(v.Visitor)
 	}
-	v.Profile, v.Present = x.Profile, x.Present
 	if v.Profile == nil {
 		v.Profile = &facet.Profile{}
 	}
