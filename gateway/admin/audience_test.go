@@ -195,9 +195,10 @@ func TestHistory(t *testing.T) {
 func TestResults(t *testing.T) {
 	d, _ := newDefiningDesk(t)
 	a := d.get("/admin/v1/placements/hero/results")
-	want := `{"placement":"hero","goal":"Order Completed","upTo":9,"behind":1,"versions":[{"version":2,"since":"2023-11-14T22:13:20.000Z","comparedWith":"","variants":[` +
-		`{"variant":"thrillers","holdout":false,"persons":100,"conversions":10,"value":99.5,"rate":{"value":0.1,"low":0.05,"high":0.17},"mean":{"value":0.995,"low":0.5,"high":1.5},"difference":{"value":0.02,"low":-0.1,"high":0.14},"bestProbability":0.7},` +
-		`{"variant":"","holdout":true,"persons":12,"conversions":1,"value":0,"rate":{"value":0,"low":0,"high":0},"mean":{"value":0,"low":0,"high":0},"bestProbability":0}]}]}`
+	want := `{"placement":"hero","goal":"Order Completed","upTo":9,"behind":1,"versions":[{"version":2,"firstShown":"2023-11-14T22:13:20.000Z","lastShown":"2023-11-14T22:13:21.000Z","several":3,"variants":[` +
+		`{"variant":"thrillers","holdout":false,"persons":100,"conversions":10,"value":99.5,"rate":{"value":0.1,"low":0.05,"high":0.17},"worth":{"value":0.995},` +
+		`"against":{"variant":"thrillers","holdout":true,"rate":{"value":0.02,"low":-0.1,"high":0.14},"worth":{"value":0,"low":0,"high":0}},"bestProbability":0.7},` +
+		`{"variant":"thrillers","holdout":true,"persons":12,"conversions":1,"value":0,"rate":{"value":0,"low":0,"high":0},"worth":{"value":0,"low":0,"high":0},"bestProbability":0}]}]}`
 	if a.status != 200 || a.body != want {
 		t.Errorf("%d %s", a.status, a.body)
 	}

@@ -289,31 +289,36 @@ type PlacementResults struct {
 
 // PlacementVersion is one version's results.
 type PlacementVersion struct {
-	Version  int
-	Since    int64  // ms
-	Compared string // the variant that the others are compared with; "" for the hold-outs
-	Variants []VariantResult
+	Version     int
+	First, Last int64 // ms; shows
+	Several     int64 // persons who count for more than one variant
+	Variants    []VariantResult
 }
 
-// VariantResult is what one variant led to. Hold-outs are a result of their own.
+// VariantResult is what one variant led to, or being held out of it.
 type VariantResult struct {
 	Name        string
 	Holdout     bool
-	Persons     int64 // who were exposed
+	Persons     int64 // who were exposed, or held out
 	Conversions int64 // of them
 	Value       float64
-	Rate        Interval  // conversions for each person
-	Mean        Interval  // value for each person
-	Difference  *Interval // of the rate, to Compared; nil for itself
-	Best        float64   // probability to have the highest rate
+	Rate        Interval    // conversions for each person
+	Worth       Interval    // value for each person
+	Against     *Comparison // nil: this is what others are compared with
+	Best        float64     // probability to have the highest rate; 0 of hold-outs
 }
 
-// Interval is a figure with its interval of 95 %.
-type Interval struct {
-	Value float64 `json:"value"`
-	Low   float64 `json:"low"`
-	High  float64 `json:"high"`
+// Comparison is how much more a variant led to than another, or than being held
+// out of it.
+type Comparison struct {
+	Variant     string
+	Holdout     bool
+	Rate, Worth Interval
 }
+
+// Interval is a figure with its interval of 95 %. Bounds that are NaN are not
+// known.
+type Interval struct{ Value, Low, High float64 }
 
 // Bounds of how many definitions there are, of all sources together.
 const (

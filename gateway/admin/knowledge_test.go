@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"sync"
@@ -187,8 +188,9 @@ func (s *shelf) Results(_ context.Context, placement string) (admin.PlacementRes
 		return admin.PlacementResults{}, admin.ErrUndefined
 	}
 	return admin.PlacementResults{Goal: "Order Completed", Counted: 9, Behind: 1, Versions: []admin.PlacementVersion{
-		{Version: 2, Since: day, Compared: "", Variants: []admin.VariantResult{
-			{Name: "thrillers", Persons: 100, Conversions: 10, Value: 99.5, Rate: admin.Interval{Value: 0.1, Low: 0.05, High: 0.17}, Mean: admin.Interval{Value: 0.995, Low: 0.5, High: 1.5}, Difference: &admin.Interval{Value: 0.02, Low: -0.1, High: 0.14}, Best: 0.7},
-			{Name: "", Holdout: true, Persons: 12, Conversions: 1},
+		{Version: 2, First: day, Last: day + 1000, Several: 3, Variants: []admin.VariantResult{
+			{Name: "thrillers", Persons: 100, Conversions: 10, Value: 99.5, Rate: admin.Interval{Value: 0.1, Low: 0.05, High: 0.17}, Worth: admin.Interval{Value: 0.995, Low: math.NaN(), High: math.NaN()},
+				Against: &admin.Comparison{Variant: "thrillers", Holdout: true, Rate: admin.Interval{Value: 0.02, Low: -0.1, High: 0.14}}, Best: 0.7},
+			{Name: "thrillers", Holdout: true, Persons: 12, Conversions: 1},
 		}}}}, s.err
 }

@@ -2,6 +2,7 @@ package admin
 
 import (
 	"context"
+	"math"
 
 	"github.com/valyala/fasthttp"
 )
@@ -16,21 +17,50 @@ type resultsView struct {
 
 type resultsVersionView struct {
 	Version  int                 `json:"version"`
-	Since    moment              `json:"since,omitzero"`
-	Compared string              `json:"comparedWith"`
+	First    moment              `json:"firstShown,omitzero"`
+	Last     moment              `json:"lastShown,omitzero"`
+	Several  int64               `json:"several"`
 	Variants []variantResultView `json:"variants"`
 }
 
 type variantResultView struct {
-	Variant     string    `json:"variant"`
-	Holdout     bool      `json:"holdout"`
-	Persons     int64     `json:"persons"`
-	Conversions int64     `json:"conversions"`
-	Value       float64   `json:"value"`
-	Rate        Interval  `json:"rate"`
-	Mean        Interval  `json:"mean"`
-	Difference  *Interval `json:"difference,omitempty"`
-	Best        float64   `json:"bestProbability"`
+	Variant     string          `json:"variant"`
+	Holdout     bool            `json:"holdout"`
+	Persons     int64           `json:"persons"`
+	Conversions int64           `json:"conversions"`
+	Value       float64         `json:"value"`
+	Rate        intervalView    `json:"rate"`
+	Worth       intervalView    `json:"worth"`
+	Against     *comparisonView `json:"against,omitempty"`
+	Best        float64         `json:"bestProbability"`
+}
+
+type comparisonView struct {
+	Variant string       `json:"variant"`
+	Holdout bool         `json:"holdout"`
+	Rate    intervalView `json:"rate"`
+	Worth   intervalView `json:"worth"`
+}
+
+// intervalView leaves out bounds that are not known.
+type intervalView struct {
+	Value float64  `json:"value"`
+	Low   *float64 `json:"low,omitempty"`
+	High  *float64 `json:"high,omitempty"`
+}
+
+func viewInterval(x Interval) intervalView {
+	known := func(f float64) *float64 {
+		if math.IsNaN(f) || math.IsInf(f, 0) {
+			return nil
+		}
+		return &f
+	}
+	v := intervalView{Low: known(x.Low), High: known(x.High)}
+	if known(x.Value) != nil {
+		v.Value = x.Value
+	}
+	return v
 }
 
 // serveResults tells numbers of persons, and nobody.
@@ -51,9 +81,13 @@ func (c *call) serveResults() *failure {
 	}
 	v := resultsView{Placement: name, Goal: r.Goal, UpTo: r.Counted, Behind: r.Behind, Versions: []resultsVersionView{}}
 	for _, x := range r.Versions {
-		version := resultsVersionView{x.Version, moment(x.Since), x.Compared, []variantResultView{}}
+		version := resultsVersionView{x.Version, moment(x.First), moment(x.Last), x.Several, []variantResultView{}}
 		for _, y := range x.Variants {
-			version.Variants = append(version.Variants, variantResultView{y.Name, y.Holdout, y.Persons, y.Conversions, y.Value, y.Rate, y.Mean, y.Difference, y.Best})
+			result := variantResultView{y.Name, y.Holdout, y.Persons, y.Conversions, y.Value, viewInterval(y.Rate), viewInterval(y.Worth), nil, y.Best}
+			if a := y.Against; a != nil {
+				result.Against = &comparisonView{a.Variant, a.Holdout, viewInterval(a.Rate), viewInterval(a.Worth)}
+			}
+			version.Variants = append(version.Variants, result)
 		}
 		v.Versions = append(v.Versions, version)
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"reflect"
+	"regexp"
 	"slices"
 
 	"github.com/goccy/go-yaml/ast"
@@ -146,9 +147,17 @@ func (b *Body) Faults(prefix string, list rule.Faults) Faults {
 		}
 		all = append(all, b.source.faultIn(path, f.Line, f.Column, f.Message, f.Suggestion))
 	}
+	for i := range all {
+		if m := meant.FindStringSubmatch(all[i].Message); m != nil && all[i].Suggestion == "" {
+			all[i].Suggestion = m[1]
+		}
+	}
 	all.sort()
 	return all
 }
+
+// meant finds in a message what to write instead.
+var meant = regexp.MustCompile(`; did you mean ([^?]+)\?$`)
 
 // CheckSite is a fault where the definition is for a site that c does not have.
 func (b *Body) CheckSite(c *Config) Faults {

@@ -169,11 +169,11 @@ func TestFaultsOfOthersKeepTheirPaths(t *testing.T) {
 		{Path: "segments[0].when", Line: 1, Column: 3, Message: "there is no computed.b"},
 		{Path: "traits[1].where", Line: 2, Column: 3, Message: "x"},
 		{Path: "traits[1]", Message: "y"},
-		{Path: "traits[10].kind", Message: "z"},
+		{Path: "traits[10].kind", Message: "z; did you mean count?"},
 	})
 	want := Faults{
 		{Path: "segments[0].when", Message: "column 3: there is no computed.b"},
-		{Path: "traits[10].kind", Message: "z"},
+		{Path: "traits[10].kind", Message: "z; did you mean count?", Suggestion: "count"},
 		{Line: 1, Column: 1, Path: "where", Message: "line 2, column 3 of the rule: x"},
 		{Line: 1, Column: 1, Path: "", Message: "y"},
 	}
