@@ -95,7 +95,7 @@ func (d *Decider) judge(v *View) *segment.Subject {
 		sub = new(segment.Subject)
 	}
 	sub.Profile, sub.Identifiers, sub.Now, sub.Event = v.Profile, v.Identifiers, v.Now, v.Event
-	sub.Computed = d.traits.Compute(v.Profile, v.Now)
+	sub.Computed.Reset(d.traits, v.Profile, v.Now)
 	d.segments.Members(sub)
 	return sub
 }

@@ -130,12 +130,8 @@ func (d *Decider) lot(p *placement, i int, sub *segment.Subject, unit string) fl
 	// (D. G. Thaler, C. V. Ravishankar, 1998; J. Schindelhauer, G. Schomaker,
 	// 2005). A weight that grows takes persons from the others and moves nobody
 	// among them, so as few change as can.
-	return v.weight / -math.Log(d.share(unit, p.name, lotOf(v.Name))+math.SmallestNonzeroFloat64)
+	return v.weight / -math.Log(d.share(unit, p.name, v.lot)+math.SmallestNonzeroFloat64)
 }
-
-// lotOf stands where a variant's name does in what is hashed for a lot, so that
-// it says nothing of who is held out. No variant's name has a zero byte.
-func lotOf(variant string) string { return variant + "\x00lot" }
 
 // share places a person on [0, 1) for one variant: evenly over persons,
 // independently of other variants, and always the same. Raising a hold-out

@@ -26,6 +26,7 @@ type variant struct {
 	Variant
 	when     *rule.Rule // nil: always
 	weight   float64
+	lot      string    // stands for the name in what is hashed for a lot, so that it says nothing of who is held out
 	schedule *schedule // nil: always open
 }
 
@@ -87,7 +88,7 @@ func (c *compiler) variant(at string, p *placement, list []Variant, j int) {
 		c.fault(at+".holdout", "the default is what hold-outs are shown; it has none itself")
 	}
 	x := &p.variants[j]
-	x.Variant, x.weight = v, 1
+	x.Variant, x.weight, x.lot = v, 1, v.Name+"\x00lot" // no name has a zero byte
 	if v.Weight != nil {
 		x.weight = *v.Weight
 		switch {

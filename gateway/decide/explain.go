@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/reuna/reuna/identity/segment"
+	"github.com/reuna/reuna/identity/trait/rule"
 )
 
 // Why a variant is or is not what a person is shown.
@@ -37,6 +38,9 @@ type Reason struct {
 	Variant string
 	Why     string // one of the words above
 	Text    string // for people
+	// Rule is what each part of the variant's condition came to; nil where it has
+	// none, or its schedule or cap refused it before.
+	Rule []rule.Part
 	// Place is where the person stands among those for whom chance decides, from 0
 	// to 1; below Holdout they are held out. Both are 0 where there is no hold-out.
 	Place, Holdout float64
@@ -96,11 +100,19 @@ func (d *Decider) refused(p *placement, v *variant, sub *segment.Subject, r *Rea
 			return true
 		}
 	}
-	if v.when != nil && !v.when.Holds(sub) {
-		r.Why, r.Text = WhyRule, "its rule does not hold: "+v.When
-		return true
+	if v.when == nil {
+		return false
 	}
-	return false
+	holds := v.when.Holds(sub)
+	*until = min(*until, sub.Until())
+	var err error
+	if r.Rule, err = v.when.Explain(sub); err != nil {
+		r.Text = fmt.Sprintf("; its parts cannot be told: %v", err)
+	}
+	if !holds {
+		r.Why, r.Text = WhyRule, "its rule does not hold: "+v.When+r.Text
+	}
+	return !holds
 }
 
 // placed says why a variant that a person may be shown is or is not chosen.
