@@ -2,6 +2,7 @@ package verify
 
 import (
 	"fmt"
+	"math"
 	"strconv"
 
 	"github.com/reuna/reuna/identity/event"
@@ -20,16 +21,19 @@ const (
 	kindEvidence = 4
 	kindErasure  = 5
 	kindExcluded = 6
+	// Somebody entered an audience, or left it.
+	kindTransition = 7
 )
 
 // entry is a log entry taken apart; kind says which of the members are set.
 type entry struct {
-	kind     byte
-	event    event.Event
-	noLinks  bool // the site takes no links from claimed events
-	session  session
-	evidence graph.Evidence
-	erasure  erasure
+	kind       byte
+	event      event.Event
+	noLinks    bool // the site takes no links from claimed events
+	session    session
+	evidence   graph.Evidence
+	erasure    erasure
+	transition transition
 }
 
 type session struct {
@@ -39,6 +43,13 @@ type session struct {
 	token   Hash
 	revoked bool
 	login   [16]byte // since version 2
+}
+
+type transition struct {
+	id       id.ID // who represented the person
+	audience uint32
+	entered  bool
+	at       int64 // ms since 1970
 }
 
 type erasure struct {
@@ -79,6 +90,8 @@ func parseEntry(e *entry, b []byte) error {
 		return e.readEvidence(r)
 	case kindErasure:
 		return e.readErasure(r, len(b))
+	case kindTransition:
+		return e.readTransition(r)
 	}
 	return fmt.Errorf("%w: kind %d, which no version wrote", record.ErrMalformed, e.kind)
 }
@@ -107,6 +120,24 @@ func (e *entry) readEvidence(r *record.Reader) error {
 	}
 	if x.Kind < graph.Link || x.Kind > graph.Lift || x.Trust < id.Claimed || x.Trust > id.Admin || x.A.IsZero() || x.B.IsZero() || x.A == x.B {
 		return fmt.Errorf("%w: evidence of kind %d and trust %d", record.ErrMalformed, x.Kind, x.Trust)
+	}
+	return nil
+}
+
+func (e *entry) readTransition(r *record.Reader) error {
+	t := &e.transition
+	r.Version("transition entry", 1)
+	t.id = id.ID{Type: r.String(), Value: r.String()}
+	audience := r.Uvarint()
+	t.audience = uint32(audience)
+	r.Bytes() // the audience's name
+	entered, cause := r.Byte(), r.Byte()
+	t.entered, t.at = entered == 1, r.Varint()
+	if err := r.Done("transition entry"); err != nil {
+		return err
+	}
+	if entered > 1 || cause < 1 || cause > 5 || audience > math.MaxUint32 || t.id.IsZero() {
+		return fmt.Errorf("%w: a transition of cause %d in audience %d", record.ErrMalformed, cause, audience)
 	}
 	return nil
 }

@@ -23,6 +23,7 @@ type part struct {
 	tail     map[place]*tailEntry
 	pairs    map[[2]Hash]*pairFacts
 	sessions map[Hash]*sessionFacts
+	stands   map[Hash]*standFacts
 	refused  map[uint64]bool   // entries in the log, kept by the first part alone; true: its quarantine entry was seen
 	used     map[Hash]struct{} // owners of something sealed
 }
@@ -31,7 +32,7 @@ func newPart(n, of int) *part {
 	return &part{
 		n: n, of: of,
 		owners: map[Hash]*owner{}, tail: map[place]*tailEntry{}, pairs: map[[2]Hash]*pairFacts{},
-		sessions: map[Hash]*sessionFacts{}, refused: map[uint64]bool{}, used: map[Hash]struct{}{},
+		sessions: map[Hash]*sessionFacts{}, stands: map[Hash]*standFacts{}, refused: map[uint64]bool{}, used: map[Hash]struct{}{},
 	}
 }
 

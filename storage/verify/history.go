@@ -121,6 +121,16 @@ func (c *checker) settledEntry(p *part, chunk []byte, owner Hash, seq uint64, at
 		}
 		c.checkOlder(p, chunk, seq, c.hashID(e.evidence.A), c.hashID(e.evidence.B))
 		c.addEvidence(p, seq, &e.evidence)
+	case kindTransition:
+		switch {
+		case c.hashID(e.transition.id) != owner:
+			c.once(p, chunk, "entry %d is a transition of somebody else", seq)
+			return
+		case e.transition.at != at:
+			c.once(p, chunk, "entry %d happened at %d, the chunk says %d", seq, e.transition.at, at)
+		}
+		c.checkOlder(p, chunk, seq, owner)
+		c.addTransition(p, owner, seq, &e.transition)
 	default:
 		c.once(p, chunk, "entry %d has kind %d, which has no place in a history", seq, e.kind)
 	}

@@ -208,6 +208,13 @@ func (c *checker) tailEntry(p *part, block []byte, seq uint64, receivedAt int64,
 		if seq > c.history {
 			c.addEvidence(p, seq, &e.evidence)
 		}
+	case kindTransition:
+		h := c.hashID(e.transition.id)
+		c.checkOlder(p, block, seq, h)
+		c.expect(p, h, seq, e.transition.at, receivedAt, kindTransition)
+		if seq > c.history {
+			c.addTransition(p, h, seq, &e.transition)
+		}
 	case kindErasure:
 		if p.first() && seq <= c.people {
 			if !c.erased.jobs[seq] {

@@ -60,7 +60,8 @@ var spaceNames = map[keyspace.Space]string{
 	keyspace.Node: "identifiers' facets", keyspace.Pair: "evidence", keyspace.Event: "tail index", keyspace.Dedupe: "messages taken",
 	keyspace.Session: "sessions", keyspace.Quarantine: "quarantine", keyspace.Cursor: "cursors", keyspace.History: "histories",
 	keyspace.Tombstone: "tombstones", keyspace.Erasure: "erasures", keyspace.Audit: "audit log", keyspace.AuditHead: "audit heads",
-	keyspace.Again: "returned identifiers", keyspace.Reader: "readers' states", keyspace.Definition: "definitions",
+	keyspace.Again: "returned identifiers", keyspace.Reader: "readers' states",
+	keyspace.Standing: "standings", keyspace.Member: "audiences' members", keyspace.Due: "due index", keyspace.Definition: "definitions",
 }
 
 // SpaceName is a key space in words.
@@ -171,6 +172,12 @@ func (s *Survey) take(space keyspace.Space, k, v []byte) (err error) {
 		_, err = keyspace.ParseAudit(k)
 	case keyspace.AuditHead:
 		_, err = keyspace.ParseAuditHead(k)
+	case keyspace.Standing:
+		_, err = keyspace.ParseStanding(k)
+	case keyspace.Member:
+		_, _, err = keyspace.ParseMember(k)
+	case keyspace.Due:
+		_, _, err = keyspace.ParseDue(k)
 	case keyspace.Again:
 		_, err = keyspace.ParseAgain(k)
 	case keyspace.Reader:

@@ -176,7 +176,7 @@ func (c *checker) run() error {
 			return err
 		}
 	}
-	steps := []func() error{c.checkEdges, c.checkDedupe, c.checkReaders, c.checkDefinitions}
+	steps := []func() error{c.checkEdges, c.checkMembers, c.checkDedupe, c.checkReaders, c.checkDefinitions}
 	if !c.o.NoAudit {
 		steps = append(steps, c.checkAudit)
 	}
@@ -194,7 +194,7 @@ func (c *checker) run() error {
 // facts estimates how much a single pass would hold.
 func (c *checker) facts() int {
 	s := &c.report.Survey
-	n := s.space(keyspace.Facet).Records + s.space(keyspace.Pair).Records/2 + s.space(keyspace.VaultKey).Records
+	n := s.space(keyspace.Facet).Records + s.space(keyspace.Pair).Records/2 + s.space(keyspace.VaultKey).Records + 2*s.space(keyspace.Member).Records
 	if s.Last >= s.Head {
 		n += s.Last - s.Head + 1
 	}
@@ -206,7 +206,7 @@ func (c *checker) facts() int {
 func (c *checker) pass(n, of int) error {
 	p := newPart(n, of)
 	for _, step := range []func(*part) error{
-		c.scanLog, c.scanHistory, c.checkIndex, c.checkFacets, c.checkPairs, c.checkSessions, c.checkQuarantine, c.checkKeys,
+		c.scanLog, c.scanHistory, c.checkIndex, c.checkFacets, c.checkPairs, c.checkSessions, c.checkStandings, c.checkQuarantine, c.checkKeys,
 	} {
 		if err := step(p); err != nil {
 			return err
