@@ -14,9 +14,12 @@ import (
 // message that is no track event its type: page, screen, identify, group or alias),
 // Where holds, and it is of the Site. A window counts what happened in (now −
 // Window, now], where a moment is taken at its second's beginning; without a
-// Window everything counts. A key is a text, trimmed, or a number or a boolean as
+// Window everything counts. Where things are counted, summed up or compared, the
+// newest 128 seconds with something in them (for each key a second of its own) are
+// so exact; what lies further back counts as if it had happened at the beginning
+// of its bucket, a 96th of the window wide and at least a second. A key is a text, trimmed, or a number or a boolean as
 // it was written, of no more than 256 bytes and not empty; an amount is a number,
-// or a text of one, below 10¹² in size, rounded to millionths. A path that ends in
+// or a text of one, of no more than 10¹², rounded to millionths. A path that ends in
 // a list, or goes through one (properties.products[].category), gives each of its
 // first 64 items.
 const (
