@@ -89,7 +89,7 @@ func (e *Env) readsComputed(c *facet.Change, name string) {
 	}
 	for _, d := range e.traits.Definitions() {
 		// Hours and days may be those of where the person is.
-		if (!ok || d.Name == name) && (d.Timezone == "person" || d.Timezone == "" && d.Kind == "best_hour") {
+		if (!ok || d.Name == name) && (d.Timezone == trait.Person || d.Timezone == "" && d.Kind == trait.BestHour) {
 			c.Core |= facet.ChangedDevice | facet.ChangedGeo
 		}
 	}

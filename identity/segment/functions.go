@@ -117,7 +117,7 @@ func read(c *rule.Call) (d trait.Definition, bad rule.Faults) {
 			if len(args) < 2 {
 				return wrong()
 			}
-			d.Kind, args = "sum", args[1:]
+			d.Kind, args = trait.Sum, args[1:]
 			if d.Value = args[0].Text; !args[0].IsText {
 				bad = append(bad, args[0].Fault("saw %s, expected the path of an amount, such as 'properties.total'", args[0].Source)...)
 			}
@@ -130,7 +130,7 @@ func read(c *rule.Call) (d trait.Definition, bad rule.Faults) {
 			return wrong()
 		}
 	case followed, notFollowed:
-		d.Kind, d.Within = "sequence", span
+		d.Kind, d.Within = trait.Sequence, span
 		if len(args) < 2 || c.Name == notFollowed && len(args) != 2 {
 			return wrong()
 		}

@@ -282,7 +282,7 @@ func (c *compiler) fingerprint() uint64 {
 	for _, d := range list {
 		if slot, ok := c.env.traits.Slot(d.Name); ok && c.reads.Has(slot) {
 			fmt.Fprintf(h, "%d ", slot) // what changed is told by it
-			text, _ := json.Marshal(d) // of texts, numbers and lists of them: it cannot fail
+			text, _ := json.Marshal(d)  // of texts, numbers and lists of them: it cannot fail
 			h.Write(text)
 		}
 	}

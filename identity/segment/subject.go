@@ -32,6 +32,7 @@ type Subject struct {
 	// for looks at somebody whose event was not folded; Judge is not told of it.
 	Event *event.Event
 
+	faded                     trait.Computed // as of the step that Now is in
 	clock                     rule.Clock
 	now                       rule.Moving
 	judging                   judging
@@ -44,7 +45,8 @@ type Subject struct {
 func (s *Subject) Reset() {
 	clear(s.Segments)
 	s.Computed.Reset(nil, nil, 0)
-	*s = Subject{Segments: s.Segments[:0], Computed: s.Computed, judging: s.judging}
+	s.faded.Reset(nil, nil, 0)
+	*s = Subject{Segments: s.Segments[:0], Computed: s.Computed, faded: s.faded, judging: s.judging}
 	s.Computed.Clock = nil
 }
 
@@ -192,13 +194,13 @@ func (t *traits) All() map[string]any {
 
 type affinity Subject
 
-// scores note that they fade: what a rule makes of one may be different in a
-// second.
+// scores fade in steps, and note when the next one comes.
 func (a *affinity) scores() []facet.Score {
-	list := a.Computed.Affinity()
+	until := a.Computed.Fade(&a.faded)
+	list := a.faded.Affinity()
 	if len(list) > 0 {
 		(*Subject)(a).tick()
-		a.clock.Note(a.Now + 1000)
+		a.clock.Note(until)
 	}
 	return list
 }

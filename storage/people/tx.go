@@ -289,12 +289,28 @@ func (s *Store) fold(k facet.Key, hash Hash, e *event.Event, seq uint64) {
 	folded := h.f.Fold(e, seq, &s.o.Rules)
 	s.stats.TraitsOverLimit += int64(folded.Refused)
 	if s.judges {
+		if folded.Renewed != 0 && s.isJoined(k) {
+			folded.Change.Core |= folded.Renewed
+		}
 		s.folded(k, folded.Change, seq, e.ReceivedAt)
 	}
 	if !h.dirty {
 		h.dirty = true
 		s.dirtyFacets = append(s.dirtyFacets, h)
 	}
+}
+
+// isJoined says that the profile that a facet belongs to may be of others as well.
+func (s *Store) isJoined(k facet.Key) bool {
+	if k.AnonymousID != "" && k.UserID != "" {
+		return true
+	}
+	n := s.nodes[k.Owner(id.VerifiedView, false)]
+	if n == nil {
+		return false // nobody's
+	}
+	c := n.clusters[id.VerifiedView]
+	return len(n.facets) > 1 || c == nil || len(c.Members) > 1
 }
 
 func (n *node) hasFacet(h Hash) bool {

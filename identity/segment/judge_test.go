@@ -1,0 +1,492 @@
+package segment
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/reuna/reuna/identity/event"
+	"github.com/reuna/reuna/identity/facet"
+	"github.com/reuna/reuna/identity/id"
+	"github.com/reuna/reuna/identity/trait"
+	"github.com/reuna/reuna/identity/trait/rule"
+)
+
+// world is a set of audiences and one person to judge by them.
+type world struct {
+	testing.TB
+	traits *trait.Set
+	env    *Env
+	set    *Set
+	rules  facet.Rules
+	facets []*facet.Facet
+	seq    uint64
+	now    int64
+}
+
+func newWorld(t testing.TB, traits []trait.Definition, list ...Definition) *world {
+	t.Helper()
+	w := &world{TB: t, now: now, facets: []*facet.Facet{{Key: facet.Key{AnonymousID: "a1"}}}}
+	w.define(traits, list)
+	return w
+}
+
+// define compiles everything, with what functions in rules stand for.
+func (w *world) define(traits []trait.Definition, list []Definition) {
+	w.Helper()
+	for i, d := range list {
+		more, bad := Queries(fmt.Sprintf("segments[%d].when", i), d.When)
+		if bad != nil {
+			w.Fatal(bad)
+		}
+		for _, q := range more {
+			if !slices.ContainsFunc(traits, func(o trait.Definition) bool { return o.Name == q.Name }) {
+				traits = append(traits, q)
+			}
+		}
+	}
+	var err error
+	if w.traits, err = trait.Compile(traits); err != nil {
+		w.Fatal(err)
+	}
+	w.env = NewEnv(w.traits)
+	if w.set, err = Compile(w.env, list); err != nil {
+		w.Fatal(err)
+	}
+	w.rules = facet.Rules{Contribute: w.traits.Contribute}
+}
+
+// fold takes an event in, on one of the person's devices.
+func (w *world) fold(device int, e event.Event) facet.Change {
+	w.Helper()
+	w.seq++
+	e.AnonymousID, e.MessageID, e.Trust = "a1", fmt.Sprint(w.seq), id.Claimed
+	if e.Timestamp == 0 {
+		e.Timestamp = w.now
+	}
+	var c facet.Change
+	for len(w.facets) <= device {
+		w.facets = append(w.facets, &facet.Facet{Key: facet.Key{AnonymousID: fmt.Sprint("a", len(w.facets)+1)}})
+		c.Core |= facet.ChangedIdentity
+	}
+	folded := w.facets[device].Fold(&e, w.seq, &w.rules)
+	if c.Add(folded.Change); len(w.facets) > 1 {
+		c.Core |= folded.Renewed
+	}
+	return c
+}
+
+func (w *world) track(name, properties string) facet.Change {
+	w.Helper()
+	v, err := event.Check(properties)
+	if err != nil {
+		w.Fatal(err)
+	}
+	return w.fold(0, event.Event{Type: event.Track, Name: name, Properties: v})
+}
+
+// subject is the person at a time, in a subject that may be used again.
+func (w *world) subject(s *Subject, at int64) *Subject {
+	s.Reset()
+	s.Profile, s.Now, s.Identifiers = facet.Join(w.facets), at, []string{"anonymous_id"}
+	s.Computed.Reset(w.traits, s.Profile, at)
+	return s
+}
+
+func (w *world) anew(at int64) *Standing {
+	return w.set.Judge(w.subject(new(Subject), at), nil, facet.Change{})
+}
+
+func (w *world) names(st *Standing) string { return strings.Join(w.set.Names(st), " ") }
+
+func shop() ([]trait.Definition, []Definition) {
+	return []trait.Definition{
+			{Name: "orders_30d", Kind: trait.Count, Event: "Order Completed", Window: 30 * day},
+			{Name: "views", Kind: trait.Count, Event: "Product Viewed"},
+			{Name: "views_1h", Kind: trait.Count, Event: "Product Viewed", Window: time.Hour},
+			{Name: "since_view", Kind: trait.TimeSince, Event: "Product Viewed"},
+			{Name: "favourite", Kind: trait.Affinity, Event: "Product Viewed", By: "properties.category", HalfLife: day},
+		}, []Definition{
+			{Name: "fans", When: "count('Product Viewed', properties.category == 'thrillers', '2h') >= 2", ID: 40},
+			{Name: "vip", When: "'customers' in segments && 'fans' in segments || counts.revenue > 500.0", ID: 7},
+			{Name: "customers", When: "counts.orders > 0", ID: 3},
+			{Name: "loyal", When: "computed.orders_30d >= 2", ID: 900},
+			{Name: "busy", When: "computed.views_1h >= 3 || computed.views > 40", ID: 41},
+			{Name: "recent", When: "now - counts.lastOrder < duration('36h')", ID: 1},
+			{Name: "lapsed", When: "has(counts.lastOrder) && now - counts.lastOrder >= duration('36h')", ID: 2},
+			{Name: "pro", When: "traits.plan == 'pro'", ID: 50},
+			{Name: "finns", When: "geo.country == 'FI'", Site: "shop", ID: 51},
+			{Name: "mobile", When: "device.type == 'mobile' || traffic.channel == 'Email'", ID: 52},
+			{Name: "agreed", When: "consent.marketing", ID: 53},
+			{Name: "evening", When: "now.getHours('Europe/Helsinki') >= 18 && counts.sessions > 0", ID: 54},
+			{Name: "none", When: "size(segments) == 0", ID: 55},
+			{Name: "many", When: "segments.exists(s, s == 'vip') || size(segments) > 5", ID: 56},
+			{Name: "likes", When: "computed.favourite == 'thrillers' && affinity['thrillers'] > 1.5", ID: 57},
+			{Name: "adored", When: "affinity['thrillers'] > 3.0 * affinity['crime']", ID: 61},
+			{Name: "total", When: "sum('Order Completed', 'properties.revenue', '3d') > 300.0", ID: 62},
+			{Name: "left", When: "notFollowed(step('Product Viewed', properties.category == 'crime'), step('Order Completed'), '5h')", ID: 63},
+			{Name: "bought", When: "followed(step('Product Viewed'), step('Order Completed', properties.revenue > 50), '3h')", ID: 64},
+			{Name: "idle", When: "computed.since_view > duration('9h') && has(computed.since_view)", ID: 65},
+			{Name: "two", When: "counts.devices > 1 && counts.returns == 0", ID: 58},
+			{Name: "new", When: "now < timestamp('2026-03-06T12:00:00Z') && !('customers' in segments)", ID: 59},
+			{Name: "ever", When: "count('Order Completed', 'ever') >= 3", ID: 60},
+		}
+}
+
+// TestJudgingAgainIsJudgingAnew folds random events, lets time go on, judges
+// only what each changed, and compares with judging everything anew: at that
+// moment, and just before the moment that was noted.
+func TestJudgingAgainIsJudgingAnew(t *testing.T) {
+	seed := uint64(time.Now().UnixNano())
+	t.Logf("seed %d", seed)
+	r := rand.New(rand.NewPCG(seed, 1))
+	pick := func(list ...string) string { return list[r.IntN(len(list))] }
+	steps, wakes := 0, 0
+	for range 40 {
+		traits, list := shop()
+		// How long a favourite stays is told carefully: not to the millisecond.
+		fades := r.IntN(2) == 0
+		if !fades {
+			list = slices.DeleteFunc(list, func(d Definition) bool { return d.Name == "likes" })
+		}
+		r.Shuffle(len(list), func(i, j int) {
+			if list[i].Name != "none" && list[i].Name != "many" && list[j].Name != "none" && list[j].Name != "many" {
+				list[i], list[j] = list[j], list[i]
+			}
+		})
+		w := newWorld(t, traits, list...)
+		sub := new(Subject)
+		st := w.anew(w.now)
+		since := map[uint32]int64{}
+		for _, m := range st.In {
+			since[m.Audience] = w.now
+		}
+		var changed facet.Change
+		for range 80 {
+			switch r.IntN(10) {
+			case 0, 1, 2:
+				changed.Add(w.track("Product Viewed", fmt.Sprintf(`{"category":%q}`, pick("thrillers", "crime"))))
+			case 3:
+				changed.Add(w.track("Order Completed", fmt.Sprintf(`{"order_id":"o%d","revenue":%d,"currency":"EUR"}`, r.IntN(20), r.IntN(200))))
+			case 4:
+				changed.Add(w.fold(0, event.Event{Type: event.Page, Site: pick("shop", "blog"), Geo: event.Geo{Country: pick("FI", "SE")}, Device: event.Device{Type: pick("mobile", "desktop")}, Traffic: event.Traffic{Channel: pick("Email", "Direct")}}))
+			case 5:
+				changed.Add(w.fold(r.IntN(2), event.Event{Type: event.Identify, Traits: event.Value(`{"plan":"` + pick("pro", "free") + `"}`)}))
+			case 6:
+				changed.Add(w.fold(0, event.Event{Type: event.Track, Name: "Choice", Context: event.Value(`{"consent":{"categoryPreferences":{"marketing":` + pick("true", "false") + `}}}`)}))
+			case 7:
+				changed.Add(w.track(pick("Order Refunded", "Other"), "{}"))
+			case 8:
+				w.now += r.Int64N(10 * 3_600_000)
+			case 9:
+				if st.Until != rule.Never && st.Until > w.now {
+					w.now = st.Until - r.Int64N(2)
+				}
+			}
+			if r.IntN(3) == 0 {
+				continue // several changes are judged together
+			}
+			steps++
+			if w.now >= st.Until {
+				wakes++
+			}
+			want := w.anew(w.now)
+			was := st
+			st = w.set.Judge(w.subject(sub, w.now), was, changed)
+			changed = facet.Change{}
+			if w.names(st) != w.names(want) || !fades && st.Until != want.Until {
+				t.Fatalf("again: %s until %d\nanew:  %s until %d", w.names(st), st.Until, w.names(want), want.Until)
+			}
+			if !slices.IsSortedFunc(st.In, func(a, b Member) int { return int(int64(a.Audience) - int64(b.Audience)) }) {
+				t.Fatalf("not ascending: %v", st.In)
+			}
+			next := map[uint32]int64{}
+			for _, m := range st.In {
+				at, ok := since[m.Audience]
+				if !ok {
+					at = w.now
+				}
+				if next[m.Audience] = m.Since; m.Since != at {
+					t.Fatalf("%s: since %d, want %d", w.set.Name(m.Audience), m.Since, at)
+				}
+			}
+			since = next
+			if again := w.set.Judge(w.subject(sub, w.now), st, facet.Everything()); !fades && again != st {
+				t.Fatalf("nothing changed, but the standing is another one")
+			}
+			members := w.subject(new(Subject), w.now)
+			if w.set.Members(members); strings.Join(members.Segments, " ") != w.names(st) {
+				t.Fatalf("members %v, standing %s", members.Segments, w.names(st))
+			}
+			if st.Until != rule.Never {
+				if before := w.anew(st.Until - 1); w.names(before) != w.names(st) {
+					t.Fatalf("%s until %d, but a millisecond before: %s", w.names(st), st.Until, w.names(before))
+				}
+			}
+			record, err := st.AppendBinary(nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			kept, err := DecodeStanding(record)
+			if err != nil || !slices.Equal(kept.In, st.In) || kept.Until != st.Until || !slices.Equal(kept.timed, st.timed) {
+				t.Fatalf("%+v is read as %+v, %v", st, kept, err)
+			}
+			if r.IntN(4) == 0 {
+				st = kept
+			}
+		}
+		if n := w.set.Failures(); n != 0 {
+			t.Fatalf("%d failures", n)
+		}
+	}
+	if wakes < 100 {
+		t.Errorf("%d of %d steps came when something was due: the test tests little", wakes, steps)
+	}
+}
+
+// TestWindowsEndByThemselves: somebody who stops leaves when the window ends.
+func TestWindowsEndByThemselves(t *testing.T) {
+	w := newWorld(t, nil, Definition{Name: "fans", When: "count('Order Completed', properties.category == 'thrillers', '1h') >= 2", ID: 9})
+	sub := new(Subject)
+	st := w.anew(w.now)
+	first := w.now
+	for i := range 2 {
+		w.now = first + int64(i)*60_000
+		changed := w.track("Order Completed", `{"category":"thrillers","order_id":"`+fmt.Sprint(i)+`"}`)
+		st = w.set.Judge(w.subject(sub, w.now), st, changed)
+	}
+	if w.names(st) != "fans" || st.Until != first+3_600_000 {
+		t.Fatalf("%s until %d, want fans until %d", w.names(st), st.Until, first+3_600_000)
+	}
+	if again := w.set.Judge(w.subject(sub, st.Until-1), st, facet.Change{}); again != st {
+		t.Errorf("a millisecond before: %s", w.names(again))
+	}
+	left := w.set.Judge(w.subject(sub, st.Until), st, facet.Change{})
+	if w.names(left) != "" || left.Until != first+60_000+3_600_000 {
+		t.Errorf("when the window ends: %q until %d", w.names(left), left.Until)
+	}
+	last := w.set.Judge(w.subject(sub, left.Until), left, facet.Change{})
+	if w.names(last) != "" || last.Until != rule.Never {
+		t.Errorf("in the end: %q until %d", w.names(last), last.Until)
+	}
+}
+
+// TestOnlyWhatChangedIsJudged counts evaluations.
+func TestOnlyWhatChangedIsJudged(t *testing.T) {
+	traits, list := shop()
+	w := newWorld(t, traits, list...)
+	w.track("Order Completed", `{"order_id":"o1","revenue":10,"currency":"EUR"}`)
+	st := w.anew(w.now)
+	slot, _ := w.traits.Slot("orders_30d")
+	var orders facet.Change
+	orders.Mark(slot)
+	for _, c := range []struct {
+		name    string
+		changed facet.Change
+		at      int64
+		most    int
+	}{
+		{"nothing", facet.Change{}, w.now, 0},
+		{"exposures", facet.Change{Core: facet.ChangedSeen}, w.now, 0},
+		{"said", facet.Change{Core: facet.ChangedTraits}, w.now, 1},
+		{"consent", facet.Change{Core: facet.ChangedConsent}, w.now, 1},
+		{"one computed trait", orders, w.now, 1},
+		{"site", facet.Change{Core: facet.ChangedSite}, w.now, 1},
+		{"everything", facet.Everything(), w.now, len(list)},
+		{"the time until which it holds", facet.Change{}, st.Until, 1},
+		{"just before it", facet.Change{}, st.Until - 1, 0},
+	} {
+		sub := w.subject(new(Subject), c.at)
+		if w.set.Judge(sub, st, c.changed); sub.judged != c.most {
+			t.Errorf("%s: %d evaluations, want %d", c.name, sub.judged, c.most)
+		}
+	}
+	// Another Set judges all, and keeps since when: ids are the same.
+	other := newWorld(t, traits, append(slices.Clone(list), Definition{Name: "more", When: "true", ID: 999})...)
+	sub := other.subject(new(Subject), w.now+1000)
+	sub.Profile = facet.Join(w.facets)
+	got := other.set.Judge(sub, st, facet.Change{})
+	if sub.judged != len(list)+1 {
+		t.Errorf("%d evaluations", sub.judged)
+	}
+	if at, ok := got.Since(3); !ok || at != w.now {
+		t.Errorf("customers since %d, %v", at, ok)
+	}
+	if at, ok := got.Since(999); !ok || at != w.now+1000 {
+		t.Errorf("more since %d, %v", at, ok)
+	}
+}
+
+// TestWhoAsksIsJudgedAfter: a change runs through audiences that ask for each
+// other, in whatever order they are written.
+func TestWhoAsksIsJudgedAfter(t *testing.T) {
+	w := newWorld(t, nil,
+		Definition{Name: "c", When: "'b' in segments"},
+		Definition{Name: "d", When: "!('c' in segments)"},
+		Definition{Name: "b", When: "'a' in segments && geo.country == ''"},
+		Definition{Name: "a", When: "counts.orders > 0"},
+	)
+	st := w.anew(w.now)
+	if w.names(st) != "d" {
+		t.Fatal(w.names(st))
+	}
+	sub := new(Subject)
+	changed := w.track("Order Completed", `{}`)
+	st = w.set.Judge(w.subject(sub, w.now), st, changed)
+	if w.names(st) != "c b a" {
+		t.Fatal(w.names(st))
+	}
+	for i, name := range []string{"c", "d", "b", "a"} {
+		if got := w.set.Name(uint32(i + 1)); got != name {
+			t.Errorf("%d is %q", i+1, got)
+		}
+	}
+	if w.set.Name(5) != "" || (*Set)(nil).Name(1) != "" {
+		t.Error("an audience that nobody defined has a name")
+	}
+}
+
+func TestNobodyIsInAnEmptySet(t *testing.T) {
+	var s *Set
+	st := s.Judge(&Subject{Now: now}, nil, facet.Everything())
+	if len(st.In) != 0 || st.Until != rule.Never {
+		t.Errorf("%+v", st)
+	}
+	if again := s.Judge(&Subject{Now: now}, st, facet.Everything()); again != st {
+		t.Error("judged again")
+	}
+	if s.Names(st) != nil || s.All() != nil {
+		t.Error("names of nobody")
+	}
+	traits, list := shop()
+	w := newWorld(t, traits, list...)
+	if out := s.Judge(&Subject{Now: now}, w.anew(now), facet.Change{}); len(out.In) != 0 || out.Until != rule.Never {
+		t.Errorf("definitions are gone, the standing is not: %+v", out)
+	}
+}
+
+// hundred are 100 audiences over 50 traits, of which one page view of a thriller
+// by somebody touches ten.
+func hundred(t testing.TB) *world {
+	var traits []trait.Definition
+	for i := range 50 {
+		d := trait.Definition{Name: fmt.Sprintf("t%d", i), Kind: trait.Count, Event: fmt.Sprintf("Event %d", i/5), Window: time.Duration(1+i%5) * day}
+		if i%2 == 0 {
+			d.Where = fmt.Sprintf("properties.price > %d", i)
+		}
+		traits = append(traits, d)
+	}
+	var list []Definition
+	for i := range 100 {
+		list = append(list, Definition{Name: fmt.Sprintf("audience-%d", i), When: [...]string{
+			fmt.Sprintf("computed.t%d >= 3", i%50),
+			fmt.Sprintf("computed.t%d > 0 && traits.plan == 'pro'", i%50),
+			fmt.Sprintf("computed.t%d >= 1 && counts.orders > 0 && geo.country in ['FI', 'SE']", i%50),
+			fmt.Sprintf("computed.t%d == 0 || now - counts.lastOrder < duration('%dh')", i%50, i+1),
+			fmt.Sprintf("computed.t%d > 1 && (device.type == 'mobile' || traffic.channel == 'Email')", i%50),
+		}[i%5]})
+	}
+	w := newWorld(t, traits, list...)
+	w.fold(0, event.Event{Type: event.Identify, Traits: `{"plan":"pro"}`})
+	w.track("Order Completed", `{"order_id":"o","revenue":10,"currency":"EUR"}`)
+	for i := range 40 {
+		w.now += 60_000
+		w.track(fmt.Sprintf("Event %d", i%10), `{"price":30}`)
+	}
+	return w
+}
+
+func TestJudgingCostsNothingWhereNothingIsTouched(t *testing.T) {
+	w := hundred(t)
+	st := w.anew(w.now)
+	changed := w.track("Nobody Wants This", `{"price":30}`)
+	sub := w.subject(new(Subject), w.now)
+	if got := testing.AllocsPerRun(100, func() {
+		if w.set.Judge(sub, st, changed) != st {
+			t.Fatal("another standing")
+		}
+	}); got != 0 || sub.judged != 0 {
+		t.Errorf("%v allocations and %d evaluations", got, sub.judged)
+	}
+	changed = w.track("Event 3", `{"price":30}`)
+	w.subject(sub, w.now)
+	st = w.set.Judge(sub, st, changed)
+	if sub.judged != 10 {
+		t.Fatalf("%d audiences are touched, want 10", sub.judged)
+	}
+	// Judged again with the same outcome, only rules need memory: for numbers and
+	// texts that CEL puts into boxes.
+	if got := testing.AllocsPerRun(100, func() {
+		if w.set.Judge(sub, st, changed) != st {
+			t.Fatal("another standing")
+		}
+	}); got > 25 {
+		t.Errorf("ten audiences: %v allocations", got)
+	}
+}
+
+func FuzzDecodeStanding(f *testing.F) {
+	traits, list := shop()
+	w := newWorld(f, traits, list...)
+	w.track("Order Completed", `{"order_id":"o1","revenue":900,"currency":"EUR"}`)
+	for _, st := range []*Standing{{}, {Until: rule.Never, In: []Member{{1, 2}, {1 << 31, -5}}}, w.anew(w.now)} {
+		b, _ := st.AppendBinary(nil)
+		f.Add(b)
+	}
+	sub := w.subject(new(Subject), w.now)
+	f.Fuzz(func(t *testing.T, record []byte) {
+		st, err := DecodeStanding(record)
+		if err != nil {
+			return
+		}
+		if !slices.IsSortedFunc(st.In, func(a, b Member) int { return int(int64(a.Audience) - int64(b.Audience)) }) {
+			t.Fatalf("not ascending: %v", st.In)
+		}
+		again, _ := st.AppendBinary(nil)
+		back, err := DecodeStanding(again)
+		if err != nil || !slices.Equal(back.In, st.In) || back.Until != st.Until || back.by != st.by {
+			t.Fatalf("%+v, then %+v, %v", st, back, err)
+		}
+		st.by = w.set.print // whatever it says, judging does not fall over
+		w.set.Judge(sub, st, facet.Change{Core: facet.ChangedOrders})
+		w.set.Names(st)
+	})
+}
+
+func BenchmarkJudge(b *testing.B) {
+	w := hundred(b)
+	st := w.anew(w.now)
+	sub := w.subject(new(Subject), w.now)
+	for _, c := range []struct {
+		name    string
+		changed facet.Change
+		was     *Standing
+	}{
+		{"nothing", w.track("Nobody Wants This", `{"price":30}`), st},
+		{"10 of 100", w.track("Event 3", `{"price":30}`), st},
+		{"all of 100", facet.Everything(), st},
+		{"first", facet.Change{}, nil},
+	} {
+		b.Run(c.name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				w.set.Judge(sub, c.was, c.changed)
+			}
+		})
+	}
+	// With the profile's values to be made again, as after an event.
+	changed := w.track("Event 3", `{"price":30}`)
+	p := facet.Join(w.facets)
+	b.Run("10 of 100, a new profile", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			sub.Reset()
+			sub.Profile, sub.Now = p, w.now
+			sub.Computed.Reset(w.traits, p, w.now)
+			w.set.Judge(sub, st, changed)
+		}
+	})
+}
