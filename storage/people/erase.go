@@ -378,7 +378,7 @@ func (s *Store) eraseRecords(seq uint64, x erasure, unindexed ...uint64) (*Erasu
 		Identifiers: x.identifiers, Facets: x.facets}
 	b := s.o.DB.NewBatch()
 	defer b.Discard()
-	g := eraser{s: s, b: b, e: e, gone: map[Hash]bool{}, entries: map[uint64]bool{}, ownKeys: map[Hash]bool{}}
+	g := eraser{s: s, b: b, e: e, gone: map[Hash]bool{}, entries: map[uint64]bool{}, ownKeys: map[Hash]bool{}, others: map[Hash][]uint64{}}
 	for _, list := range [...][]Hash{x.identifiers, x.facets} {
 		for _, h := range list {
 			g.gone[h] = true
@@ -392,6 +392,9 @@ func (s *Store) eraseRecords(seq uint64, x erasure, unindexed ...uint64) (*Erasu
 	}
 	for _, h := range x.identifiers {
 		g.identifier(h, x.at)
+	}
+	for other, seqs := range g.others {
+		g.without(other, seqs)
 	}
 	s.erased.Store(true) // the same when a restart does it again
 	g.sessions()
