@@ -74,7 +74,7 @@ func (s *Store) appendState(e graph.Evidence, now int64) eventlog.Ticket {
 
 // state applies an operator's evidence. The lock is held.
 func (s *Store) state(e graph.Evidence, receivedAt int64, seq uint64) {
-	s.resolve([]graph.Evidence{e}, receivedAt)
+	s.resolve([]graph.Evidence{e}, seq, receivedAt)
 	if s.detached {
 		return
 	}

@@ -8,7 +8,7 @@ import (
 // What follows applies evidence to memory, live and in a replay alike. The lock
 // is held and everything touched is loaded.
 
-func (s *Store) resolve(links []graph.Evidence, receivedAt int64) {
+func (s *Store) resolve(links []graph.Evidence, seq uint64, receivedAt int64) {
 	for i := range links {
 		e := &links[i]
 		a, b := s.nodes[e.A], s.nodes[e.B]
@@ -29,7 +29,7 @@ func (s *Store) resolve(links []graph.Evidence, receivedAt int64) {
 			s.count(a, b, before, stateOf(p))
 		}
 		if s.judges {
-			s.concern(a, b, c, fresh, s.applied+1, receivedAt)
+			s.concern(a, b, c, fresh, seq, receivedAt)
 		}
 		s.moved(a, b, c)
 		if c.Shape(id.VerifiedView) || c.Shape(id.AllView) {

@@ -169,7 +169,7 @@ func (s *Store) replay(seq uint64, receivedAt int64, entry string) error {
 		}
 		defer s.mu.Unlock()
 		s.take(it.Message, e.ReceivedAt)
-		s.resolve(it.Links, e.ReceivedAt)
+		s.resolve(it.Links, seq, e.ReceivedAt)
 		s.fold(it.key, it.hash, &e, seq)
 	case entryExcluded:
 		var e event.Event

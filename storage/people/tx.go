@@ -145,7 +145,7 @@ func (s *Store) late(it *Item) bool {
 }
 
 // Resolve adds what the event says about identifiers to the evidence.
-func (tx *Tx) Resolve(it *Item) { tx.s.resolve(it.Links, it.Event.ReceivedAt) }
+func (tx *Tx) Resolve(it *Item) { tx.s.resolve(it.Links, tx.s.applied+1, it.Event.ReceivedAt) }
 
 // Append gives the event its place in the log; 0 when the log refuses it, which
 // End's ticket then tells.
