@@ -61,8 +61,8 @@ const (
 	fillTail   = 64 << 20
 	fillSlice  = 40 * time.Millisecond
 	fillTell   = 2 * time.Second
-	fillLook   = 50_000                // entries of the tail that are read in one go
-	fillPut    = 64                    // facets that are written together
+	fillLook   = 50_000 // entries of the tail that are read in one go
+	fillPut    = 64     // facets that are written together
 	fillTries  = 5
 	fillBehind = 20 * time.Millisecond // between two looks whether checkpoints have caught up
 )
