@@ -5,7 +5,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"math"
 	"slices"
 	"strings"
 
@@ -335,19 +334,15 @@ func (k knowledge) Results(_ context.Context, placement string) (x admin.Placeme
 		x.Behind = end - x.Counted
 	}
 	for _, y := range r.Results(p.Site, placement) {
-		v := admin.PlacementVersion{Version: y.Version, Since: y.First.UnixMilli()}
+		v := admin.PlacementVersion{Version: y.Version, First: y.First.UnixMilli(), Last: y.Last.UnixMilli(), Several: y.Several}
 		for i := range y.Variants {
 			z := &y.Variants[i]
 			w := admin.VariantResult{
 				Name: z.Variant, Holdout: z.HeldOut, Persons: z.Persons, Conversions: z.Converted, Value: z.Value,
-				Rate: interval(z.Rate), Mean: interval(z.Worth), Best: z.Best,
+				Rate: interval(z.Rate), Worth: interval(z.Worth), Best: z.Best,
 			}
-			if z.Against != nil {
-				d := interval(z.Against.Rate)
-				w.Difference = &d
-				if !z.Against.HeldOut {
-					v.Compared = z.Against.Variant
-				}
+			if c := z.Against; c != nil {
+				w.Against = &admin.Comparison{Variant: c.Variant, Holdout: c.HeldOut, Rate: interval(c.Rate), Worth: interval(c.Worth)}
 			}
 			v.Variants = append(v.Variants, w)
 		}
@@ -357,15 +352,7 @@ func (k knowledge) Results(_ context.Context, placement string) (x admin.Placeme
 }
 
 func interval(x experiment.Interval) admin.Interval {
-	return admin.Interval{Value: finite(x.Estimate), Low: finite(x.Low), High: finite(x.High)}
-}
-
-// finite is x, or 0 for what JSON has no word for: a bound that too few persons give.
-func finite(x float64) float64 {
-	if math.IsNaN(x) || math.IsInf(x, 0) {
-		return 0
-	}
-	return x
+	return admin.Interval{Value: x.Estimate, Low: x.Low, High: x.High}
 }
 
 // mostParts is how many parts of a rule a preview tells the cost of.

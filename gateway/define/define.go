@@ -158,8 +158,8 @@ func compile(traits []trait.Definition, segments []segment.Definition, placement
 // Check compiles definitions as if all were whole. The error is rule.Faults.
 func Check(list []Definition, make Placements) error {
 	w, faults := gather(list)
-	if len(faults) == 0 {
-		faults = w.check(make)
+	if all := w.check(make); len(all) > 0 {
+		faults = all // those of the functions in rules among them
 	}
 	return faults.Err()
 }
