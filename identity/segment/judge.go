@@ -62,9 +62,13 @@ func (s *Set) Judge(sub *Subject, was *Standing, changed facet.Change) *Standing
 	w := &sub.judging
 	w.ready(s)
 	if was != nil {
+		next := 0 // both are ascending
 		for _, m := range was.In {
-			if i, ok := s.byID[m.Audience]; ok {
-				w.in.set(i)
+			for next < len(s.ids) && s.ids[next].id < m.Audience {
+				next++
+			}
+			if next < len(s.ids) && s.ids[next].id == m.Audience {
+				w.in.set(s.ids[next].place)
 			}
 		}
 	}

@@ -15,6 +15,7 @@
 package segment
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"hash/fnv"
@@ -43,6 +44,12 @@ type audience struct {
 	asks  mask         // the audiences, by place, that it asks for
 }
 
+// placed is where an audience stands in the list.
+type placed struct {
+	id    uint32
+	place int
+}
+
 // Set is a list of audiences made ready: immutable, for concurrent use. A nil
 // Set is an empty one.
 //
@@ -52,9 +59,9 @@ type Set struct {
 	names []string // in the order of the definitions
 	list  []audience
 	place map[string]int // by name, in list
-	byID  map[uint32]int
-	moved bool   // places are not the definitions' order
-	print uint64 // of everything that outcomes depend on, but for persons
+	ids   []placed       // ascending
+	moved bool           // places are not the definitions' order
+	print uint64         // of everything that outcomes depend on, but for persons
 
 	reads  facet.Change // of any
 	core   []mask       // by bit: who reads it
@@ -67,7 +74,7 @@ type Set struct {
 // paths such as segments[0].when. The Set that comes with an error only knows
 // the names, for the rules that ask for them: nobody is in it.
 func Compile(env *Env, list []Definition) (*Set, error) {
-	c := compiler{env: env, Set: &Set{place: map[string]int{}, byID: map[uint32]int{}}, places: map[[2]string][2]int{}}
+	c := compiler{env: env, Set: &Set{place: map[string]int{}}, places: map[[2]string][2]int{}}
 	for i, d := range list {
 		c.declare(i, d)
 	}
@@ -231,7 +238,8 @@ func (c *compiler) index() {
 	s.slots = map[int]mask{}
 	s.askers = make([]mask, len(s.list))
 	for i := range s.list {
-		s.place[s.list[i].Name], s.byID[s.list[i].ID] = i, i
+		s.place[s.list[i].Name] = i
+		s.ids = append(s.ids, placed{s.list[i].ID, i})
 		s.askers[i] = make(mask, words)
 	}
 	for i := range s.list {
@@ -268,6 +276,7 @@ func (c *compiler) index() {
 			}
 		}
 	}
+	slices.SortFunc(s.ids, func(a, b placed) int { return cmp.Compare(a.id, b.id) })
 	s.print = c.fingerprint()
 }
 
@@ -300,12 +309,21 @@ func (s *Set) All() []string {
 
 // Name is what an audience is called; "" when the Set has none with this id.
 func (s *Set) Name(id uint32) string {
-	if s != nil {
-		if i, ok := s.byID[id]; ok {
-			return s.list[i].Name
-		}
+	if i, ok := s.find(id); ok {
+		return s.list[i].Name
 	}
 	return ""
+}
+
+func (s *Set) find(id uint32) (place int, ok bool) {
+	if s == nil {
+		return 0, false
+	}
+	i, ok := slices.BinarySearchFunc(s.ids, id, func(p placed, id uint32) int { return cmp.Compare(p.id, id) })
+	if !ok {
+		return 0, false
+	}
+	return s.ids[i].place, true
 }
 
 // Names lists the audiences of a standing, in the order of their definitions;
@@ -315,16 +333,18 @@ func (s *Set) Names(st *Standing) []string { return s.AppendNames(nil, st) }
 // AppendNames appends the names of a standing's audiences to dst, as Names lists
 // them. The names live as long as the Set.
 func (s *Set) AppendNames(dst []string, st *Standing) []string {
-	if s == nil || st == nil {
+	if st == nil {
 		return dst
 	}
 	from := len(dst)
 	for _, m := range st.In {
-		if i, ok := s.byID[m.Audience]; ok {
+		if i, ok := s.find(m.Audience); ok {
 			dst = append(dst, s.list[i].Name)
 		}
 	}
-	slices.SortFunc(dst[from:], func(a, b string) int { return s.list[s.place[a]].index - s.list[s.place[b]].index })
+	if len(dst) > from+1 {
+		slices.SortFunc(dst[from:], func(a, b string) int { return s.list[s.place[a]].index - s.list[s.place[b]].index })
+	}
 	return dst
 }
 

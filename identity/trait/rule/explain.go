@@ -5,7 +5,6 @@ import (
 	"github.com/google/cel-go/common/ast"
 	"github.com/google/cel-go/common/operators"
 	"github.com/google/cel-go/common/types"
-	"github.com/google/cel-go/common/types/ref"
 	"github.com/google/cel-go/interpreter"
 )
 
@@ -156,5 +155,3 @@ func isPath(e ast.Expr) bool {
 	}
 	return false
 }
-
-var _ ref.Val = (*Moving)(nil)

@@ -10,8 +10,6 @@ import (
 
 	"github.com/google/cel-go/cel"
 	"github.com/google/cel-go/common/types"
-
-	"github.com/reuna/reuna/identity/event"
 )
 
 // person is whom rules about time are asked of. With a clock, now and since
@@ -22,14 +20,6 @@ type person struct {
 	seen  types.Timestamp
 	last  int64 // of which since is the age
 	zone  string
-	asks  *int
-}
-
-func (p *person) now() int64 {
-	if p.clock != nil {
-		return p.clock.Now
-	}
-	return p.at
 }
 
 func (p *person) ResolveName(name string) (any, bool) {
@@ -324,5 +314,3 @@ func TestMovingCostsLittle(t *testing.T) {
 		}
 	}
 }
-
-var _ = event.Value("")

@@ -119,7 +119,7 @@ func (e *Env) Compile(path, text string, checks ...Check) (*Rule, Faults) {
 	}
 	r := &Reader{path: path, tree: tree.NativeRep()}
 	if got := tree.OutputType(); !got.IsExactType(types.BoolType) {
-		r.whole("the rule gives %s, expected a bool; compare it with something, as in %s == 'x'", typeName(got), excerpt(text))
+		r.whole("the rule gives %s, expected a bool; compare it with something, as in %s == 'x'", typeName(got), excerpt(strings.TrimSpace(text)))
 		return nil, r.faults
 	}
 	r.patterns()
@@ -231,7 +231,8 @@ func place(info *ast.SourceInfo, id int64) (line, column int) {
 
 // whole notes a fault of the rule as one.
 func (r *Reader) whole(format string, args ...any) {
-	r.faults = append(r.faults, Fault{Path: r.path, Line: 1, Column: 1, Message: fmt.Sprintf(format, args...)})
+	line, column := start(r.tree, r.tree.Expr())
+	r.faults = append(r.faults, Fault{Path: r.path, Line: line, Column: column, Message: fmt.Sprintf(format, args...)})
 }
 
 func (r *Reader) calls(function string, fn func(id int64, args []ast.Expr)) {

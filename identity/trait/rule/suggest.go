@@ -4,10 +4,12 @@ import "unicode/utf8"
 
 // Nearest is which of known somebody who wrote word probably meant: the one
 // that the fewest slips of a key lead to, no more than one for each three
-// letters. "" when none is that near. Case alone is no slip.
+// letters, and three in words of eight and more. "" when none is that near. Case
+// and the lines between words are no slips.
 func Nearest(word string, known []string) string {
-	best, least := "", utf8.RuneCountInString(word)/3+1
-	if least > 4 {
+	n := utf8.RuneCountInString(word)
+	best, least := "", n/3+1
+	if n >= 8 {
 		least = 4
 	}
 	for _, k := range known {
