@@ -299,7 +299,7 @@ func (s *Series) Scores(dst []Score, now, halfLife int64, least float64) (list [
 	}
 	sortScores(dst[begin:])
 	if len(dst) > begin {
-		if life := float64(halfLife) * math.Log2(dst[begin].Value/least); life < float64(s.Window) {
+		if life := float64(halfLife) * math.Log2(dst[begin].Value/least); life < 1<<60 {
 			until = min(until, max(now+1, now+int64(life)))
 		}
 	}
