@@ -297,6 +297,11 @@ func (s *Store) decide(who *decided, kept []graph.Evidence) error {
 		}
 		delete(s.facets, h)
 	}
+	for _, m := range who.members {
+		if n := s.nodes[m]; s.judges && len(n.facets) > 0 { // what others claimed to be them
+			s.concernAll(n, who.seq, who.at)
+		}
+	}
 	s.dirtyFacets = slices.DeleteFunc(s.dirtyFacets, func(x *held) bool { return gone[x.hash] })
 	s.dirtyNodes = slices.DeleteFunc(s.dirtyNodes, func(n *node) bool { return gone[n.hash] })
 	for _, x := range s.index {

@@ -73,20 +73,22 @@ func (g *eraser) facet(h Hash) {
 func (g *eraser) identifier(h Hash, at int64) {
 	s := g.s
 	g.ownKeys[h] = true
+	g.standing(h)
 	lower, upper := keyspace.Bounds(keyspace.AppendNodePrefix(nil, h))
 	g.note(s.o.DB.Iter(lower, upper, func(k, _ []byte) (bool, error) {
 		_, facet, err := keyspace.ParseNode(k)
-		if g.gone[facet] { // one that is somebody else's keeps its names
+		if g.gone[facet] {
 			g.b.Delete(k)
+		} else { // one that is somebody else's keeps its names
+			g.wake(h)
 		}
 		return true, err
 	}))
 	g.each(keyspace.AppendPairPrefix(nil, h), func(k, _ []byte) error {
 		_, other, err := keyspace.ParsePair(k)
 		g.e.Counts.Evidence++
-		if s.judges && !g.gone[other] && other != s.hashID(graph.Everybody()) {
-			// Should the power fail before they are judged without the person.
-			g.b.Set(keyspace.AppendDue(nil, wakeSecond, other), nil)
+		if !g.gone[other] && other != s.hashID(graph.Everybody()) {
+			g.wake(other)
 		}
 		g.b.Delete(keyspace.AppendPair(nil, other, h))
 		return err
@@ -98,7 +100,6 @@ func (g *eraser) identifier(h Hash, at int64) {
 		g.e.Counts.Sessions++
 		g.b.Delete(session)
 	}
-	g.standing(h)
 	g.indexed(h, true)
 	g.history(h, true)
 
@@ -118,6 +119,14 @@ func (g *eraser) identifier(h Hash, at int64) {
 	g.note(err)
 	g.b.Set(place, tombstone{at, g.e.Seq}.append(nil))
 	g.b.Set(keyspace.AppendAgain(nil, s.hashAgain(h, at)), append([]byte{againVersion}, h[:]...))
+}
+
+// wake has somebody judged at the next start whom the person leaves: should the power fail
+// before they are.
+func (g *eraser) wake(h Hash) {
+	if g.s.judges {
+		g.b.Set(keyspace.AppendDue(nil, wakeSecond, h), nil)
+	}
 }
 
 // standing deletes the standing of the person whom an identifier represents.
