@@ -29,9 +29,9 @@ type definition struct {
 		SecondsLeft *float64 `json:"secondsLeft"`
 		Reason      string   `json:"reason"`
 	} `json:"backfill"`
-	Size *struct {
-		Count int64 `json:"count"`
-	} `json:"size"`
+	Members *struct {
+		Estimate int64 `json:"estimate"`
+	} `json:"members"`
 }
 
 const askTime = 10 * time.Second
@@ -57,7 +57,7 @@ func (d *desk) ask(ctx context.Context, method, path, body string, into any) err
 	if err != nil {
 		return fmt.Errorf("%s %s: %w", method, path, err)
 	}
-	if response.StatusCode != http.StatusOK {
+	if response.StatusCode/100 != 2 {
 		return fmt.Errorf("%s %s: the desk answered %s: %.600s", method, path, response.Status, text)
 	}
 	if err := json.Unmarshal(text, into); err != nil {

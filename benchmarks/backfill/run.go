@@ -241,10 +241,10 @@ func (b *bench) size(ctx context.Context) error {
 		return err
 	}
 	after := b.r.Population.Audience(time.Now().UnixMilli())
-	if d.Size == nil {
+	if d.Members == nil {
 		return errors.New("the desk does not say how many are in the audience")
 	}
-	b.r.Size, b.r.Truth = d.Size.Count, int64(after)
+	b.r.Size, b.r.Truth = d.Members.Estimate, int64(after)
 	// Windows end while it is asked, and each is seen to within a second.
 	slack := int64(before-after) + int64(2*b.r.Devices)/int64(stretch.Seconds()) + 2
 	if diff := b.r.Size - b.r.Truth; diff > slack || diff < -slack {

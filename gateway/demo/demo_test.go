@@ -242,7 +242,7 @@ func TestFans(t *testing.T) {
 	}
 	front, style := string(ask(s, "GET", "/demo/", nil).Body()), string(ask(s, "GET", "/demo/"+s.render.Files["shop.css"], nil).Body())
 	for what, where := range map[string]string{
-		html.EscapeString(Segments(time.Minute)[0].When): front, "After one minute you": front, `data-fan="thriller-fan"`: front,
+		html.EscapeString(Segments(time.Minute)[0].When): front, "After 1 minute you": front, `data-fan="thriller-fan"`: front,
 		`[data-reuna-segments~="thriller-fan"]`: style,
 	} {
 		if !strings.Contains(where, what) {

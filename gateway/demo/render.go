@@ -77,7 +77,7 @@ func (r *renderer) FanTime() string {
 	}{{24 * time.Hour, "day"}, {time.Hour, "hour"}, {time.Minute, "minute"}, {time.Second, "second"}} {
 		if n := r.FanFor / unit.of; n > 0 && r.FanFor%unit.of == 0 {
 			if n == 1 {
-				return "one " + unit.name
+				return "1 " + unit.name
 			}
 			return fmt.Sprintf("%d %ss", n, unit.name)
 		}
