@@ -256,8 +256,12 @@ func TestFaultsDoNotSpread(t *testing.T) {
 	}
 }
 
+// maxFuzzed is how far ahead rules are asked, in ms: beyond some 290 years CEL's
+// times overflow.
+const maxFuzzed = 100 * 365 * 86_400_000
+
 func FuzzRule(f *testing.F) {
-	for _, s := range []string{"computed.orders_30d >= 2 && 'pro' in segments", "has(traits.plan) || geo.country == 'FI'", "affinity['x'] > 1.0", "now.getHours() > 3 && consent.a",
+	for _, s := range []string{"computed.orders_30d >= 2 && 'pro' in segments", "has(traits.plan) || geo.country == 'FI'", "affinity['x'] > 1.0", "now.getHours() > 3 && consent.a", "now - counts.lastOrder > duration('2h')", "now.getDayOfWeek('Europe/Helsinki') == 3", "affinity['thrillers'] > 1.5", "computed.since < duration('1h')", "(now - counts.lastOrder).getHours() < 5",
 		"traits.map(k, traits[k]).size() > 1", "counts == counts", "dyn(geo) == geo", "[computed, computed].size() == 2", "device in [device]", "type(traffic) == type(geo)", "counts.?revenue.hasValue()", "'a' in segments && 'a' in identifiers"} {
 		f.Add(s)
 	}
@@ -272,8 +276,24 @@ func FuzzRule(f *testing.F) {
 			return
 		}
 		sub := reader(t, set)
-		if first := r.Holds(sub); r.Holds(sub) != first {
+		first := r.Holds(sub)
+		until := sub.Until()
+		if r.Holds(sub) != first {
 			t.Fatalf("%q: two answers about one person", text)
+		}
+		if until <= now {
+			t.Fatalf("%q: until %d, now it is %d", text, until, now)
+		}
+		for _, at := range []int64{until - 1, now + 1, now + (until-now)/2} {
+			if at >= until || at > now+maxFuzzed {
+				continue
+			}
+			later := reader(t, set)
+			later.Now = at
+			later.Computed.Reset(set, later.Profile, at)
+			if r.Holds(later) != first {
+				t.Fatalf("%q: %v at %d until %d, but not at %d", text, first, now, until, at)
+			}
 		}
 		r.Holds(&Subject{})
 	})

@@ -2,6 +2,7 @@ package rule
 
 import (
 	"math"
+	"slices"
 	"strconv"
 	"time"
 
@@ -19,7 +20,8 @@ const (
 )
 
 // JSON is a value as JSON text, for people: times are RFC 3339, spans of time
-// are texts such as 72h0m0s, and of long lists there is the beginning. "" for
+// are texts such as 72h0m0s, of long lists there is the beginning, and members
+// are in order. "" for
 // what has no such form.
 func JSON(v ref.Val) string {
 	b, ok := appendJSON(nil, v, 0)
@@ -86,18 +88,25 @@ func appendList(b []byte, v traits.Lister, depth int) ([]byte, bool) {
 }
 
 func appendMap(b []byte, v traits.Mapper, depth int) ([]byte, bool) {
-	b = append(b, '{')
-	n := 0
-	for it := v.Iterator(); n < shownItems && it.HasNext() == types.True; n++ {
+	var keys []string
+	for it := v.Iterator(); len(keys) < maxItems && it.HasNext() == types.True; {
 		key, ok := it.Next().(types.String)
 		if !ok {
 			return b, false
 		}
-		if n > 0 {
+		keys = append(keys, string(key))
+	}
+	slices.Sort(keys)
+	b = append(b, '{')
+	for i, key := range keys[:min(len(keys), shownItems)] {
+		if i > 0 {
 			b = append(b, ',')
 		}
-		b = append(append(b, event.Quote(string(key))...), ':')
-		value, _ := v.Find(key)
+		b = append(append(b, event.Quote(key)...), ':')
+		value, ok := v.Find(types.String(key))
+		if !ok {
+			return b, false
+		}
 		if b, ok = appendJSON(b, value, depth+1); !ok {
 			return b, false
 		}

@@ -47,9 +47,9 @@ func timeEnv(t testing.TB, moving bool) *Env {
 	env, err := NewEnv(Options{
 		Vars: []Var{{Name: "now", Type: cel.TimestampType, Moving: moving}, {Name: "p", Type: cel.ObjectType("test.person")}, {Name: "yes", Type: cel.BoolType}, {Name: "o", Type: cel.MapType(cel.StringType, cel.DynType)}},
 		Objects: []*Object{{Name: "test.person", Fields: []Field{
-			{"seen", types.TimestampType, func(of any) (any, bool) { return of.(*person).seen, true }},
-			{"zone", types.StringType, func(of any) (any, bool) { return types.String(of.(*person).zone), true }},
-			{"since", types.DurationType, func(of any) (any, bool) {
+			{Name: "seen", Type: types.TimestampType, Get: func(of any) (any, bool) { return of.(*person).seen, true }},
+			{Name: "zone", Type: types.StringType, Get: func(of any) (any, bool) { return types.String(of.(*person).zone), true }},
+			{Name: "since", Type: types.DurationType, Get: func(of any) (any, bool) {
 				p := of.(*person)
 				if p.clock != nil {
 					return Since(p.clock, p.last), true

@@ -35,8 +35,8 @@ func testEnv(t testing.TB) *Env {
 			{Name: "shop", Type: cel.ObjectType("test.shop")},
 		},
 		Objects: []*Object{{Name: "test.shop", Fields: []Field{
-			{"name", types.StringType, func(of any) (any, bool) { s, _ := of.(*shop); return types.String(s.name), s.name != "" }},
-			{"stock", types.IntType, func(of any) (any, bool) { s, _ := of.(*shop); return types.Int(s.stock), s.stock != 0 }},
+			{Name: "name", Type: types.StringType, Get: func(of any) (any, bool) { s, _ := of.(*shop); return types.String(s.name), s.name != "" }},
+			{Name: "stock", Type: types.IntType, Get: func(of any) (any, bool) { s, _ := of.(*shop); return types.Int(s.stock), s.stock != 0 }},
 		}}},
 	})
 	if err != nil {
