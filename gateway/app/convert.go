@@ -31,22 +31,20 @@ func definitionsOf(x *config.Definitions, source string) (list []define.Definiti
 	return list
 }
 
-// builtins are the traits that the program brings.
-func builtins(*config.Config) []define.Definition { return nil }
+// builtins are the traits that the program brings, unless the configuration
+// does without.
+func builtins(cfg *config.Config) (list []define.Definition) {
+	if !cfg.Builtins {
+		return nil
+	}
+	for _, d := range trait.Builtins() {
+		list = append(list, traitDefinition(configTrait(&d), define.FromProgram))
+	}
+	return list
+}
 
 func traitDefinition(t *config.Trait, source string) define.Definition {
-	d := trait.Definition{
-		Name: t.Name, Kind: t.Kind, Event: t.Event, Events: t.Events, Where: t.Where, By: t.By, Value: t.Value,
-		Window: t.Window, HalfLife: t.HalfLife, Limit: t.Limit, AtLeast: t.AtLeast, Unit: t.Unit, Timezone: t.Timezone, Longest: t.Longest,
-		Within: t.Within, Recency: t.Recency, Frequency: t.Frequency, Monetary: t.Monetary, Site: t.Site,
-	}
-	for _, s := range t.Steps {
-		d.Steps = append(d.Steps, trait.Step(s))
-	}
-	if t.Not != nil {
-		d.Not = &trait.Step{Event: t.Not.Event, Where: t.Not.Where}
-	}
-	return define.Definition{Kind: define.Trait, Name: t.Name, Source: source, Trait: d, Body: t.JSON()}
+	return define.Definition{Kind: define.Trait, Name: t.Name, Source: source, Trait: t.Definition(), Body: t.JSON()}
 }
 
 // configTrait is the same the other way round, for a trait that no file has.

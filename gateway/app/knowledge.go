@@ -103,7 +103,9 @@ func (k knowledge) uses() map[string][]string {
 		for _, u := range r.Uses() {
 			switch u.Name {
 			case "computed":
-				out[of] = append(out[of], "traits/"+u.Member)
+				if !l.Hidden(u.Member) {
+					out[of] = append(out[of], "traits/"+u.Member)
+				}
 			case "segments":
 				out[of] = append(out[of], "segments/"+u.Member)
 			}

@@ -266,7 +266,8 @@ func yamlText(s string) string {
 	if plainForm.MatchString(s) {
 		return s
 	}
-	if !strings.ContainsFunc(s, func(r rune) bool { return !isPrintable(r) }) {
+	isPlain := !strings.ContainsFunc(s, func(r rune) bool { return !isPrintable(r) })
+	if isPlain && !(strings.Contains(s, "'") && !strings.ContainsAny(s, `"\\`)) {
 		return "'" + strings.ReplaceAll(s, "'", "''") + "'"
 	}
 	var b strings.Builder

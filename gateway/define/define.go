@@ -67,6 +67,12 @@ type Live struct {
 // Wants says whether a series is still wanted.
 func (l *Live) Wants(id uint32) bool { return l.ids[id] }
 
+// Hidden says that a computed trait is one that a function in a rule reads.
+func (l *Live) Hidden(name string) bool {
+	_, ok := l.hidden[name]
+	return ok
+}
+
 // AudienceName is the name of an audience; "" when it is gone.
 func (l *Live) AudienceName(id uint32) string { return l.names[id] }
 

@@ -22,7 +22,7 @@ func (s *Set) Object() *rule.Object {
 			continue // a Set with faults, or a version that is not to be read yet
 		}
 		t, give := d.rule()
-		o.Fields = append(o.Fields, rule.Field{Name: d.Name, Type: t, Get: func(of any) (any, bool) {
+		o.Fields = append(o.Fields, rule.Field{Name: d.Name, Type: t, Hidden: d.Hidden, Get: func(of any) (any, bool) {
 			c, ok := of.(*Computed)
 			if !ok || c.set != s {
 				return give(c, &Value{}), false

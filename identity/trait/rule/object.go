@@ -13,6 +13,8 @@ type Field struct {
 	// Get reads the field; has is false where nothing is known, and value is
 	// then the type's zero.
 	Get func(of any) (value any, has bool)
+	// Hidden says that no fault names it: nobody wrote it.
+	Hidden bool
 }
 
 // Object is a type with fixed members: a rule that misspells one is refused,
@@ -43,7 +45,9 @@ func newProvider(objects []*Object) (*provider, error) {
 				IsSet:   func(of any) bool { _, has := f.Get(of); return has },
 				GetFrom: func(of any) (any, error) { v, _ := f.Get(of); return v, nil },
 			}
-			p.names[o.Name] = append(p.names[o.Name], f.Name)
+			if !f.Hidden {
+				p.names[o.Name] = append(p.names[o.Name], f.Name)
+			}
 		}
 		p.fields[o.Name] = fields
 	}
