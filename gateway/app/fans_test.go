@@ -117,15 +117,15 @@ func transitions(t *testing.T, g *gateway, visitor string) {
 	}
 	seen := map[string]map[string]any{}
 	for _, x := range history["transitions"].([]any) {
-		if m := x.(map[string]any); m["segment"] == "thriller-fan" {
+		if m := x.(map[string]any); m["audience"] == "thriller-fan" {
 			seen[fmt.Sprint(m["change"])] = m
 		}
 	}
 	if len(seen) != 2 || seen["entered"]["cause"] != "event" || seen["left"]["cause"] != "time" {
 		t.Fatalf("the history has %v: expected thriller-fan entered by an event and left by time", history)
 	}
-	if late := instant(t, seen["left"]["at"]).Sub(ordered) - fanFor; late < 0 || late > time.Second {
-		t.Errorf("left %v after the window's end: expected within a second", late)
+	if late := instant(t, seen["left"]["at"]).Sub(ordered) - fanFor; late <= -time.Second || late > time.Second {
+		t.Errorf("left %v after the window's end: expected it to the second", late)
 	}
 }
 
