@@ -314,3 +314,32 @@ func TestMovingCostsLittle(t *testing.T) {
 		}
 	}
 }
+
+func TestZonesAreBounded(t *testing.T) {
+	var z zones
+	for i := range 3 * maxZones {
+		if _, err := z.find(fmt.Sprintf("Nowhere/%d", i)); err == nil {
+			t.Fatal("there is such a zone")
+		}
+	}
+	if len(z.known) > maxZones {
+		t.Errorf("%d zones are kept", len(z.known))
+	}
+	if _, err := z.find(strings.Repeat("x", 1<<20)); err == nil || len(err.Error()) > 200 {
+		t.Errorf("a long name: %v", err)
+	}
+	for name, want := range map[string]int{"": 0, "UTC": 0, "+02:00": 7200, "02:00": 7200, "-03:30": -12600, "Asia/Kathmandu": 20700} {
+		at, err := z.find(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, offset := time.Unix(1.7e9, 0).In(at).Zone(); offset != want {
+			t.Errorf("%q is %d s from UTC, want %d", name, offset, want)
+		}
+	}
+	for _, name := range []string{"Local", "../../etc/passwd", "+99:00", "x:y", "Europe/Nowhere"} {
+		if _, err := z.find(name); err == nil {
+			t.Errorf("%q is a zone", name)
+		}
+	}
+}
