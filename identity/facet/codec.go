@@ -81,7 +81,7 @@ func (f *Facet) AppendBinary(dst []byte) []byte {
 	}
 	dst = wire.AppendUint(dst, uint64(len(f.Computed)))
 	for _, s := range f.Computed {
-		dst = s.append(dst)
+		dst = s.AppendBinary(dst)
 	}
 	return dst
 }
@@ -147,8 +147,9 @@ func readTimes(r *wire.Reader, most int) []int64 {
 	return list
 }
 
-// append writes the series; its slot is the Set's and not kept.
-func (s *Series) append(dst []byte) []byte {
+// AppendBinary appends the series' record: equal series give equal bytes, in
+// whatever pieces they are kept. The slot is the Set's and not written.
+func (s *Series) AppendBinary(dst []byte) []byte {
 	dst = wire.AppendUint(dst, uint64(s.ID))
 	dst = append(dst, byte(s.Form), flag(s.Filled))
 	dst = wire.AppendInt(dst, s.Window)

@@ -235,4 +235,4 @@ func floor(n, by int64) int64 {
 	return q
 }
 
-func compareKey(k keyed, key string) int { return strings.Compare(k.key, key) }
+func compareKey(k *keyed, key string) int { return strings.Compare(k.key, key) }

@@ -22,20 +22,15 @@ import (
 // seconds are there. (Beyond maxSeriesKeys keys the one that was quiet the
 // longest goes, and only then can order matter.)
 type tallies struct {
-	keys   []keyed // ascending
-	points int     // over all keys
+	keys   []*keyed // ascending; none is written once it is in a series
+	points int      // over all keys
 }
 
 type keyed struct {
 	key    string
-	last   int64  // its newest contribution, ms
-	points []cell // ascending by second
-	coarse []cell // ascending by bucket
-}
-
-type cell struct {
-	at int64 // second, or index of a bucket
-	Tally
+	last   int64 // its newest contribution, ms
+	points run   // by second
+	coarse run   // by bucket
 }
 
 // maxSeriesKeys bounds the keys of one series.
@@ -44,22 +39,23 @@ const maxSeriesKeys = 256
 func (t *tallies) with(s *Series, c *Contribution) content {
 	i, found := slices.BinarySearchFunc(t.keys, c.Key, compareKey)
 	n := &tallies{points: t.points}
+	k := new(keyed)
 	if found {
-		n.keys = slices.Clone(t.keys)
+		n.keys, *k = slices.Clone(t.keys), *t.keys[i]
+		k.last = max(k.last, c.At)
 	} else {
-		n.keys = make([]keyed, len(t.keys)+1)
+		n.keys = make([]*keyed, len(t.keys)+1)
 		copy(n.keys, t.keys[:i])
 		copy(n.keys[i+1:], t.keys[i:])
-		n.keys[i] = keyed{key: strings.Clone(c.Key), last: c.At}
+		k.key, k.last = strings.Clone(c.Key), c.At
 	}
-	k := &n.keys[i]
-	k.last = max(k.last, c.At)
+	n.keys[i] = k
 	if s.Most > 0 && s.Window > 0 {
-		before := len(k.points)
-		k.points = put(k.points, cell{floor(c.At, 1000), c.Tally})
-		n.points += len(k.points) - before
+		before := k.points.len()
+		k.points = k.points.put(cell{floor(c.At, 1000), c.Tally})
+		n.points += k.points.len() - before
 	} else {
-		k.coarse = put(k.coarse, cell{s.bucket(c.At), c.Tally})
+		k.coarse = k.coarse.put(cell{s.bucket(c.At), c.Tally})
 	}
 	n.settle(s)
 	return n
@@ -73,50 +69,22 @@ func (s *Series) bucket(ms int64) int64 {
 	return floor(ms, s.Width)
 }
 
-// put gives the list with x in it; the list itself may be shared and stays.
-func put(list []cell, x cell) []cell {
-	i := len(list)
-	for i > 0 && list[i-1].at >= x.at { // nearly always x is the newest
-		i--
-	}
-	if i < len(list) && list[i].at == x.at {
-		list = slices.Clone(list)
-		list[i].Add(x.Tally)
-		return list
-	}
-	n := make([]cell, len(list)+1)
-	copy(n, list[:i])
-	n[i] = x
-	copy(n[i+1:], list[i:])
-	return n
-}
-
-// settle holds the bounds. The keys are t's own, their lists may be shared.
+// settle holds the bounds. The list of keys is t's own, the keys may be shared.
 func (t *tallies) settle(s *Series) {
 	if s.Window > 0 {
-		oldest := s.bucket(floor(s.Last, 1000)*1000 - s.Window)
-		for i := range t.keys {
-			k := &t.keys[i]
-			for len(k.points) > 0 && s.bucket(k.points[0].at*1000) < oldest {
-				k.points = k.points[1:]
-				t.points--
-			}
-			for len(k.coarse) > 0 && k.coarse[0].at < oldest {
-				k.coarse = k.coarse[1:]
-			}
-		}
-		t.keys = slices.DeleteFunc(t.keys, func(k keyed) bool { return len(k.points)+len(k.coarse) == 0 })
+		t.expire(s)
 	}
 	for t.points > int(s.Most) {
 		old := -1
-		for i := range t.keys {
-			if p := t.keys[i].points; len(p) > 0 && (old < 0 || p[0].at < t.keys[old].points[0].at) {
+		for i, k := range t.keys {
+			if k.points.len() > 0 && (old < 0 || k.points.at(0).at < t.keys[old].points.at(0).at) {
 				old = i
 			}
 		}
-		k := &t.keys[old]
-		k.coarse = put(k.coarse, cell{s.bucket(k.points[0].at * 1000), k.points[0].Tally})
-		k.points = k.points[1:]
+		k := *t.keys[old]
+		p := k.points.at(0)
+		k.points, k.coarse = k.points.drop(1), k.coarse.put(cell{s.bucket(p.at * 1000), p.Tally})
+		t.keys[old] = &k
 		t.points--
 	}
 	for len(t.keys) > maxSeriesKeys {
@@ -126,14 +94,40 @@ func (t *tallies) settle(s *Series) {
 				quiet = i
 			}
 		}
-		t.points -= len(t.keys[quiet].points)
+		t.points -= t.keys[quiet].points.len()
 		t.keys = slices.Delete(t.keys, quiet, quiet+1)
+	}
+}
+
+// expire drops what lies a Window behind the newest contribution, to the bucket.
+func (t *tallies) expire(s *Series) {
+	oldest := s.bucket(floor(s.Last, 1000)*1000 - s.Window)
+	empty := false
+	for i, k := range t.keys {
+		points, coarse := 0, 0
+		for points < k.points.len() && s.bucket(k.points.at(points).at*1000) < oldest {
+			points++
+		}
+		for coarse < k.coarse.len() && k.coarse.at(coarse).at < oldest {
+			coarse++
+		}
+		if points+coarse == 0 {
+			continue
+		}
+		n := *k
+		n.points, n.coarse = k.points.drop(points), k.coarse.drop(coarse)
+		t.points -= points
+		t.keys[i] = &n
+		empty = empty || n.points.len()+n.coarse.len() == 0
+	}
+	if empty {
+		t.keys = slices.DeleteFunc(t.keys, func(k *keyed) bool { return k.points.len()+k.coarse.len() == 0 })
 	}
 }
 
 func (t *tallies) merge(s *Series, other content) content {
 	a, b := t.keys, other.(*tallies).keys
-	n := &tallies{keys: make([]keyed, 0, max(len(a), len(b)))}
+	n := &tallies{keys: make([]*keyed, 0, max(len(a), len(b)))}
 	for len(a) > 0 || len(b) > 0 {
 		order := -1
 		switch {
@@ -142,44 +136,21 @@ func (t *tallies) merge(s *Series, other content) content {
 		case len(b) > 0:
 			order = strings.Compare(a[0].key, b[0].key)
 		}
-		var k keyed
+		var k *keyed
 		switch {
 		case order < 0:
 			k, a = a[0], a[1:]
 		case order > 0:
 			k, b = b[0], b[1:]
 		default:
-			k = keyed{a[0].key, max(a[0].last, b[0].last), union(a[0].points, b[0].points), union(a[0].coarse, b[0].coarse)}
+			k = &keyed{a[0].key, max(a[0].last, b[0].last), a[0].points.union(b[0].points), a[0].coarse.union(b[0].coarse)}
 			a, b = a[1:], b[1:]
 		}
-		n.points += len(k.points)
+		n.points += k.points.len()
 		n.keys = append(n.keys, k)
 	}
 	n.settle(s)
 	return n
-}
-
-func union(a, b []cell) []cell {
-	switch {
-	case len(a) == 0:
-		return b
-	case len(b) == 0:
-		return a
-	}
-	list := make([]cell, 0, len(a)+len(b))
-	for len(a) > 0 && len(b) > 0 {
-		switch {
-		case a[0].at < b[0].at:
-			list, a = append(list, a[0]), a[1:]
-		case a[0].at > b[0].at:
-			list, b = append(list, b[0]), b[1:]
-		default:
-			c := a[0]
-			c.Add(b[0].Tally)
-			list, a, b = append(list, c), a[1:], b[1:]
-		}
-	}
-	return append(append(list, a...), b...)
 }
 
 // each calls fn for what counts in (now − window, now], with the moment at which
@@ -198,11 +169,13 @@ func (k *keyed) each(s *Series, now, window int64, fn func(at int64, t *Tally)) 
 			until = min(until, at+window)
 		}
 	}
-	for i := range k.coarse {
-		cell(k.coarse[i].at*s.Width, &k.coarse[i].Tally)
+	for i := range k.coarse.len() {
+		c := k.coarse.at(i)
+		cell(c.at*s.Width, &c.Tally)
 	}
-	for i := range k.points {
-		cell(k.points[i].at*1000, &k.points[i].Tally)
+	for i := range k.points.len() {
+		c := k.points.at(i)
+		cell(c.at*1000, &c.Tally)
 	}
 	return until
 }
@@ -277,10 +250,10 @@ func (s *Series) Scores(dst []Score, now, halfLife int64, least float64) (list [
 	begin := len(dst)
 	ahead := false // some bucket's middle is still to come
 	for i := range t.keys {
-		k := &t.keys[i]
+		k := t.keys[i]
 		sum, first := 0.0, true
-		for j := range k.coarse {
-			b := &k.coarse[j]
+		for j := range k.coarse.len() {
+			b := k.coarse.at(j)
 			if b.at < oldest {
 				continue
 			}
@@ -346,8 +319,8 @@ func (t *tallies) crossing(s *Series, top string, now, halfLife int64) (at int64
 // parts are a key's weights that stay for the moment, and those that fade.
 func (k *keyed) parts(s *Series, now, halfLife int64) (stay, fade float64) {
 	oldest := s.bucket(now - s.Window)
-	for i := range k.coarse {
-		b := &k.coarse[i]
+	for i := range k.coarse.len() {
+		b := k.coarse.at(i)
 		middle := b.at*s.Width + s.Width/2
 		switch {
 		case b.at < oldest:
@@ -369,14 +342,14 @@ func (t *Tally) weight() float64 {
 
 func (t *tallies) append(dst []byte) []byte {
 	dst = wire.AppendUint(dst, uint64(len(t.keys)))
-	for i := range t.keys {
-		k := &t.keys[i]
+	for _, k := range t.keys {
 		dst = wire.AppendText(dst, k.key)
 		dst = wire.AppendInt(dst, k.last)
-		for _, list := range [...][]cell{k.coarse, k.points} {
-			dst = wire.AppendUint(dst, uint64(len(list)))
+		for _, list := range [...]*run{&k.coarse, &k.points} {
+			dst = wire.AppendUint(dst, uint64(list.len()))
 			prev := int64(0)
-			for _, c := range list {
+			for i := range list.len() {
+				c := list.at(i)
 				dst = wire.AppendInt(dst, c.at-prev)
 				prev = c.at
 				dst = c.Tally.append(dst)
@@ -415,13 +388,13 @@ func readTally(r *wire.Reader) (t Tally) {
 }
 
 func readTallies(r *wire.Reader) content {
-	t := &tallies{keys: make([]keyed, 0, min(r.Count(), maxSeriesKeys))}
+	t := &tallies{keys: make([]*keyed, 0, min(r.Count(), maxSeriesKeys))}
 	for i := range cap(t.keys) {
-		k := keyed{key: r.Text(), last: r.Int()}
+		k := &keyed{key: r.Text(), last: r.Int()}
 		if i > 0 && t.keys[i-1].key >= k.key {
 			r.Fail()
 		}
-		for _, list := range [...]*[]cell{&k.coarse, &k.points} {
+		for _, list := range [...]*[]cell{&k.coarse.head, &k.points.head} {
 			n := r.Count()
 			if n == 0 {
 				continue
@@ -437,7 +410,7 @@ func readTallies(r *wire.Reader) content {
 				prev = at
 			}
 		}
-		t.points += len(k.points)
+		t.points += k.points.len()
 		t.keys = append(t.keys, k)
 	}
 	return t
