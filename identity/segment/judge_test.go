@@ -280,6 +280,13 @@ func TestOnlyWhatChangedIsJudged(t *testing.T) {
 	w := newWorld(t, traits, list...)
 	w.track("Order Completed", `{"order_id":"o1","revenue":10,"currency":"EUR"}`)
 	st := w.anew(w.now)
+	due := 0
+	for _, x := range st.timed {
+		if x.until == st.Until {
+			due++
+		}
+	}
+	due += 2 // it is evening then: the two that look at all segments are judged too
 	slot, _ := w.traits.Slot("orders_30d")
 	var orders facet.Change
 	orders.Mark(slot)
@@ -296,7 +303,7 @@ func TestOnlyWhatChangedIsJudged(t *testing.T) {
 		{"one computed trait", orders, w.now, 1},
 		{"site", facet.Change{Core: facet.ChangedSite}, w.now, 1},
 		{"everything", facet.Everything(), w.now, len(list)},
-		{"the time until which it holds", facet.Change{}, st.Until, 1},
+		{"the time until which it holds", facet.Change{}, st.Until, due},
 		{"just before it", facet.Change{}, st.Until - 1, 0},
 	} {
 		sub := w.subject(new(Subject), c.at)

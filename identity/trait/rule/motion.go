@@ -1,6 +1,7 @@
 package rule
 
 import (
+	"cmp"
 	"slices"
 	"time"
 
@@ -40,6 +41,7 @@ type motion struct {
 	local  []string // names that loops have taken
 	zones  *zones
 	calls  map[int64]bool
+	parts  map[int64]bool // comparisons of a time's part with a number in the rule
 }
 
 func (m *motion) is(e ast.Expr) bool {
@@ -109,7 +111,9 @@ func (m *motion) call(e ast.Expr) bool {
 			case moves && m.isTime(x):
 				m.calls[e.ID()] = true
 			case moves:
-				m.refuse(args[i])
+				m.refuse(x)
+			case m.calls[x.ID()] && m.isNumber(args[1-i]):
+				m.parts[e.ID()] = true
 			}
 		}
 		return false
@@ -151,6 +155,14 @@ func (m *motion) some(list []ast.Expr) (moves bool) {
 	return moves
 }
 
+func (m *motion) isNumber(e ast.Expr) bool {
+	if e.Kind() != ast.LiteralKind {
+		return false
+	}
+	_, ok := e.AsLiteral().(types.Int)
+	return ok
+}
+
 func (m *motion) isTime(e ast.Expr) bool {
 	k := m.r.tree.GetType(e.ID()).Kind()
 	return k == types.TimestampKind || k == types.DurationKind
@@ -173,10 +185,13 @@ func (m *motion) refuse(x ast.Expr) {
 func (m *motion) decorate() cel.ProgramOption {
 	return cel.CustomDecoratorV2(func(i interpreter.InterpretableV2) (interpreter.InterpretableV2, error) {
 		c, ok := i.(interpreter.InterpretableCall)
-		if !ok || !m.calls[c.ID()] {
+		if !ok || !m.calls[c.ID()] && !m.parts[c.ID()] {
 			return i, nil
 		}
 		args := c.Args()
+		if !m.calls[c.ID()] {
+			return comparedPart(c, args), nil
+		}
 		switch f := c.Function(); f {
 		case operators.Add:
 			return &reckoned{c.ID(), args[0], args[1], 1}, nil
@@ -298,57 +313,140 @@ func (n *parted) Exec(f *interpreter.ExecutionFrame) ref.Val {
 		}
 		return types.NoSuchOverloadErr()
 	}
-	zone := time.UTC
-	if n.zone != nil {
-		name, ok := n.zone.Exec(f).(types.String)
-		if !ok {
-			return types.NoSuchOverloadErr()
-		}
-		var err error
-		if zone, err = n.zones.find(string(name)); err != nil {
-			return types.WrapErr(err)
-		}
+	zone, bad := n.location(f)
+	if bad != nil {
+		return bad
 	}
-	return types.Int(m.part(n.function, zone))
+	value, next := partAt(m.ms, n.function, zone)
+	m.turns(next)
+	return types.Int(value)
 }
 
-// part is a part of the local time, as CEL counts it.
-func (m Moving) part(function string, zone *time.Location) int {
-	t := time.UnixMilli(m.ms).In(zone)
-	_, offset := t.Zone()
-	wall := t.Unix() + int64(offset) // seconds on a clock that never jumps
-	const day = 86_400
-	var value int
-	next := wall - mod(wall, day) + day
-	switch function {
-	case overloads.TimeGetMinutes:
-		value, next = t.Minute(), wall-mod(wall, 60)+60
-	case overloads.TimeGetHours:
-		value, next = t.Hour(), wall-mod(wall, 3600)+3600
-	case overloads.TimeGetDayOfWeek:
-		value = int(t.Weekday())
-	case overloads.TimeGetDate:
-		value = t.Day()
-	case overloads.TimeGetDayOfMonth:
-		value = t.Day() - 1
-	case overloads.TimeGetDayOfYear:
-		value = t.YearDay() - 1
-	case overloads.TimeGetMonth:
-		value, next = int(t.Month())-1, time.Date(t.Year(), t.Month()+1, 1, 0, 0, 0, 0, time.UTC).Unix()
-	case overloads.TimeGetFullYear:
-		value, next = t.Year(), time.Date(t.Year()+1, 1, 1, 0, 0, 0, 0, time.UTC).Unix()
+func (n *parted) location(f *interpreter.ExecutionFrame) (*time.Location, ref.Val) {
+	if n.zone == nil {
+		return time.UTC, nil
 	}
+	name, ok := n.zone.Exec(f).(types.String)
+	if !ok {
+		return nil, types.NoSuchOverloadErr()
+	}
+	at, err := n.zones.find(string(name))
+	if err != nil {
+		return nil, types.WrapErr(err)
+	}
+	return at, nil
+}
+
+// turns notes that something about a date turns when m is at a time (ms).
+func (m Moving) turns(at int64) {
 	switch {
 	case m.clock == nil || m.slope == 0:
 	case m.slope == 1:
-		m.after((next-int64(offset))*1000 - m.ms)
-		if _, end := t.ZoneBounds(); !end.IsZero() { // summer time begins or ends
-			m.after(end.UnixMilli() - m.ms)
-		}
+		m.after(at - m.ms)
 	default: // a date that runs backwards or at double speed: nobody means that
 		m.after(1)
 	}
-	return value
+}
+
+// partAt is a part of the local time, as CEL counts it, and the next moment (ms)
+// at which it may be another.
+func partAt(ms int64, function string, zone *time.Location) (value int64, next int64) {
+	t := time.UnixMilli(ms).In(zone)
+	_, offset := t.Zone()
+	wall := t.Unix() + int64(offset) // seconds on a clock that never jumps
+	const day = 86_400
+	next = wall - mod(wall, day) + day
+	switch function {
+	case overloads.TimeGetMinutes:
+		value, next = int64(t.Minute()), wall-mod(wall, 60)+60
+	case overloads.TimeGetHours:
+		value, next = int64(t.Hour()), wall-mod(wall, 3600)+3600
+	case overloads.TimeGetDayOfWeek:
+		value = int64(t.Weekday())
+	case overloads.TimeGetDate:
+		value = int64(t.Day())
+	case overloads.TimeGetDayOfMonth:
+		value = int64(t.Day()) - 1
+	case overloads.TimeGetDayOfYear:
+		value = int64(t.YearDay()) - 1
+	case overloads.TimeGetMonth:
+		value, next = int64(t.Month())-1, time.Date(t.Year(), t.Month()+1, 1, 0, 0, 0, 0, time.UTC).Unix()
+	case overloads.TimeGetFullYear:
+		value, next = int64(t.Year()), time.Date(t.Year()+1, 1, 1, 0, 0, 0, 0, time.UTC).Unix()
+	}
+	next = (next - int64(offset)) * 1000
+	if _, end := t.ZoneBounds(); !end.IsZero() { // summer time begins or ends
+		next = min(next, end.UnixMilli())
+	}
+	return value, next
+}
+
+// partCompared is a comparison of a part with a number: it turns when the hour
+// comes, not every hour.
+type partCompared struct {
+	id     int64
+	part   *parted
+	number int64
+	test   func(sign int) bool
+}
+
+// comparedPart makes one of a call, where nothing watches the operands.
+func comparedPart(c interpreter.InterpretableCall, args []interpreter.InterpretableV2) interpreter.InterpretableV2 {
+	test, mirror := tests(c.Function()), 1
+	part, ok := args[0].(*parted)
+	if !ok {
+		part, ok = args[1].(*parted)
+		args, mirror = []interpreter.InterpretableV2{args[1], args[0]}, -1
+	}
+	number, is := args[1].(interpreter.InterpretableConst)
+	if !ok || !is {
+		return c
+	}
+	n, ok := number.Value().(types.Int)
+	if !ok {
+		return c
+	}
+	return &partCompared{c.ID(), part, int64(n), func(sign int) bool { return test(mirror * sign) }}
+}
+
+func (n *partCompared) ID() int64                             { return n.id }
+func (n *partCompared) Eval(a interpreter.Activation) ref.Val { return n.Exec(interpreter.AsFrame(a)) }
+
+// manyTurns is how far ahead a turn is looked for: hours of a day and a bit.
+const manyTurns = 26
+
+func (n *partCompared) Exec(f *interpreter.ExecutionFrame) ref.Val {
+	m, bad := lineOf(n.part.of, f)
+	if bad != nil {
+		return bad
+	}
+	if m.span {
+		v, ok := n.part.Exec(f).(types.Int)
+		if !ok {
+			return types.NoSuchOverloadErr()
+		}
+		return types.Bool(n.test(cmp.Compare(int64(v), n.number)))
+	}
+	zone, bad := n.part.location(f)
+	if bad != nil {
+		return bad
+	}
+	value, next := partAt(m.ms, n.part.function, zone)
+	holds := n.test(cmp.Compare(value, n.number))
+	if m.clock == nil || m.slope != 1 {
+		m.turns(next)
+		return types.Bool(holds)
+	}
+	at := next
+	for range manyTurns {
+		value, next = partAt(at, n.part.function, zone)
+		if n.test(cmp.Compare(value, n.number)) != holds {
+			break
+		}
+		at = next
+	}
+	m.turns(at)
+	return types.Bool(holds)
 }
 
 func mod(a, b int64) int64 { return ((a % b) + b) % b }

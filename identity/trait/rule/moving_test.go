@@ -157,7 +157,7 @@ func TestUntilIsExact(t *testing.T) {
 			}
 			end := c.Until
 			if end == Never {
-				end = start + 400*86_400_000
+				end = now + 400*86_400_000
 			} else {
 				noted++
 			}
@@ -214,11 +214,20 @@ func TestUntil(t *testing.T) {
 		{"now > timestamp('2030-01-01T00:00:00Z')", false, time.Date(2030, 1, 1, 0, 0, 0, 1e6, time.UTC).UnixMilli()},
 		{"p.since - (now - p.seen) < duration('0s')", true, Never}, // the difference of two ages stands still
 		{"p.since + (now - p.seen) < duration('26h')", true, ms(45 * time.Minute)},
-		{"now.getHours() < 15", true, ms(time.Hour)},
+		{"now.getHours() < 15", true, ms(3 * time.Hour)},
+		{"15 > now.getHours()", true, ms(3 * time.Hour)},
+		{"now.getHours() >= 18", false, ms(6 * time.Hour)},
+		{"now.getHours() < 30", true, ms(27 * time.Hour)}, // nobody looks further
 		{"now.getHours('Europe/Helsinki') == 14", true, ms(time.Hour)},
+		{"now.getHours('Europe/Helsinki') == 13", false, ms(23 * time.Hour)},
+		{"now.getHours() + 1 < 15", true, ms(time.Hour)},
+		{"now.getDayOfWeek() in [0, 6]", false, ms(12 * time.Hour)},
+		{"now.getDayOfWeek() > 5", false, ms(60 * time.Hour)},
+		{"(now - duration('90m')).getHours() > 11", false, ms(90 * time.Minute)},
 		{"now.getDayOfWeek('+05:30') == 3", true, ms(6*time.Hour + 30*time.Minute)},
 		{"now.getMonth() == 2", true, time.Date(2026, 4, 1, 0, 0, 0, 0, time.UTC).UnixMilli()},
-		{"now.getMonth('Europe/Helsinki') == 2", true, time.Date(2026, 3, 29, 1, 0, 0, 0, time.UTC).UnixMilli()}, // summer time begins
+		{"now.getMonth('Europe/Helsinki') == 2", true, time.Date(2026, 3, 31, 21, 0, 0, 0, time.UTC).UnixMilli()},
+		{"now.getMonth('Europe/Helsinki') + 0 == 2", true, time.Date(2026, 3, 29, 1, 0, 0, 0, time.UTC).UnixMilli()}, // summer time begins
 		{"now.getFullYear() == 2026", true, time.Date(2027, 1, 1, 0, 0, 0, 0, time.UTC).UnixMilli()},
 		{"p.since.getMinutes() == 30", true, ms(time.Minute)},
 		{"(p.seen - now).getHours() == -24", true, ms(time.Hour)},

@@ -123,7 +123,7 @@ func (e *Env) Compile(path, text string, checks ...Check) (*Rule, Faults) {
 		return nil, r.faults
 	}
 	r.patterns()
-	m := &motion{r: r, moving: func(name string) bool { return e.moving[name] }, zones: &e.zones, calls: map[int64]bool{}}
+	m := &motion{r: r, moving: func(name string) bool { return e.moving[name] }, zones: &e.zones, calls: map[int64]bool{}, parts: map[int64]bool{}}
 	m.is(r.tree.Expr())
 	for _, check := range checks {
 		check(r)
