@@ -6,6 +6,6 @@
 import { view } from "./core.ts";
 import { once } from "./signals.ts";
 
-const TAGS = /\b(utm_\w+|\w*c[lc]k?id|irclickid|[gw]braid|li_fat_id|rdt_cid|mc_eid)=[^&#]+/gi;
+const TAGS = /\b(utm_\w+|\w*c[lc](ic)?k?id|[gw]braid|li_fat_id|rdt_cid|mc_eid)=[^&#]+/gi;
 
 export const campaign = (): void => once("view", () => (view.campaign = { query: performance.getEntriesByType("navigation")[0]?.name.match(TAGS)?.join("&") }));

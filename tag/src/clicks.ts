@@ -10,7 +10,7 @@ export const clicks = (): void =>
 		const path = clickable(passed(e));
 		if (!path[0] || e.button > 1) return;
 		const a = find(path, "[href]") as HTMLAnchorElement | undefined;
-		const file = a && fileOf(a, SETTINGS.downloads);
+		const file = a && fileOf(a);
 		const event = file || a?.hasAttribute("download") ? "File Downloaded" : a?.hostname && a.hostname != location.hostname ? "Outbound Link Clicked" : "Element Clicked";
 		report(path, event, { text: textOf(path), href: a && leadsTo(a), file }, !!a);
 	});

@@ -2,6 +2,7 @@
 // Time zone by Date's offset alone: the first Intl call costs a slow phone 180 ms.
 
 import type { Properties } from "../types/reuna";
+import { consented } from "./consent.ts";
 import { agent } from "./hints.ts";
 import { run } from "./notes.ts";
 import { scrub } from "./scrub.ts";
@@ -12,7 +13,7 @@ import { uuidv7 } from "./uuid.ts";
 export const look = (referrer: string): View => ({ id: uuidv7(Date.now()), page: { url: location.href, path: location.pathname, search: location.search, title: scrub(document.title), referrer } });
 
 /** The context that a batch's messages share. */
-export const context = (view: View, consent: Properties | undefined): Properties => ({
+export const context = (view: View): Properties => ({
 	library: { name: "reuna.js", version: SETTINGS.version },
 	page: view.page,
 	pageViewId: view.id,
@@ -23,5 +24,5 @@ export const context = (view: View, consent: Properties | undefined): Properties
 	// Its JSON form is the low-entropy hints: brands, mobile, platform.
 	userAgentData: (SETTINGS.hints && agent) || (navigator as Navigator & { userAgentData?: Properties }).userAgentData,
 	campaign: SETTINGS.campaign ? view.campaign : undefined,
-	consent,
+	consent: consented(),
 });

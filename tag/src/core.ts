@@ -43,7 +43,7 @@ export const newView = (): void => {
 	if (lastUrl) emit("leave", true);
 	view = look(lastUrl);
 	lastUrl = location.href;
-	emit("view", undefined);
+	emit("view");
 };
 
 /** When the call that is being handled was made, in milliseconds since 1970. */
@@ -131,8 +131,8 @@ export const start = (home: string, ...modules: Module[]): unknown => {
 		stub.push = api.push as typeof stub.push; // whoever kept the stub still reaches the tag
 		// While the parser is at it the stub goes on, or a slot that comes later showed its default; where storage is blocked `o` is a method of the stub's making.
 		const end = () => stub.o.disconnect?.();
-		document.addEventListener("DOMContentLoaded", end);
-		if (document.readyState != "loading") end();
+		listen("DOMContentLoaded", end);
+		document.readyState == "loading" || end();
 	}
 	// In a task of its own, so that neither it nor the script's evaluation is long. Waits for title and
 	// slots, but not for a slow document; a prerendered page begins when somebody looks at it.

@@ -49,8 +49,8 @@ export const engagement = (): void => {
 		if (later({ type: "track", event: "User Engagement", properties }, end)) engaged = 0;
 	});
 	on("view", () => {
-		bottom = 0;
 		look();
+		bottom = 0;
 		measure();
 	});
 };

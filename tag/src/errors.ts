@@ -16,7 +16,7 @@ export const errors = (): void => {
 		const said = message ?? reason?.message ?? reason;
 		const text = scrub("" + said);
 		// An image that did not load has nothing to say.
-		if (said == null || seen.length >= MOST || seen.includes(text)) return;
+		if (said == null || MOST - 1 in seen || seen.includes(text)) return;
 		seen.push(text);
 		// A rejection tells its place only in the stack; there it stands behind the address. Queries are dropped.
 		send({ type: "track", event: "Script Error", properties: { message: text, source: scrub(("" + (filename ?? /http[^)\s]+/.exec(reason?.stack) ?? "")).replace(/[?#].*?(?=(:\d+)*$)/, "")), line: lineno, column: colno } });

@@ -15,8 +15,5 @@ type Agent = { getHighEntropyValues(names: string[]): Promise<Properties> };
 export const hints = () =>
 	once("event", () => {
 		if (verdict() != "granted") return;
-		(navigator as { userAgentData?: Agent }).userAgentData?.getHighEntropyValues(["platformVersion", "fullVersionList", "model"]).then(
-			(values) => (agent = values),
-			() => {}, // a permissions policy says no
-		);
+		(navigator as { userAgentData?: Agent }).userAgentData?.getHighEntropyValues(["platformVersion", "fullVersionList", "model"]).then((values) => (agent = values), String); // refused where a permissions policy says no
 	});

@@ -9,9 +9,9 @@ import { emit, on } from "./signals.ts";
 import { load, remove, save } from "./store.ts";
 import { endSession } from "./transport.ts";
 
-let anonymousId: string | null = null;
+let anonymousId: string | undefined;
 
-const text = (id: unknown) => (id == null || typeof id == "object" ? "" : "" + id);
+const text = (id: unknown) => (/^[snb]/.test(typeof id) ? "" + id : "");
 
 export const identity = (): void => {
 	on("profile", (p) => (anonymousId = p.id));
@@ -22,12 +22,12 @@ export const identity = (): void => {
 		emit("identity", undefined);
 	});
 	expose("group", (id: unknown, traits: Properties = {}) => send({ type: "group", groupId: text(id), traits }));
-	expose("alias", (id: unknown, previous?: unknown) => send({ type: "alias", userId: text(id), previousId: text(previous) || load("user") || anonymousId || undefined }, true));
-	expose("user", () => ({ userId: load("user") ?? null, anonymousId }), true);
+	expose("alias", (id: unknown, previous?: unknown) => send({ type: "alias", userId: text(id), previousId: text(previous) || load("user") || anonymousId! }, true));
+	expose("user", () => ({ userId: load("user") ?? null, anonymousId: anonymousId ?? null }), true);
 	expose("reset", () => {
 		if (verdict() == "granted") endSession(); // without consent there is none
 		remove("user");
-		anonymousId = null;
+		anonymousId = undefined;
 		emit("reset", undefined);
 	});
 };

@@ -40,8 +40,8 @@ const decorate = (e: Event) => {
 	const el = (e.composedPath()[0] as Element).closest?.<HTMLAnchorElement & HTMLFormElement>("a[href],form[action]");
 	if (!el || verdict() != "granted") return;
 	const name = el.action ? "action" : "href";
-	const own = el.getAttribute(name)!;
 	const a = new URL(el[name]);
+	const own = el.getAttribute(name)!;
 	for (const domain in tokens)
 		// Not where the address would go in clear.
 		if (("." + a.hostname).endsWith("." + domain) && a.protocol >= location.protocol) {

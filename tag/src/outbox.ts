@@ -83,8 +83,8 @@ export const erase = (key: string): void => {
 /** Forgets a request; the database knows only those that failed. */
 export const discard = ({ id, tries_ }: Item): void => (tries_ ? erase : remove)(REQUEST + id);
 
-/** Whether an earlier page's reset waits, which comes before anything new is said. */
-export const resetWaits = (): boolean => kept().some(([, text]) => text.startsWith("/reset"));
+/** Whether an earlier page's reset waits, which comes before anything new is said: of what is kept only that one's path begins so. */
+export const resetWaits = (): boolean => kept().some(([, text]) => text[1] == "r");
 
 /** Gives what pages before `run` left, the newest first: what localStorage holds now, what the database holds beside it when that answers. */
 export const recall = (run: string, item: (item: Item) => void, note: (note: Note) => void, end: () => void): void => {

@@ -32,7 +32,7 @@ const forget = (): void => {
 	last = undefined;
 	variants = {};
 	keep();
-	emit("forget", undefined);
+	emit("forget");
 };
 
 export const profile = (): void => {
@@ -64,8 +64,8 @@ export const profile = (): void => {
 			/** Of an answer that names no variant another one may come; without one the time is over. */
 			const settle = (answer?: Answer) => {
 				if (answer && !variants[slot]) return;
-				off("answer", settle);
 				resolve(variants[slot] ?? fallback);
+				off("answer", settle);
 			};
 			if (variants[slot] || !personal()) return settle();
 			on("answer", settle);

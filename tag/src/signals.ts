@@ -24,11 +24,11 @@ export const once = <S extends keyof Inner>(signal: S, run: (value: Inner[S]) =>
 	on(signal, first);
 };
 
-export const emit = <S extends keyof Inner>(signal: S, value: Inner[S]): void => {
+export const emit = <S extends keyof Inner>(signal: S, value?: Inner[S]): void => {
 	if (SETTINGS.debug) console.debug("reuna", signal, value);
 	listeners.forEach((l) => {
 		try {
-			if (l[0] == signal) (l[1] as (v: Inner[S]) => void)(value);
+			if (l[0] == signal) (l[1] as (v?: Inner[S]) => void)(value);
 		} catch (e) {
 			console.error(e); // the page's own listener: for its author to see, not for us to stop at
 		}

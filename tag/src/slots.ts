@@ -11,16 +11,21 @@
 // A gateway in front of the site has shown a variant already:
 //
 //     <div data-reuna-slot="hero" data-reuna-shown="thrillers"> variant… <template data-reuna-default> default and templates </template></div>
+//
+// What a slot shows of the gateway's decisions is told: "Experiment Viewed", with
+// all that the decision says.
 
 import type { Profile } from "../types/reuna";
 import { personal } from "./consent.ts";
+import { send } from "./core.ts";
 import { variants, WAIT_MS } from "./profile.ts";
 import { listen, on } from "./signals.ts";
 import { slotSources } from "./transport.ts";
 
 /** An element with what was its own: a slot's children exactly while it shows a variant, a text's text once it was looked at. */
 type Own<T> = HTMLElement & { reuna?: T };
-type Slot = Own<ChildNode[]>;
+/** A slot, with the variant that it was last made to show, be it the default, and the one that the gateway was told of: each is told once a page load. */
+type Slot = Own<ChildNode[]> & { is_?: string; told_?: string | undefined };
 
 let until = 0;
 
@@ -29,7 +34,7 @@ const find = <E extends HTMLElement>(attribute: string) => [...document.querySel
 /** The text at a dotted path of the profile; "" when it is absent or no plain value. */
 export const textAt = (profile: Profile | undefined, path: string): string => {
 	const v = path.split(".").reduce((v: any, key) => v?.[key], profile) as unknown;
-	return typeof v == "string" || typeof v == "number" ? "" + v : "";
+	return /^[sn]/.test(typeof v) ? "" + v : "";
 };
 
 const show = (slot: Slot): void => {
@@ -46,7 +51,7 @@ const show = (slot: Slot): void => {
 		until = 0;
 	} else if (slot.reuna) dataset.reunaShown ||= variants[name]; // by the inline stub, from the same cache
 
-	const variant = variants[name];
+	const variant = (slot.is_ = variants[name]);
 	if (dataset.reunaShown == variant) return;
 	const own = slot.reuna || [...slot.childNodes];
 	const template = variant && own.find((n): n is HTMLTemplateElement => (n as Partial<HTMLTemplateElement>).dataset?.reunaVariant == variant);
@@ -81,8 +86,14 @@ export const slots = (): void => {
 	});
 	listen("DOMContentLoaded", showAll);
 	on("identity", wait);
-	on("answer", ({ ms, profile }) => {
-		if (performance.now() < until) showAll();
+	on("answer", ({ ms, profile, decisions }) => {
+		if ((SETTINGS.given && !ms) || performance.now() < until) showAll();
+		// Of a decision that came too late nothing is told, whichever variant it names: else slow visitors counted for the default alone.
+		find<Slot>("slot").forEach((slot) => {
+			const name = slot.dataset.reunaSlot!;
+			const chosen = decisions[name];
+			if (chosen && slot.is_ == chosen.variant && slot.told_ != (slot.told_ = slot.is_)) send({ type: "track", event: "Experiment Viewed", properties: { experiment_id: name, variation_id: slot.is_, ...chosen } });
+		});
 		if (profile) fill(profile);
 		// What came with the page or the tag is new enough for this page.
 		if (SETTINGS.given) until = ms && until;

@@ -9,10 +9,10 @@ const enum Limit {
 }
 
 /** The part of an address that makes it another page. */
-export const pageKey = (url: { pathname: string; search: string; hash: string }, withHash: boolean): string => url.pathname + url.search + (withHash ? url.hash : "");
+export const pageKey = (url: { pathname: string; search: string; hash: string }): string => url.pathname + url.search + (SETTINGS.hash ? url.hash : "");
 
 export const spa = (): void => {
-	const key = () => pageKey(location, SETTINGS.hash);
+	const key = () => pageKey(location);
 	let last = key();
 	let timer = 0;
 	const changed = () => {

@@ -29,9 +29,8 @@ export const tcf = (): void => {
 	// The manager, or its stub, may come late: it is looked for at times that grow by a fifth.
 	const look = (ms: number): void => {
 		const api = (window as { __tcfapi?: Api }).__tcfapi;
-		if (!api) setTimeout(look, ms, ms * 1.2);
-		else
-			api("addEventListener", 2, (data, success) => told(success && chosen(data)));
+		if (api) api("addEventListener", 2, (data, success) => told(success && chosen(data)));
+		else setTimeout(look, ms, ms * 1.2);
 	};
 	look(100);
 };

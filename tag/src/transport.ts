@@ -11,7 +11,7 @@
 //   - Bodies in flight with keepalive stay under the browsers' 64 KiB.
 
 import type { Answer, Message } from "../types/reuna";
-import { consented, personal, verdict } from "./consent.ts";
+import { personal, verdict } from "./consent.ts";
 import { context } from "./context.ts";
 import { arrival, given } from "./linker.ts";
 import { newRun, number, run, settle } from "./notes.ts";
@@ -56,7 +56,7 @@ let held = false;
 let unlock = () => {};
 
 /** Milliseconds to wait before try number `tries` + 1; half of it is chance, so that tabs and visitors spread out. */
-export const backoff = (tries: number, chance = Math.random()): number => Math.min(Limit.LastRetryMs, Limit.FirstRetryMs * 2 ** (tries - 1)) * (0.5 + chance / 2);
+export const backoff = (tries: number): number => Math.min(Limit.LastRetryMs, Limit.FirstRetryMs * 2 ** (tries - 1)) * (0.5 + Math.random() / 2);
 
 /** A Retry-After header of seconds, as the gateway sends it, in milliseconds, at most an hour; 0 for none and for a date. */
 export const retryAfter = (header?: string | null): number => Math.min(+header! * 1000, Limit.RetryAfterMs) || 0;
@@ -74,7 +74,7 @@ const drained = () => undelivered().every((i) => i.id > run) && unlock();
 export const address = (path: string): string => base + path;
 
 /** The members of a request's body that say something of a view. */
-export const members = (view: View, texts: string[]): string => `${SETTINGS.cookieless && verdict() != "granted" ? BARE : ""}"context":${JSON.stringify(context(view, consented()))},"batch":[${texts}],`;
+export const members = (view: View, texts: string[]): string => `${SETTINGS.cookieless && verdict() != "granted" ? BARE : ""}"context":${JSON.stringify(context(view))},"batch":[${texts}],`;
 
 /** Lets a request go as soon as it may. */
 const enqueue = (item: Item): void => {
@@ -134,7 +134,7 @@ const launch = async (item: Item, body: string): Promise<void> => {
 	flying.push(item);
 	try {
 		// A gateway that never answers must not stop the rest; old browsers wait as long as they like.
-		r = await fetch(address(item.path_), { method: "POST", body, credentials: SETTINGS.cookieless && isBare(item) ? "omit" : "include", keepalive: !!item.size_, signal: AbortSignal.timeout?.(Limit.TimeoutMs) as AbortSignal });
+		r = await fetch(address(item.path_), { method: "POST", body, keepalive: !!item.size_, credentials: SETTINGS.cookieless && isBare(item) ? "omit" : "include", signal: AbortSignal.timeout?.(Limit.TimeoutMs) as AbortSignal });
 		answer = await r.json();
 	} catch {} // no connection, or an answer that is none
 	flying = flying.filter((i) => i != item);
@@ -161,7 +161,7 @@ const pump = (leaving?: boolean): void => {
 	}
 	waiting = waiting.filter((item) => {
 		if (SETTINGS.answers || SETTINGS.consent) barred ||= isReset(item) ? !!flying[0] : flying.some(isReset);
-		const body = `{"sentAt":"${new Date().toISOString()}",${SETTINGS.answers && item.token_ ? `"token":${JSON.stringify(item.token_)},` : ""}${item.rest_}`;
+		const body = `{"sentAt":${JSON.stringify(new Date())},${SETTINGS.answers && item.token_ ? `"token":${JSON.stringify(item.token_)},` : ""}${item.rest_}`;
 		const { size } = new Blob([body]);
 		const fits = flying.reduce((sum, i) => sum + i.size_, size) <= Limit.KeepaliveBytes;
 		item.size_ = fits ? size : 0;

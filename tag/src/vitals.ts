@@ -58,7 +58,7 @@ export const vitals = (): void => {
 	// largest-contentful-paint, layout-shift, event, first-input
 	for (const type of PerformanceObserver.supportedEntryTypes) {
 		if (/^(la|event|first-i)/.test(type)) observer.observe({ type, buffered: true, durationThreshold: Limit.EventMs } as PerformanceObserverInit);
-		if (/^lay/.test(type)) cls = 0;
+		if (type[2] == "y") cls = 0; // la-y-out-shift
 	}
 	const add = (summary: Properties) => {
 		take(observer.takeRecords());

@@ -44,6 +44,8 @@ export interface Decision {
 	experience?: string;
 	/** True when the visitor is held out: the page keeps its default for comparison. */
 	holdout?: boolean;
+	/** The variant that they would have seen. */
+	heldOutOf?: string;
 }
 
 export type Decisions = { [slot: string]: Decision };
