@@ -277,6 +277,12 @@ func TestFoldingAPageViewDoesNotAllocate(t *testing.T) {
 func FuzzDecode(f *testing.F) {
 	events := history(rand.New(rand.NewPCG(5, 5)), "a1", "u1", id.Verified, 30)
 	f.Add(string(fold(events).AppendBinary(nil)))
+	r := rand.New(rand.NewPCG(1, 2))
+	var list []Contribution
+	for range 300 {
+		list = append(list, someContribution(r, 300_000))
+	}
+	f.Add(string(filled(partialOf(list)).AppendBinary(nil)))
 	f.Fuzz(func(t *testing.T, s string) {
 		x, err := Decode(s)
 		if err != nil {
@@ -289,6 +295,15 @@ func FuzzDecode(f *testing.F) {
 		if slices.ContainsFunc(x.Visits.Spans, func(s Span) bool { return s.End < s.Start }) {
 			return
 		}
-		Join([]*Facet{x})
+		Join([]*Facet{x, y})
+		for _, s := range x.Computed {
+			s.Tally("", 1e12, 1000)
+			s.Scores(nil, 1e12, 1000, 1./256)
+			s.Counts(nil, 1e12, 1000)
+			s.Recent(nil, 1e12, 1000)
+			s.Values(1e12, 1000)
+			s.Moments("")
+			s.with(&Contribution{Spec: &Spec{ID: s.ID, Form: s.Form, Window: 1000, Width: 10, Most: 3}, At: 1e12, Key: "k", Tally: Tally{N: 1}})
+		}
 	})
 }
