@@ -77,7 +77,9 @@ func stand(t *testing.T, settings string) *shopfront {
 	for _, x := range demo.Traits() {
 		fmt.Fprintf(&b, "- {name: %s, kind: %s, event: %s, by: %s}\n", x.Name, x.Kind, x.Event, x.By)
 	}
-	fmt.Fprint(&b, "segments:\n- {name: reader, when: \"has(computed.favourite_category)\"}\nplacements:\n")
+	fmt.Fprint(&b, "segments:\n- {name: reader, when: \"has(computed.favourite_category)\"}\n")
+	fan := demo.Segments(0)[0] // the one that the placements ask for
+	fmt.Fprintf(&b, "- {name: %s, when: %q}\nplacements:\n", fan.Name, fan.When)
 	list, err := demo.Placements()
 	if err != nil {
 		t.Fatal(err)

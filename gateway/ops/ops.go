@@ -116,7 +116,11 @@ func (d *Desk) Settle(age time.Duration) (Job, error) {
 		age = d.o.Tail
 	}
 	return d.begin(Settle, func(ctx context.Context, _ func(string, int64, int64)) (any, error) {
-		// Only what people are written up to may leave the log.
+		// Only what people are written up to may leave the log, and that is what
+		// everybody was judged by.
+		if err := d.o.People.CatchUp(ctx); err != nil {
+			return nil, err
+		}
 		if err := d.o.People.Checkpoint(); err != nil {
 			return nil, err
 		}

@@ -330,7 +330,7 @@ func (p *Pipeline) view(j *job) (v View, err error) {
 		v.Snapshot, err = p.o.People.Device(v.Visitor)
 	}
 	if v.Profile == nil {
-		v.Profile = &facet.Profile{}
+		v.Profile, v.Unfolded = &facet.Profile{}, true
 	}
 	return v, err
 }
