@@ -259,7 +259,7 @@ func measureAudiences(ctx context.Context, o *flags, binary, dir string, stdout,
 
 // measureBackfill measures a backfill, and fails where it misses a bar.
 func measureBackfill(ctx context.Context, o *flags, binary string, stdout, stderr io.Writer) error {
-	o.filling.Gateway, o.filling.Seed, o.filling.Connections, o.filling.Log = []string{binary}, o.seed, o.connections, stderr
+	o.filling.Gateway, o.filling.Seed, o.filling.Connections, o.filling.Log, o.filling.Pprof = []string{binary}, o.seed, o.connections, stderr, o.pprof
 	r, err := backfill.Run(ctx, o.filling)
 	if err != nil {
 		return err

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/HdrHistogram/hdrhistogram-go"
@@ -29,6 +30,7 @@ type Options struct {
 	Calm        time.Duration // of measuring the collector before the backfill, and after it
 	Round       time.Duration // of one measurement within
 	Connections int
+	Pprof       string // file for a CPU profile of the gateway while it fills, and .judging for one while it judges; "" for none
 	Log         io.Writer
 }
 
@@ -41,7 +43,7 @@ const (
 	// most is how long a backfill may take.
 	most = time.Hour
 	// asking is how often the desk is asked how far it is.
-	asking = 500 * time.Millisecond
+	asking = time.Second
 )
 
 // site is the gateway's configuration. What is built in is left out: it would be
@@ -193,6 +195,8 @@ func (b *bench) define(ctx context.Context) error {
 	if err := b.desk.ask(ctx, "PUT", "segments/"+segmentName, segmentBody, &put); err != nil {
 		return err
 	}
+	sample := b.samples(ctx)
+	sample("")
 	tick := time.NewTicker(asking)
 	defer tick.Stop()
 	for time.Since(began) < most {
@@ -200,14 +204,16 @@ func (b *bench) define(ctx context.Context) error {
 		if err := b.desk.ask(ctx, "GET", "traits/"+traitName, "", &t); err != nil {
 			return err
 		}
-		if err := b.desk.ask(ctx, "GET", "segments/"+segmentName, "", &s); err != nil {
-			return err
+		if t.Backfill.State == "done" { // an audience waits for its traits
+			if err := b.desk.ask(ctx, "GET", "segments/"+segmentName, "", &s); err != nil {
+				return err
+			}
 		}
 		p := Progress{Seconds: time.Since(began).Seconds(), Trait: t.Backfill.Progress, Audience: s.Backfill.Progress, Events: t.Backfill.Events, Left: -1}
 		if t.Backfill.SecondsLeft != nil {
 			p.Left = *t.Backfill.SecondsLeft
 		}
-		b.r.Progress = append(b.r.Progress, p)
+		b.r.Progress, b.r.Read = append(b.r.Progress, p), max(b.r.Read, p.Events)
 		if len(b.r.Progress)%10 == 1 {
 			fmt.Fprintf(b.Log, "after %.1f s: trait %s %.1f %%, %d events, %.0f s left; audience %s %.1f %%\n",
 				p.Seconds, t.Backfill.State, 100*p.Trait, p.Events, p.Left, s.Backfill.State, 100*p.Audience)
@@ -216,7 +222,8 @@ func (b *bench) define(ctx context.Context) error {
 			return fmt.Errorf("the backfill failed: %s%s", t.Backfill.Reason, s.Backfill.Reason)
 		}
 		if b.r.Filled == 0 && t.Backfill.State == "done" {
-			b.r.Filled, b.r.Read = p.Seconds, p.Events
+			b.r.Filled = p.Seconds
+			sample(".judging")
 		}
 		if b.r.Filled > 0 && s.Backfill.State == "done" {
 			b.r.Ready = p.Seconds
@@ -232,6 +239,25 @@ func (b *bench) define(ctx context.Context) error {
 	}
 	return fmt.Errorf("the audience was not ready within %v", most)
 }
+
+// samples begins CPU profiles, one after the other, as far as they are asked for.
+func (b *bench) samples(ctx context.Context) func(suffix string) {
+	var running sync.Mutex
+	return func(suffix string) {
+		if b.Pprof == "" {
+			return
+		}
+		go func() {
+			running.Lock()
+			defer running.Unlock()
+			if err := b.side.Server.Sample(ctx, profileSeconds, b.desk.key, b.Pprof+suffix); err != nil && ctx.Err() == nil {
+				fmt.Fprintln(b.Log, err)
+			}
+		}()
+	}
+}
+
+const profileSeconds = 10
 
 // size compares what the desk says of the audience with what is so.
 func (b *bench) size(ctx context.Context) error {

@@ -108,14 +108,15 @@ func (s Side) Profile(ctx context.Context, shape workload.Shape, round time.Dura
 		r, err := s.Driver.Run(loadCtx, drive.Plan{Shape: shape})
 		done <- loaded{r, err}
 	}()
-	err := fetchProfile(ctx, fmt.Sprintf("%s/debug/pprof/profile?seconds=%d", s.Server.Desk, seconds), adminKey, file)
+	err := s.Server.Sample(ctx, seconds, adminKey, file)
 	stop()
 	load := <-done
 	return load.result.Events, errors.Join(err, load.err)
 }
 
-func fetchProfile(ctx context.Context, url, adminKey, file string) (err error) {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+// Sample writes a CPU profile of some seconds of a gateway to a file.
+func (s *Server) Sample(ctx context.Context, seconds int, adminKey, file string) (err error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, fmt.Sprintf("%s/debug/pprof/profile?seconds=%d", s.Desk, seconds), nil)
 	if err != nil {
 		return err
 	}
