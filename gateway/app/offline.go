@@ -11,6 +11,7 @@ import (
 
 	"github.com/reuna/reuna/gateway/config"
 	"github.com/reuna/reuna/storage/audit"
+	"github.com/reuna/reuna/storage/definitions"
 	"github.com/reuna/reuna/storage/engine"
 	"github.com/reuna/reuna/storage/people"
 	"github.com/reuna/reuna/storage/vault"
@@ -157,8 +158,17 @@ func Rebuild(ctx context.Context, o Offline, replace bool) (r *people.Rebuilt, e
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, into.Close(), os.RemoveAll(scratch)) }()
+	if replace { // of what was being filled the derived has nothing
+		if err := a.kept.Change(func(c *definitions.Change) error { c.End(definitions.FillJob); return nil }); err != nil {
+			return nil, err
+		}
+	}
+	whole := map[uint32]bool{}
+	for _, x := range a.kept.Series() {
+		whole[x.ID] = x.State == definitions.Ready
+	}
 	return people.Rebuild(ctx, people.RebuildOptions{
-		Options: a.peopleOptions(), Scratch: into, Replace: replace,
+		Options: a.peopleOptions(), Scratch: into, Replace: replace, Whole: func(id uint32) bool { return whole[id] },
 		Progress: func(done, total uint64) { o.Progress("deriving", int64(done), int64(total)) },
 	})
 }

@@ -15,7 +15,7 @@ import (
 
 // Jobs, by the names under which their progress is kept.
 const (
-	fillJob   = "fill"
+	fillJob   = definitions.FillJob
 	sweepJob  = "sweep "  // and a digest of what everybody is judged by
 	retireJob = "retire " // and the audience's number
 )

@@ -27,6 +27,8 @@ type Change struct {
 	state
 	b   *engine.Batch
 	any bool
+
+	reserved map[uint32]bool // in this Change
 }
 
 // Change has fn make changes, which are on the disk and seen by everybody once
@@ -119,13 +121,17 @@ func (c *Change) add(v, last Version) (Version, error) {
 // is none.
 //
 // A new series goes so: Reserve it; have people take rules that contribute to
-// it (people.Redefine), which says after which entry they do; Begin it with that
-// entry; fill; Finish. A crash before Begin leaves it Reserved, and facets may
-// hold contributions whose first entry nobody knows any more: Drop those that
-// are Reserved at a start and reserve anew.
+// it (people.Between), which says after which entry they do; Begin it with that
+// entry; fill; Finish. What ends before Begin, by a crash or otherwise, leaves it
+// Reserved, and facets may hold contributions of which nobody knows any more
+// where they begin: so one that an earlier Change reserved is dropped, and gets
+// another number.
 func (c *Change) Reserve(fingerprint string) (Series, error) {
 	if x, ok := c.seriesOf(fingerprint); ok {
-		return x, nil
+		if x.State != Reserved || c.reserved[x.ID] {
+			return x, nil
+		}
+		c.Drop(x.ID)
 	}
 	if fingerprint == "" || len(fingerprint) > maxText {
 		return Series{}, fmt.Errorf("definitions: a fingerprint of %d bytes; expected 1 to %d", len(fingerprint), maxText)
@@ -137,6 +143,10 @@ func (c *Change) Reserve(fingerprint string) (Series, error) {
 	c.set(keyspace.DefinitionCounters, nil, c.counters.append(nil))
 	x := Series{ID: c.counters.series, Fingerprint: fingerprint, State: Reserved}
 	c.putSeries(x)
+	if c.reserved == nil {
+		c.reserved = map[uint32]bool{}
+	}
+	c.reserved[x.ID] = true
 	return x, nil
 }
 

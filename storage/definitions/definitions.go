@@ -97,6 +97,9 @@ type Job struct {
 	Begun, Seen int64    // when it began, and when this was noted; ms since 1970 UTC
 }
 
+// FillJob is the name of the job that fills series from earlier events.
+const FillJob = "fill"
+
 // Keys is what the store needs of the vault.
 type Keys interface {
 	Subkey(name string) []byte                            // 32 bytes for one use

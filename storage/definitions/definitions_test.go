@@ -208,11 +208,16 @@ func TestNumbersAreNeverGivenTwice(t *testing.T) {
 			if x, err = c.Reserve("print"); err != nil {
 				return err
 			}
+			series[x.ID] = true // and is given up again
 			a, err = c.Audience("fans")
 			return err
 		})
-		f.change(func(c *definitions.Change) error { // the same again is the same
-			y, err := c.Reserve("print")
+		f = f.reopen()
+		f.change(func(c *definitions.Change) (err error) {
+			if x, err = c.Reserve("print"); err != nil {
+				return err
+			}
+			y, err := c.Reserve("print") // in one change the same again is the same
 			if err == nil && y != x {
 				t.Errorf("reserved again: %+v, was %+v", y, x)
 			}
@@ -223,6 +228,12 @@ func TestNumbersAreNeverGivenTwice(t *testing.T) {
 		}
 		series[x.ID], audiences[a.ID] = true, true
 		f.change(func(c *definitions.Change) error { return c.Begin(77, x.ID) })
+		f.change(func(c *definitions.Change) error {
+			if y, err := c.Reserve("print"); err != nil || y.ID != x.ID || y.State != definitions.Filling {
+				t.Errorf("what is being filled was reserved again: %+v, %v", y, err)
+			}
+			return nil
+		})
 		f.change(func(c *definitions.Change) error { return c.Swept("fans", "rules 1") })
 		f = f.reopen()
 		if got, ok := f.SeriesOf("print"); !ok || got != (definitions.Series{ID: x.ID, Fingerprint: "print", State: definitions.Filling, Since: 77}) {

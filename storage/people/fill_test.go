@@ -5,6 +5,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"log/slog"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -21,6 +22,7 @@ import (
 	"github.com/reuna/reuna/identity/trait"
 	"github.com/reuna/reuna/identity/trait/naive"
 	"github.com/reuna/reuna/storage/definitions"
+	"github.com/reuna/reuna/storage/engine"
 	"github.com/reuna/reuna/storage/people"
 )
 
@@ -185,7 +187,25 @@ func (x *fillStory) tell(total *fillTally) {
 	x.compare(len(later))
 	x.live(x.rng.IntN(20))
 	x.compare(len(later))
+	if x.rng.IntN(3) == 0 {
+		x.rebuild(later)
+	}
 	x.w.close()
+}
+
+// rebuild derives everything from the events alone: what was filled is there, too.
+func (x *fillStory) rebuild(later []definitions.Series) {
+	x.must(x.w.Checkpoint())
+	scratch, err := engine.Open(engine.Options{Dir: "scratch", FS: vfs.NewMem(), Logger: slog.New(slog.DiscardHandler)})
+	x.must(err)
+	r, err := people.Rebuild(context.Background(), people.RebuildOptions{Options: x.w.options, Scratch: scratch, Whole: func(n uint32) bool {
+		return n >= 1000 || slices.ContainsFunc(later, func(s definitions.Series) bool { return s.ID == n })
+	}})
+	x.must(err)
+	x.must(scratch.Close())
+	if r.Total != 0 {
+		x.t.Fatalf("seed %d: %d facets, %d differences: %x", x.seed, r.Facets, r.Total, r.Differences)
+	}
 }
 
 // define makes the later definitions known, as a manager of definitions does,
@@ -193,12 +213,6 @@ func (x *fillStory) tell(total *fillTally) {
 func (x *fillStory) define() []definitions.Series {
 	for {
 		ids := make([]uint32, len(x.plain))
-		x.must(x.defs.Change(func(c *definitions.Change) error {
-			for _, s := range x.defs.Series() { // of a try that the power broke off
-				c.Drop(s.ID)
-			}
-			return nil
-		}))
 		x.must(x.defs.Change(func(c *definitions.Change) error {
 			for i := range x.plain {
 				s, err := c.Reserve(fmt.Sprint("later", i))

@@ -27,17 +27,21 @@ type Past struct {
 
 // PastProfile gives the profile that x's person would have had at a time, ms
 // since 1970 UTC, by the rules given: that of the events which had been received
-// by then, folded anew. Who the person is, is as it is known now. ErrUnknown
-// when nothing is known of x.
+// by then, folded anew, by definitions that count all of them whatever their
+// Since. Who the person is, is as it is known now. ErrUnknown when nothing is
+// known of x.
 //
 // It reads all that the person's facets have, so it is for explanations and
 // samples and not for requests.
 func (s *Store) PastProfile(ctx context.Context, x id.ID, v id.View, at int64, rules facet.Rules) (p Past, err error) {
-	// Events that wait for a checkpoint have no index entry yet.
-	if _, full := s.o.DB.Full(); !full {
+	// Events that wait for a checkpoint have no index entry yet. Who asks for many
+	// persons asks as of one time, and one checkpoint does for all.
+	if _, full := s.o.DB.Full(); !full && at >= s.indexedTo.Load() {
+		now := s.o.Now().UnixMilli()
 		if err := s.Checkpoint(); err != nil {
 			return p, err
 		}
+		s.indexedTo.Store(now)
 	}
 	for range pastTries {
 		if p, err = s.pastProfile(ctx, x, v, at, &rules); !settledMeanwhile(err) && !errors.Is(err, vault.ErrNoKey) {
@@ -160,7 +164,7 @@ func (f *folder) take(into *facet.Facet, seq uint64, receivedAt int64, entry []b
 	if _, err := decodeEvent(&e, string(entry[1:])); err != nil {
 		return fmt.Errorf("entry %d: %w", seq, err)
 	}
-	into.Fold(&e, seq, f.rules)
+	into.Fold(&e, math.MaxUint64, f.rules) // behind every Since: as if all had been defined always
 	f.n++
 	return nil
 }

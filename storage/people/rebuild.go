@@ -4,8 +4,11 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"math"
 	"slices"
 
+	"github.com/reuna/reuna/identity/event"
+	"github.com/reuna/reuna/identity/facet"
 	"github.com/reuna/reuna/identity/graph"
 	"github.com/reuna/reuna/storage/engine"
 	"github.com/reuna/reuna/storage/keyspace"
@@ -20,8 +23,36 @@ type RebuildOptions struct {
 	// Scratch is an empty store to derive into; it can be thrown away afterwards.
 	Scratch *engine.DB
 	// Replace puts what was derived in the place of what differs.
-	Replace  bool
+	Replace bool
+	// Whole says that a series has been filled; nil: all have. Of others only what
+	// came behind their Since is derived, and they are not compared; after a Replace
+	// their fill must begin anew.
+	Whole    func(id uint32) bool
 	Progress func(done, total uint64) // entries; may be nil
+}
+
+// rules are those by which events fold into what a fill has completed.
+func (o *RebuildOptions) rules() facet.Rules {
+	r, contribute := o.Rules, o.Rules.Contribute
+	if contribute == nil {
+		return r
+	}
+	r.Contribute = func(e *event.Event, seq uint64, add func(*facet.Contribution)) {
+		contribute(e, math.MaxUint64, func(c *facet.Contribution) { // behind every Since
+			if o.Whole == nil || o.Whole(c.Spec.ID) {
+				add(c)
+			}
+		})
+		if o.Whole == nil {
+			return
+		}
+		contribute(e, seq, func(c *facet.Contribution) {
+			if !o.Whole(c.Spec.ID) {
+				add(c)
+			}
+		})
+	}
+	return r
 }
 
 // Rebuilt says how what was derived from the events compares with what is stored.
@@ -60,7 +91,7 @@ func Rebuild(ctx context.Context, o RebuildOptions) (*Rebuilt, error) {
 	}
 	defer source.free()
 	into := source.o
-	into.DB = o.Scratch
+	into.DB, into.Rules = o.Scratch, o.rules()
 	s, err := newStore(into)
 	if err != nil {
 		return nil, err
@@ -328,10 +359,29 @@ func (x *rebuild) equal(space keyspace.Space, k, stored, derived []byte) (same, 
 	if space == keyspace.Facet {
 		earlier = facets[0].f.Earlier
 		facets[0].together(facets[1])
+		for _, h := range facets {
+			x.computed(h.f)
+		}
 		plain[0], plain[1] = facets[0].append(nil), facets[1].append(nil)
 	}
 	same = bytes.Equal(plain[0], plain[1])
 	return same, same && earlier, nil
+}
+
+// computed leaves of a facet's series those that can be compared: of definitions
+// that there are, and filled, whether by a fill or by having been there always; and
+// that look back for ever, since a fill reads no further back than anybody can see
+// from its time on.
+func (x *rebuild) computed(f *facet.Facet) {
+	var list []*facet.Series
+	for _, s := range f.Computed {
+		if s.Window == 0 && (x.o.Whole == nil || x.o.Whole(s.ID)) {
+			whole := *s
+			whole.Filled = true
+			list = append(list, &whole)
+		}
+	}
+	f.Computed = list
 }
 
 // together gives a stored facet of an earlier version what it did not keep from

@@ -147,6 +147,7 @@ type Store struct {
 	erasingAt  int64             // and since when
 	filling    map[Hash]struct{} // facets that a fill is writing: what the disk has of them is old; nil when none
 	months     []keyspace.Month  // that histories have, oldest first; replaced, never changed
+	indexedTo  atomic.Int64      // what was received before, ms, is in the index; at least
 	checkpoint sync.Mutex        // one checkpoint at a time; taken before mu
 
 	// One settling or erasure at a time; taken before checkpoint. It guards
