@@ -435,6 +435,43 @@ func TestJudgingCostsNothingWhereNothingIsTouched(t *testing.T) {
 	}
 }
 
+// TestASetServesMany judges and explains one Set from several goroutines.
+func TestASetServesMany(t *testing.T) {
+	traits, list := shop()
+	w := newWorld(t, traits, list...)
+	w.track("Product Viewed", `{"category":"thrillers"}`)
+	w.track("Order Completed", `{"order_id":"o1","revenue":10,"currency":"EUR"}`)
+	want := w.names(w.anew(w.now))
+	p := facet.Join(w.facets)
+	done := make(chan string)
+	for range 4 {
+		go func() {
+			sub := new(Subject)
+			for range 20 {
+				sub.Reset()
+				sub.Profile, sub.Now = p, w.now
+				sub.Computed.Reset(w.traits, p, w.now)
+				st := w.set.Judge(sub, nil, facet.Change{})
+				if got := w.names(st); got != want {
+					done <- got
+					return
+				}
+				x, err := w.set.Explain(sub, "evening")
+				if err != nil || x.In != strings.Contains(want, "evening") {
+					done <- fmt.Sprint(x, err)
+					return
+				}
+			}
+			done <- want
+		}()
+	}
+	for range 4 {
+		if got := <-done; got != want {
+			t.Errorf("got %s, want %s", got, want)
+		}
+	}
+}
+
 func FuzzDecodeStanding(f *testing.F) {
 	traits, list := shop()
 	w := newWorld(f, traits, list...)
