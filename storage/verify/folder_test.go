@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/reuna/reuna/identity/facet"
+	"github.com/reuna/reuna/identity/segment"
 	"github.com/reuna/reuna/storage/engine"
 	"github.com/reuna/reuna/storage/keyspace"
 	"github.com/reuna/reuna/storage/record"
@@ -109,6 +110,48 @@ func (f *folder) refold(p pair, applied uint64) {
 		}
 		return facetRecord(x, applied)
 	})
+}
+
+// member is the first who is in an audience, and the place of their standing.
+func (f *folder) member() (m struct{ k, standing []byte }) {
+	f.t.Helper()
+	m.k = f.all(keyspace.Member)[0].k
+	_, h, err := keyspace.ParseMember(m.k)
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	m.standing = keyspace.AppendStanding(nil, h)
+	return m
+}
+
+// restand writes a standing anew.
+func (f *folder) restand(k []byte, change func(x *segment.Standing)) {
+	f.t.Helper()
+	_, err := f.db.Get(k, func(v []byte) error {
+		f.reseal(pair{k, bytes.Clone(v)}, func(plain []byte) []byte {
+			r := record.NewReader(plain)
+			r.Byte()
+			r.Uvarint()
+			r.Bytes()
+			r.Bytes()
+			r.Varint()
+			head := bytes.Clone(plain[:len(plain)-r.Len()])
+			x, err := segment.DecodeStanding(r.Rest())
+			if err != nil {
+				f.t.Fatal(err)
+			}
+			change(x)
+			head, err = x.AppendBinary(head)
+			if err != nil {
+				f.t.Fatal(err)
+			}
+			return head
+		})
+		return nil
+	})
+	if err != nil {
+		f.t.Fatal(err)
+	}
 }
 
 type item struct {

@@ -12,6 +12,7 @@ import (
 	"github.com/reuna/reuna/identity/facet"
 	"github.com/reuna/reuna/identity/graph"
 	"github.com/reuna/reuna/identity/id"
+	"github.com/reuna/reuna/identity/segment"
 	"github.com/reuna/reuna/storage/engine"
 	"github.com/reuna/reuna/storage/keyspace"
 	"github.com/reuna/reuna/storage/record"
@@ -229,6 +230,35 @@ var tamperings = []struct {
 		})
 	}},
 	{"a session that still holds is gone", keyspace.Session, "is missing", func(f *folder) { f.drop(f.all(keyspace.Session)[0].k) }},
+	{"a standing is gone", keyspace.Standing, "is missing", func(f *folder) { f.drop(f.member().standing) }},
+	{"a standing has lost an audience", keyspace.Standing, "the entries say", func(f *folder) {
+		f.restand(f.member().standing, func(x *segment.Standing) { x.In = nil })
+	}},
+	{"a standing is since another time", keyspace.Standing, "the entries say", func(f *folder) {
+		f.restand(f.member().standing, func(x *segment.Standing) { x.In[0].Since++ })
+	}},
+	{"a standing has an audience that nobody told of", keyspace.Member, "is missing", func(f *folder) {
+		f.restand(f.member().standing, func(x *segment.Standing) { x.In = append(x.In, segment.Member{Audience: 77}) })
+	}},
+	{"a standing is another's", keyspace.Standing, "do not open", func(f *folder) {
+		list := f.all(keyspace.Standing)
+		f.swap(list[0], list[1])
+	}},
+	{"a member is gone", keyspace.Member, "is missing", func(f *folder) { f.drop(f.member().k) }},
+	{"a member is since another time", keyspace.Member, "says since", func(f *folder) {
+		f.put(f.member().k, record.AppendVarint([]byte{1}, 5))
+	}},
+	{"somebody is in an audience who is not", keyspace.Member, "no standing says", func(f *folder) {
+		k := f.member().k
+		k[len(k)-1]++
+		f.put(k, record.AppendVarint([]byte{1}, 5))
+	}},
+	{"nobody wakes a standing", keyspace.Due, "holds until", func(f *folder) { f.drop(f.all(keyspace.Due)[0].k) }},
+	{"a standing is woken that is not due", keyspace.Due, "is due in this second", func(f *folder) {
+		k := f.all(keyspace.Due)[0].k
+		k[8]++
+		f.put(k, nil)
+	}},
 	{"a refused message in the log is not listed", keyspace.Quarantine, "is a refused message", func(f *folder) {
 		list := f.all(keyspace.Quarantine)
 		f.drop(list[len(list)-1].k)

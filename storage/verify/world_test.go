@@ -15,6 +15,8 @@ import (
 	"github.com/reuna/reuna/identity/facet"
 	"github.com/reuna/reuna/identity/graph"
 	"github.com/reuna/reuna/identity/id"
+	"github.com/reuna/reuna/identity/segment"
+	"github.com/reuna/reuna/identity/trait/rule"
 	"github.com/reuna/reuna/storage/engine"
 	"github.com/reuna/reuna/storage/eventlog"
 	"github.com/reuna/reuna/storage/people"
@@ -65,10 +67,31 @@ func openWriter(t testing.TB, fs *vfs.MemFS, clock int64) *writer {
 	w.must(err)
 	w.Store, err = people.Open(people.Options{
 		DB: w.db, Vault: w.vault, Log: w.log, Types: id.Default(), Every: time.Hour, Logger: quiet,
-		Now: now, SettleEvery: -1, SliceBytes: 3000, ChunkBytes: 700, Rules: facet.Rules{},
+		Now: now, SettleEvery: -1, SliceBytes: 3000, ChunkBytes: 700, Rules: facet.Rules{}, Judge: judge, JudgeByHand: true,
 	}, nil)
 	w.must(err)
 	return w
+}
+
+// judge puts into audience 1 who did three things or more, and into 2 whose last was
+// less than an hour ago.
+func judge(x *people.Snapshot, now int64) *segment.Standing {
+	st := &segment.Standing{Until: rule.Never}
+	enter := func(a uint32) {
+		m := segment.Member{Audience: a, Since: now}
+		if since, ok := x.Standing.Since(a); ok {
+			m.Since = since
+		}
+		st.In = append(st.In, m)
+	}
+	if x.Profile.Events > 2 {
+		enter(1)
+	}
+	if end := x.Profile.Last + 3_600_000; now < end {
+		enter(2)
+		st.Until = end
+	}
+	return st
 }
 
 func (w *writer) must(err error) {
@@ -181,6 +204,7 @@ func (w *writer) fill() {
 		w.robot(event.Page, "a4", "u4", true)
 		w.robot(event.Page, "r1", "", round%2 == 0)
 		w.refuse()
+		w.must(w.CatchUp(context.Background()))
 		switch round {
 		case 1:
 			_, err := w.State(graph.Evidence{Kind: graph.Link, A: user("u0"), B: user("u2"), Trust: id.Admin})

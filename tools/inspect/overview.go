@@ -105,9 +105,9 @@ func groupOf(s keyspace.Space) string {
 	switch s {
 	case keyspace.LogBlock, keyspace.History, keyspace.Quarantine:
 		return groupEvents
-	case keyspace.Facet, keyspace.Pair, keyspace.Session:
+	case keyspace.Facet, keyspace.Pair, keyspace.Session, keyspace.Standing:
 		return groupPeople
-	case keyspace.Node, keyspace.Event, keyspace.Dedupe, keyspace.Again:
+	case keyspace.Node, keyspace.Event, keyspace.Dedupe, keyspace.Again, keyspace.Member, keyspace.Due:
 		return groupFind
 	case keyspace.VaultKey:
 		return groupKeys

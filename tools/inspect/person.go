@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -26,6 +27,7 @@ type person struct {
 	Facets      []facetInfo  `json:"facets"`
 	Evidence    []evidence   `json:"evidence"`
 	Sessions    []session    `json:"sessions"`
+	Standings   []standing   `json:"standings"` // that of the representative; others until the next checkpoint
 	Bytes       sizes        `json:"bytes"`
 }
 
@@ -83,6 +85,18 @@ type session struct {
 	Seq    uint64    `json:"seq"`
 }
 
+type standing struct {
+	Identifier string     `json:"identifier"`
+	Audiences  []audience `json:"audiences"`
+	Until      *time.Time `json:"until,omitempty"` // when it may change by itself
+	Seq        uint64     `json:"seq"`             // the last entry that told of it
+}
+
+type audience struct {
+	Number uint32    `json:"number"`
+	Since  time.Time `json:"since"`
+}
+
 // sizes are the records of a person, keys and values. Entries that wait in the
 // log's tail share their blocks with others and are not in it.
 type sizes struct {
@@ -90,12 +104,13 @@ type sizes struct {
 	Histories int `json:"histories"`
 	Evidence  int `json:"evidence"`
 	Sessions  int `json:"sessions"`
+	Standings int `json:"standings"`
 	Indexes   int `json:"indexes"`
 	Keys      int `json:"keys"`
 }
 
 func (s *sizes) all() int {
-	return s.Facets + s.Histories + s.Evidence + s.Sessions + s.Indexes + s.Keys
+	return s.Facets + s.Histories + s.Evidence + s.Sessions + s.Standings + s.Indexes + s.Keys
 }
 
 // finder looks one person up.
@@ -256,6 +271,9 @@ func (g *finder) member(x id.ID, c *graph.Cluster, seen map[keyspace.Hash]bool) 
 	if err := g.session(x, h); err != nil {
 		return err
 	}
+	if err := g.standing(x, h); err != nil {
+		return err
+	}
 	g.p.Identifiers = append(g.p.Identifiers, info)
 	for _, facet := range list {
 		if seen[facet] {
@@ -363,6 +381,34 @@ func (g *finder) session(x id.ID, h keyspace.Hash) error {
 		}
 		g.p.Sessions = append(g.p.Sessions, s)
 		return r.Done("session")
+	})
+	return err
+}
+
+func (g *finder) standing(x id.ID, h keyspace.Hash) error {
+	k := keyspace.AppendStanding(nil, h)
+	_, err := g.f.db.Get(k, func(v []byte) error {
+		plain, err := g.open(h, k, v)
+		if err != nil {
+			return err
+		}
+		st, err := verify.ReadStanding(plain)
+		if err != nil {
+			return err
+		}
+		g.p.Bytes.Standings += len(k) + len(v)
+		y := standing{Identifier: x.String(), Seq: st.Seq, Audiences: []audience{}}
+		for _, m := range st.In {
+			y.Audiences = append(y.Audiences, audience{m.Audience, moment(m.Since)})
+			g.p.Bytes.Indexes += len(keyspace.AppendMember(nil, m.Audience, h))
+		}
+		if st.Until != math.MaxInt64 {
+			at := moment(st.Until)
+			y.Until = &at
+			g.p.Bytes.Indexes += len(keyspace.AppendDue(nil, 0, h))
+		}
+		g.p.Standings = append(g.p.Standings, y)
+		return nil
 	})
 	return err
 }

@@ -222,10 +222,28 @@ func (t text) person(p *person) {
 		}
 		t.line("  device %s  %s  %s, by entry %s", x.Device, strings.TrimSpace(label("user", x.User)), state, number(x.Seq))
 	}
+	for i, x := range p.Standings {
+		if i == 0 {
+			t.line("")
+			t.line("Audiences")
+		}
+		list := make([]string, 0, len(x.Audiences))
+		for _, a := range x.Audiences {
+			list = append(list, fmt.Sprintf("number %d since %s", a.Number, a.Since.Format(time.DateTime)))
+		}
+		if len(list) == 0 {
+			list = append(list, "none")
+		}
+		until := ""
+		if x.Until != nil {
+			until = "  may change by itself at " + x.Until.Format(time.DateTime)
+		}
+		t.line("  %s  %s, by entry %s%s", x.Identifier, strings.Join(list, "; "), number(x.Seq), until)
+	}
 	b := p.Bytes
 	t.line("")
-	t.line("Stored: %s. Facets %s, histories %s, evidence %s, sessions %s, indexes %s, keys %s.", size(uint64(b.all())),
-		size(uint64(b.Facets)), size(uint64(b.Histories)), size(uint64(b.Evidence)), size(uint64(b.Sessions)), size(uint64(b.Indexes)), size(uint64(b.Keys)))
+	t.line("Stored: %s. Facets %s, histories %s, evidence %s, sessions %s, standings %s, indexes %s, keys %s.", size(uint64(b.all())),
+		size(uint64(b.Facets)), size(uint64(b.Histories)), size(uint64(b.Evidence)), size(uint64(b.Sessions)), size(uint64(b.Standings)), size(uint64(b.Indexes)), size(uint64(b.Keys)))
 }
 
 func label(what, value string) string {
