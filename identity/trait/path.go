@@ -1,6 +1,7 @@
 package trait
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/reuna/reuna/identity/event"
@@ -25,16 +26,12 @@ type path struct {
 
 func parsePath(s string) (p path, ok bool) {
 	s, below, items := strings.Cut(s, "[]")
-	if items {
-		if below != "" && !strings.HasPrefix(below, ".") {
+	if below != "" {
+		rest, dot := strings.CutPrefix(below, ".")
+		if !dot || strings.Contains(rest, "[]") || slices.Contains(strings.Split(rest, "."), "") {
 			return path{}, false
 		}
-		below = strings.TrimPrefix(below, ".")
-		for part := range strings.SplitSeq(below, ".") {
-			if part == "" && below != "" || strings.Contains(part, "[]") {
-				return path{}, false
-			}
-		}
+		below = rest
 	}
 	root, rest, _ := strings.Cut(s, ".")
 	for part := range strings.SplitSeq(rest, ".") {

@@ -17,7 +17,7 @@ import (
 )
 
 var (
-	rounds = flag.Int("rounds", 200, "random sets of definitions and events to compare")
+	rounds = flag.Int("rounds", 120, "random sets of definitions and events to compare")
 	first  = flag.Uint64("seed", 0, "the first seed; 0: by the clock")
 )
 
