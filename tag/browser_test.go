@@ -380,16 +380,16 @@ func TestResetThenASecondUser(t *testing.T) {
 	}
 	// The reset waits for what was said before it, and what is said after waits for the reset.
 	c.wait(t, "the first user", named("Mine"))
-	if n := len(c.settled(t, ctx)); n != 2 {
+	if n := len(beside(c.settled(t, ctx))); n != 2 {
 		t.Errorf("%d requests while the first user's is unanswered, want 2", n)
 	}
 	answerBatch()
-	c.requests(t, 3)
-	if n := len(c.settled(t, ctx)); n != 3 {
+	c.wait(t, "the reset", func(all []batch) bool { return all[len(all)-1].Path == "/v1/reset" })
+	if n := len(beside(c.settled(t, ctx))); n != 3 {
 		t.Errorf("%d requests while the reset is unanswered, want 3", n)
 	}
 	answerReset()
-	all := c.wait(t, "the second user", named("Theirs"))
+	all := beside(c.wait(t, "the second user", named("Theirs")))
 	var order []string
 	for _, b := range all {
 		if b.Path == "/v1/reset" {

@@ -3,6 +3,7 @@ package tag_test
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -19,6 +20,19 @@ func exposures(all []batch) (list []string) {
 				panic(err)
 			}
 			list = append(list, string(text))
+		}
+	}
+	return list
+}
+
+// beside is what was sent beside exposures, which come whenever an answer was in
+// time: the requests without them, and without those that held nothing else.
+func beside(all []batch) (list []batch) {
+	for _, b := range all {
+		rest := slices.DeleteFunc(slices.Clone(b.Batch), func(m message) bool { return m.Event == "Experiment Viewed" })
+		if len(rest) > 0 || len(b.Batch) == 0 {
+			b.Batch = rest
+			list = append(list, b)
 		}
 	}
 	return list
@@ -60,7 +74,7 @@ func TestExposures(t *testing.T) {
 	}
 	// Another variant is.
 	c.answers(`{"foot":{"variant":"offer"}}`)
-	do(t, ctx, `history.pushState({}, "", "/?another")`)
+	do(t, ctx, `setInterval(() => history.pushState({}, "", "/?" + Math.random()), 400)`) // an answer that is late is for the next view
 	if got := c.exposed(t, 3); len(got) != 3 || got[2] != `{"experiment_id":"foot","variant":"offer","variation_id":"offer"}` {
 		t.Errorf("told %v", got[2:])
 	}

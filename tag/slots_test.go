@@ -187,7 +187,7 @@ func TestConsentPendingGrantedDenied(t *testing.T) {
 	open(t, ctx, c.URL+"/?refused")
 	until(t, ctx, "reuna.version && !Array.isArray(reuna)")
 	do(t, ctx, `reuna.consent({analytics: true}); reuna.track("Again"); reuna.flush()`)
-	all = c.wait(t, "the second grant", named("Again"))
+	all = beside(c.wait(t, "the second grant", named("Again")))
 	if got := kinds(all); got != "page /, identify, track Before, page /?granted, track Again" {
 		t.Errorf("messages: %s", got)
 	}
