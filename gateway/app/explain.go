@@ -149,10 +149,7 @@ func until(at int64) int64 {
 func (k knowledge) whyIn(l *define.Live, sub *segment.Subject, q *admin.ExplainQuery, x *admin.Explanation) error {
 	why, err := l.Segments.Explain(sub, q.Name)
 	if err != nil {
-		if _, defined := k.audience(q.Name); defined != nil || q.At != 0 {
-			return admin.ErrUndefined
-		}
-		return err
+		return k.notThen(q, x)
 	}
 	x.Rule, x.In, x.Until, x.Parts = l.Rule(q.Name), why.In, until(why.Until), parts(why.Parts)
 	if why.Site != "" && why.Site != why.SeenOn {
@@ -181,16 +178,30 @@ func (k knowledge) whyIn(l *define.Live, sub *segment.Subject, q *admin.ExplainQ
 	return err
 }
 
+// notThen is for a definition that nothing can be told of, at the time that is
+// asked for.
+func (k knowledge) notThen(q *admin.ExplainQuery, x *admin.Explanation) error {
+	for _, s := range k.a.defs.List(q.Kind) {
+		switch {
+		case s.Name != q.Name:
+		case q.At != 0:
+			x.Notes = append(x.Notes, "It was not defined at that time.")
+			return nil
+		case s.Refused != nil:
+			x.Notes = append(x.Notes, "It cannot work beside the other definitions: "+s.Refused.Error())
+			return nil
+		default:
+			x.Notes = append(x.Notes, "It is not whole yet: what happened before it was defined is still being added; or it is of another site.")
+			return nil
+		}
+	}
+	return admin.ErrUndefined
+}
+
 func (k knowledge) whyValue(sub *segment.Subject, q *admin.ExplainQuery, x *admin.Explanation) error {
 	v, ok := sub.Computed.Get(q.Name)
 	if !ok {
-		for _, s := range k.a.defs.List(define.Trait) {
-			if s.Name == q.Name {
-				x.Notes = append(x.Notes, "It is not whole yet: what happened before it was defined is still being added.")
-				return nil
-			}
-		}
-		return admin.ErrUndefined
+		return k.notThen(q, x)
 	}
 	if v.Known() {
 		x.Value = v.JSON()
@@ -209,7 +220,7 @@ func (k knowledge) whyShown(l *define.Live, sub *segment.Subject, p *people.Pers
 	v.ID, v.Person = unitOf(p)
 	why, ok := decider(l).Explain(v, site, q.Name)
 	if !ok {
-		return admin.ErrUndefined
+		return k.notThen(q, x)
 	}
 	x.Variant, x.Holdout, x.Until = why.Decision.Variant, why.Decision.Holdout, until(why.Until)
 	if !why.Decided {
