@@ -92,7 +92,7 @@ func (s *Store) stoodBy(h Hash) (x id.ID, err error) {
 		}
 		return err
 	})
-	return x, err
+	return x, goneIsNobody(err)
 }
 
 // Retire has everybody leave an audience that is not defined any more: nothing must

@@ -116,15 +116,8 @@ func (s *Store) judgeDue() (any bool, err error) {
 func (s *Store) judgeOneDue(d due) error {
 	x := d.x
 	if x.IsZero() {
-		key := keyspace.AppendStanding(nil, d.hash)
-		_, err := s.o.DB.Get(key, func(v []byte) error {
-			plain, err := s.unseal(d.hash, key, v)
-			if err == nil {
-				x, _, _, err = decodeStand(string(plain))
-			}
-			return err
-		})
-		if err != nil || x.IsZero() {
+		var err error
+		if x, err = s.stoodBy(d.hash); err != nil || x.IsZero() {
 			return err // zero: it ended since the index was read
 		}
 	}
@@ -134,7 +127,11 @@ func (s *Store) judgeOneDue(d due) error {
 	return s.see(func(w *want) error { // who is due later in that second
 		if n := w.node(x); n != nil && n.stand != nil && n.stand.now != nil {
 			n.stand.dueAt = 0
-			s.dues.set(n, n.stand.now.Until)
+			until := n.stand.now.Until
+			if now := s.o.Now().UnixMilli(); until <= now { // still: again in a while
+				until = now + dueLook.Milliseconds()
+			}
+			s.dues.set(n, until)
 		}
 		return nil
 	})

@@ -51,6 +51,9 @@ func (j *judging) idle() bool {
 	return len(j.waiting)+len(j.next)+len(j.now)+len(j.concerns)+len(j.spreading)+len(j.owed) == 0
 }
 
+// count is how many stay in memory for it.
+func (j *judging) count() int { return len(j.waiting) + len(j.next) + len(j.now) }
+
 // first is the first entry that somebody waits to be judged for.
 func (j *judging) first() uint64 {
 	first := holdsNothing
@@ -317,10 +320,11 @@ func (s *Store) judgePerson(x id.ID) error {
 		default:
 			at = until
 		}
-		st := s.o.Judge(&snap, max(at, snap.judged))
+		at = max(at, snap.judged)
+		st := s.o.Judge(&snap, at)
 		s.mu.Lock()
-		kept := s.keep(&snap, st, max(at, snap.judged), snap.cause(at))
-		if kept && st != nil && st.Until > now {
+		kept := s.keep(&snap, st, at, snap.cause(at))
+		if kept && (st == nil || st.Until > now || st.Until <= at) { // the last: it does not say when to look again
 			s.mu.Unlock()
 			return nil
 		}

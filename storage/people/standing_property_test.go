@@ -20,7 +20,7 @@ import (
 )
 
 var (
-	standings    = flag.Int("standings", 40, "how many stories TestStandingsAreWhatEverybodyIs tells")
+	standings    = flag.Int("standings", 25, "how many stories TestStandingsAreWhatEverybodyIs tells")
 	standingSeed = flag.Uint64("standings.seed", 0, "the seed of the first; 0 takes the clock's")
 )
 
@@ -94,7 +94,11 @@ func (x *standingStory) tell() {
 	}
 	x.clock = 1_750_000_000_000
 	maxLinks := []int{-1, -1, 2, 4}[x.rng.IntN(4)]
-	tune := func(o *people.Options) { judged(o); o.Types, o.MaxLinks, o.MaxAddresses = types, maxLinks, -1 }
+	byHand := x.rng.IntN(3) > 0 // else the worker judges in between
+	tune := func(o *people.Options) {
+		judged(o)
+		o.Types, o.MaxLinks, o.MaxAddresses, o.JudgeByHand = types, maxLinks, -1, byHand
+	}
 	x.w = openTuned(x.t, vfs.NewCrashableMem(), []int{2, 8, 1000}[x.rng.IntN(3)], &x.clock, tune)
 	x.w.seed = x.seed
 	for range 60 {
@@ -104,6 +108,7 @@ func (x *standingStory) tell() {
 		}
 	}
 	x.compare()
+	x.w.rebuilt()
 	x.w.verified()
 	if x.t.Failed() {
 		x.fail("verify")

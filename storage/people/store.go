@@ -6,7 +6,6 @@ package people
 
 import (
 	"cmp"
-	"context"
 	"errors"
 	"fmt"
 	"hash/maphash"
@@ -324,8 +323,10 @@ func (s *Store) Close() error {
 	if _, full := s.o.DB.Full(); full {
 		return nil // the next start reads it from the log's tail
 	}
-	if err := s.CatchUp(context.Background()); err != nil {
-		s.log.Warn("not everybody's audiences were judged; the next start goes on there", "err", err)
+	if s.judges {
+		if err := s.judgeRound(true); err != nil {
+			s.log.Warn("not everybody's audiences were judged; the next start goes on there", "err", err)
+		}
 	}
 	return s.Checkpoint()
 }
@@ -369,7 +370,7 @@ func (s *Store) behind() error {
 		fewFacets = 1_000 // that nobody need be refused for
 	)
 	limit := max(4*s.o.Hold, fewFacets)
-	if n := max(len(s.dirtyFacets), (len(s.taken)+len(s.index))/small); n > limit {
+	if n := max(len(s.dirtyFacets), (len(s.taken)+len(s.index))/small, s.judging.count()); n > limit {
 		return ErrBehind{n, limit}
 	}
 	return nil
