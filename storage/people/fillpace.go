@@ -6,7 +6,8 @@ import (
 )
 
 // pace has a run give way: often, to whoever waits for a processor, and for so
-// long that it uses no more than its share of one.
+// long that it uses no more than its share of one; and less than that where
+// others were waiting, since then it is in somebody's way.
 type pace struct {
 	rest  float64       // that a moment's work is followed by
 	owed  time.Duration // of rest
@@ -22,6 +23,9 @@ const (
 	quantum = 200 * time.Microsecond
 	// shortest is the least that is slept: less takes as long.
 	shortest = time.Millisecond
+	// longest is the most that is added for others at a time, so that on a machine
+	// that is always busy a run gets on.
+	longest = time.Millisecond
 )
 
 // tick is called often, between pieces of work that are shorter than a quantum.
@@ -32,8 +36,10 @@ func (p *pace) tick() {
 	}
 	p.owed += time.Duration(float64(worked) * p.rest)
 	if p.owed < shortest {
+		before := time.Now()
 		runtime.Gosched()
 		p.began = time.Now()
+		p.owed += min(p.began.Sub(before), longest)
 		return
 	}
 	slept := time.Now()

@@ -22,11 +22,7 @@ func (c *checker) checkDefinitions() error {
 	if err != nil {
 		return err
 	}
-	var before []byte // the definition of the version before
-	var version uint32
-	given := map[byte]uint64{}   // by kind
-	highest := map[byte]uint64{} // that is in use
-	prints := map[string]bool{}
+	x := definitionsCheck{checker: c, given: map[byte]uint64{}, highest: map[byte]uint64{}, called: map[string]bool{}}
 	err = c.walkSpace("opening definitions", keyspace.Definition, func(k, v []byte) {
 		kind, rest, err := keyspace.ParseDefinition(k)
 		if err != nil {
@@ -46,70 +42,93 @@ func (c *checker) checkDefinitions() error {
 		r = record.NewReader(plain)
 		switch kind {
 		case keyspace.DefinitionVersion:
-			of, number := rest[:16], binary.BigEndian.Uint32(rest[16:])
-			if !bytes.Equal(of, before) {
-				before, version = bytes.Clone(of), 0
-			}
-			if number != version+1 {
-				c.fault(k, "is version %d of a definition, behind version %d: those between are missing", number, version)
-			}
-			version = number
-			name, title := r.String(), r.String()
-			r.Bytes()
-			source := r.String()
-			said, _, deleted := r.Uvarint(), r.Varint(), r.Byte()
-			if deleted == 0 {
-				r.Bytes()
-			}
-			if h := c.o.Vault.HashKey("definition", name, title); r.Err() == nil &&
-				(said != uint64(number) || deleted > 1 || source != "file" && source != "api" || !bytes.Equal(h[:], of)) {
-				c.fault(k, "says version %d from %q, deleted %d: not what its key says, or nothing that is written", said, source, deleted)
-			}
+			x.version(k, rest, r)
 		case keyspace.DefinitionSeries, keyspace.DefinitionAudience:
-			id := r.Uvarint()
-			text := r.String()
-			if kind == keyspace.DefinitionSeries {
-				if state := r.Byte(); r.Err() == nil && (state < 1 || state > 3) {
-					c.fault(k, "is a series in state %d: expected 1 to 3", state)
-				}
-				r.Uvarint()
-			} else {
-				r.Bytes()
-			}
-			if r.Err() == nil && id != uint64(binary.BigEndian.Uint32(rest)) {
-				c.fault(k, "says that it is number %d", id)
-			}
-			if same := string(kind) + text; prints[same] {
-				c.fault(k, "is the second of what it is called")
-			} else {
-				prints[same] = true
-			}
-			highest[kind] = max(highest[kind], id)
+			x.numbered(k, kind, rest, r)
 		case keyspace.DefinitionJob:
-			name := r.String()
-			for n := r.Uvarint(); n > 0 && r.Err() == nil; n-- {
-				r.Uvarint()
-			}
-			r.Uvarint()
-			r.Fixed(16)
-			r.Varint()
-			r.Uvarint()
-			r.Varint()
-			r.Varint()
-			if h := c.o.Vault.HashKey("definition job", name); r.Err() == nil && !bytes.Equal(h[:], rest) {
-				c.fault(k, "is a job that stands under another name's key")
-			}
+			x.job(k, rest, r)
 		case keyspace.DefinitionCounters:
-			given[keyspace.DefinitionSeries], given[keyspace.DefinitionAudience] = r.Uvarint(), r.Uvarint()
+			x.given[keyspace.DefinitionSeries], x.given[keyspace.DefinitionAudience] = r.Uvarint(), r.Uvarint()
 		}
 		if err := r.Done("a definition's record"); err != nil {
 			c.fault(k, "%v", err)
 		}
 	})
-	for kind, n := range highest {
-		if n > given[kind] {
-			c.fault(keyspace.AppendDefinition(nil, keyspace.DefinitionCounters, nil), "says that %d was the last number given of kind %q, and %d is in use", given[kind], kind, n)
+	for kind, n := range x.highest {
+		if n > x.given[kind] {
+			c.fault(keyspace.AppendDefinition(nil, keyspace.DefinitionCounters, nil),
+				"says that the last number given of kind %q is %d, and %d is in use", kind, x.given[kind], n)
 		}
 	}
 	return err
+}
+
+// definitionsCheck is what the records before told.
+type definitionsCheck struct {
+	*checker
+	of             []byte // the definition of the version before,
+	number         uint32 // and its number
+	given, highest map[byte]uint64
+	called         map[string]bool
+}
+
+func (x *definitionsCheck) version(k, rest []byte, r *record.Reader) {
+	of, number := rest[:16], binary.BigEndian.Uint32(rest[16:])
+	if !bytes.Equal(of, x.of) {
+		x.of, x.number = bytes.Clone(of), 0
+	}
+	if number != x.number+1 {
+		x.fault(k, "is version %d of a definition, behind version %d: those between are missing", number, x.number)
+	}
+	x.number = number
+	kind, name := r.String(), r.String()
+	r.Bytes() // the actor
+	source, said := r.String(), r.Uvarint()
+	r.Varint()
+	deleted := r.Byte()
+	if deleted == 0 {
+		r.Bytes()
+	}
+	h := x.o.Vault.HashKey("definition", kind, name)
+	if r.Err() == nil && (said != uint64(number) || deleted > 1 || source != "file" && source != "api" || !bytes.Equal(h[:], of)) {
+		x.fault(k, "says version %d from %q, deleted %d, of another definition: %t; that is not what its key says, or nothing that is written",
+			said, source, deleted, !bytes.Equal(h[:], of))
+	}
+}
+
+func (x *definitionsCheck) numbered(k []byte, kind byte, rest []byte, r *record.Reader) {
+	id, text := r.Uvarint(), r.String()
+	if kind == keyspace.DefinitionSeries {
+		if state := r.Byte(); r.Err() == nil && (state < 1 || state > 3) {
+			x.fault(k, "is a series in state %d: expected 1 to 3", state)
+		}
+		r.Uvarint()
+	} else {
+		r.Bytes()
+	}
+	if r.Err() == nil && id != uint64(binary.BigEndian.Uint32(rest)) {
+		x.fault(k, "says that it is number %d", id)
+	}
+	if name := string(kind) + text; x.called[name] {
+		x.fault(k, "is the second that is called so")
+	} else {
+		x.called[name] = true
+	}
+	x.highest[kind] = max(x.highest[kind], id)
+}
+
+func (x *definitionsCheck) job(k, rest []byte, r *record.Reader) {
+	name := r.String()
+	for n := r.Uvarint(); n > 0 && r.Err() == nil; n-- {
+		r.Uvarint()
+	}
+	r.Uvarint()
+	r.Fixed(16)
+	r.Varint()
+	r.Uvarint()
+	r.Varint()
+	r.Varint()
+	if h := x.o.Vault.HashKey("definition job", name); r.Err() == nil && !bytes.Equal(h[:], rest) {
+		x.fault(k, "is a job that stands under another name's key")
+	}
 }
