@@ -126,7 +126,7 @@ func (a *App) openPeople() (err error) {
 
 func (a *App) peopleOptions() people.Options {
 	return people.Options{
-		DB: a.db, Vault: a.vault, Log: a.events, Types: a.types, Rules: a.foldRules(),
+		DB: a.db, Vault: a.vault, Log: a.events, Types: a.types, Rules: a.foldRules(), Defined: a.kept.Has,
 		DedupeWindow: a.cfg.DedupeWindow, Logger: a.log,
 		MaxLinks: orNone(a.cfg.Identity.MaxLinks), MaxAddresses: orNone(a.cfg.Identity.MaxAddresses),
 		Judge: a.judge.Judge, AudienceName: func(audience uint32) string { return a.defs.Live().AudienceName(audience) },

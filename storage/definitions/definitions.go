@@ -284,6 +284,12 @@ func (s *Store) Series() []Series {
 	return slices.SortedFunc(maps.Values(s.now.Load().series), func(a, b Series) int { return cmp.Compare(a.ID, b.ID) })
 }
 
+// Has says that there is a series of that number.
+func (s *Store) Has(id uint32) bool {
+	_, ok := s.now.Load().series[id]
+	return ok
+}
+
 // SeriesOf finds the series with a fingerprint.
 func (s *Store) SeriesOf(fingerprint string) (x Series, ok bool) {
 	return s.now.Load().seriesOf(fingerprint)

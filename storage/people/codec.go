@@ -75,6 +75,9 @@ func (s *Store) decodeHeld(record []byte, hash Hash) (*held, error) {
 	if err != nil {
 		return nil, fmt.Errorf("people: facet %x: %w", hash, err)
 	}
+	if s.o.Defined != nil {
+		f.Prune(s.o.Defined)
+	}
 	return &held{f: f, hash: hash, applied: applied, used: true, size: size}, nil
 }
 

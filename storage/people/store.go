@@ -37,6 +37,9 @@ type Options struct {
 
 	Types *id.Types
 	Rules facet.Rules
+	// Defined says that there is a definition for a series of that number; others are
+	// let go of when their facet is read and written again. Nil: all stay.
+	Defined func(series uint32) bool
 
 	// Judge says which audiences a person is in at now, ms since 1970, and until when
 	// that holds by itself. It may be called by several goroutines, and must
