@@ -176,7 +176,7 @@ func TestExplain(t *testing.T) {
 	}
 }
 
-func TestInputs(t *testing.T) {
+func TestReads(t *testing.T) {
 	w := newWorld(t, []trait.Definition{{Name: "views", Kind: trait.Count, Event: "Product Viewed"}, {Name: "hour", Kind: trait.BestHour, Event: "page"}, {Name: "unread", Kind: trait.Count, Event: "X"}},
 		Definition{Name: "a", When: "computed.views > 1 && now > timestamp('2026-01-01T00:00:00Z')"},
 		Definition{Name: "b", When: "'a' in segments || traits.plan == 'pro'"},
@@ -186,10 +186,10 @@ func TestInputs(t *testing.T) {
 	want.Core = facet.ChangedTraits | facet.ChangedDevice | facet.ChangedGeo | facet.ChangedSite
 	want.Mark(0)
 	want.Mark(1)
-	if got := w.set.Inputs(); got != want {
+	if got := w.set.Reads(); got != want {
 		t.Errorf("got %+v, want %+v", got, want)
 	}
-	if (*Set)(nil).Inputs() != (facet.Change{}) {
+	if (*Set)(nil).Reads() != (facet.Change{}) {
 		t.Error("nobody reads something")
 	}
 }

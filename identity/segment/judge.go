@@ -95,15 +95,6 @@ func (s *Set) Judge(sub *Subject, was *Standing, changed facet.Change) *Standing
 
 var none = &Set{print: 1}
 
-// Inputs is what of a profile any audience reads: a change in nothing else is not
-// worth a Judge.
-func (s *Set) Inputs() facet.Change {
-	if s == nil {
-		return facet.Change{}
-	}
-	return s.reads
-}
-
 // touched says whether any audience reads what changed.
 func (s *Set) touched(c *facet.Change) bool {
 	if s.reads.Core&c.Core != 0 {
