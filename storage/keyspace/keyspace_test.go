@@ -152,6 +152,29 @@ func TestRoundTrip(t *testing.T) {
 	}
 }
 
+// What is not a record about definitions is not read as one.
+func TestDefinitionKeys(t *testing.T) {
+	widths := map[byte]int{DefinitionVersion: 20, DefinitionSeries: 4, DefinitionAudience: 4, DefinitionJob: 16, DefinitionCounters: 0}
+	for kind := range 256 {
+		for n := range 24 {
+			rest := bytes.Repeat([]byte{byte(n)}, n)
+			width, known := widths[byte(kind)]
+			k, got, err := ParseDefinition(AppendDefinition(nil, byte(kind), rest))
+			if (err == nil) != (known && n == width) {
+				t.Errorf("kind %#02x with %d bytes: %v", kind, n, err)
+			}
+			if err == nil && (k != byte(kind) || !bytes.Equal(got, rest)) {
+				t.Errorf("kind %#02x with %x came back as %#02x with %x", kind, rest, k, got)
+			}
+		}
+	}
+	for _, key := range [][]byte{{}, {byte(Definition)}, {byte(Reader), DefinitionCounters}} {
+		if kind, _, err := ParseDefinition(key); err == nil {
+			t.Errorf("%x is read as kind %#02x", key, kind)
+		}
+	}
+}
+
 // Keys sort like what they say: that is what iteration relies on.
 func TestOrder(t *testing.T) {
 	r := seeded(t)
