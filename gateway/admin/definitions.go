@@ -102,7 +102,7 @@ var ErrCursor = errors.New("admin: not a place of this list")
 
 // DefinitionFault is one thing that is wrong with a definition.
 type DefinitionFault struct {
-	Field string `json:"field,omitempty"` // its key in the body: when, variants[1].holdout; another definition's in full: segments[3].when
+	Field string `json:"field,omitempty"` // its key in the body: when, variants[1].holdout; another definition's in full: segments[fans].when
 	// Line and Column count from 1, columns in characters: of the body, or of the
 	// rule where the body's form does not say. 0: unknown.
 	Line       int    `json:"line,omitempty"`

@@ -69,8 +69,7 @@ func (l *Live) Wants(id uint32) bool { return l.ids[id] }
 
 // Hidden says that a computed trait is one that a function in a rule reads.
 func (l *Live) Hidden(name string) bool {
-	_, ok := l.hidden[name]
-	return ok
+	return slices.ContainsFunc(l.Traits.Definitions(), func(d trait.Definition) bool { return d.Hidden && d.Name == name })
 }
 
 // AudienceName is the name of an audience; "" when it is gone.
