@@ -50,14 +50,14 @@ func compareAudience(m Member, id uint32) int { return cmp.Compare(m.Audience, i
 const standingVersion = 1
 
 // AppendBinary appends the Standing's record to dst: the version 1, the judging
-// Set's fingerprint (8 bytes, little endian), the number of audiences and of
-// each its id, as the difference to the one before, and since when (signed);
-// then the number of those that time may change and of each its place, likewise,
-// and its until (signed). Numbers are varints. Equal standings have equal
-// records. err is always nil.
+// Set's fingerprint (8 bytes, little endian), Until (signed), the number of
+// audiences and of each its id, as the difference to the one before, and since
+// when (signed); then the number of those that time may change and of each its
+// place, likewise, and its until (signed). Numbers are varints. Equal standings
+// have equal records. err is always nil.
 func (st *Standing) AppendBinary(dst []byte) ([]byte, error) {
 	dst = append(dst, standingVersion)
-	dst = binary.LittleEndian.AppendUint64(dst, st.by)
+	dst = wire.AppendInt(binary.LittleEndian.AppendUint64(dst, st.by), st.Until)
 	dst = wire.AppendUint(dst, uint64(len(st.In)))
 	last := uint32(0)
 	for _, m := range st.In {
@@ -83,10 +83,11 @@ func DecodeStanding(record []byte) (*Standing, error) {
 	if r.Byte() != standingVersion {
 		return nil, errStanding
 	}
-	st := &Standing{Until: rule.Never}
+	st := &Standing{}
 	for i := range 8 {
 		st.by |= uint64(r.Byte()) << (8 * i)
 	}
+	st.Until = r.Int()
 	if n := r.Count(); n > 0 {
 		st.In = make([]Member, 0, n)
 		last := uint64(0)
@@ -112,7 +113,6 @@ func DecodeStanding(record []byte) (*Standing, error) {
 	if !r.Done() {
 		return nil, errStanding
 	}
-	st.settle()
 	return st, nil
 }
 
