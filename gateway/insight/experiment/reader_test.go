@@ -5,12 +5,10 @@ import (
 	"fmt"
 	"log/slog"
 	"math"
-	"math/rand/v2"
-	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -39,10 +37,12 @@ type folder struct {
 	db  *engine.DB
 	v   *vault.Vault
 	log *eventlog.Log
+	n   int
+
+	mu sync.Mutex // guards what follows
 	// same says who is whom: the identifiers of one person have the same name.
 	same map[string]string
-	defs map[string]Definition
-	n    int
+	def  Definition
 }
 
 func openFolder(t *testing.T, dir string) *folder {
@@ -59,7 +59,7 @@ func openFolder(t *testing.T, dir string) *folder {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &folder{db: db, v: v, log: log, same: map[string]string{}, defs: map[string]Definition{"hero": hero(1)}}
+	return &folder{db: db, v: v, log: log, same: map[string]string{}, def: hero(1)}
 }
 
 func (f *folder) close(t *testing.T) {
@@ -75,6 +75,8 @@ func (f *folder) close(t *testing.T) {
 // whose gives everybody who has the same name as the event's device, that one's
 // namesake first.
 func (f *folder) whose(dst []people.Hash, e *event.Event, most int) ([]people.Hash, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	hash := func(s string) people.Hash { return f.v.Hash("anonymous_id", s) }
 	name, ok := f.same[e.AnonymousID]
 	if !ok {
@@ -91,7 +93,27 @@ func (f *folder) whose(dst []people.Hash, e *event.Event, most int) ([]people.Ha
 
 func (f *folder) options() Options {
 	return Options{DB: f.db, Log: f.log, Keys: f.v, Person: f.whose, Logger: quiet, Every: time.Hour,
-		Definition: func(_, placement string) (Definition, bool) { d, ok := f.defs[placement]; return d, ok }}
+		Definition: func(_, placement string) (Definition, bool) {
+			f.mu.Lock()
+			defer f.mu.Unlock()
+			return f.def, placement == "hero"
+		}}
+}
+
+// one makes identifiers one person's, whose name is the last.
+func (f *folder) one(identifiers ...string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, x := range identifiers {
+		f.same[x] = identifiers[len(identifiers)-1]
+	}
+}
+
+// define puts a definition in the place of the one before.
+func (f *folder) define(d Definition) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.def = d
 }
 
 func (f *folder) reader(t *testing.T, change ...func(*Options)) *Reader {
@@ -220,7 +242,7 @@ func TestReader(t *testing.T) {
 	}
 
 	// A new version is counted by itself; what comes of the old one still is.
-	f.defs["hero"] = hero(2)
+	f.define(hero(2))
 	f.show(t, "a", "plain", begin+3*hour)
 	f.show(t, "b", "plain", begin+3*hour)
 	f.buy(t, "b", begin+4*hour, 100)
@@ -230,7 +252,7 @@ func TestReader(t *testing.T) {
 	f.close(t)
 
 	f = openFolder(t, dir)
-	f.defs["hero"] = hero(2)
+	f.define(hero(2))
 	r = f.reader(t)
 	f.has(t, r, both)
 	f.show(t, "b", "thrillers", begin+5*hour)
@@ -266,9 +288,7 @@ func TestOnePerson(t *testing.T) {
 	f.buy(t, "laptop", begin+2*hour, 30)
 	f.has(t, r, "v1 several 0; plain 1 0 0; thrillers 2 2 50")
 	shut(t, r)
-	for _, x := range []string{"phone", "laptop", "tablet", "user"} {
-		f.same[x] = "user"
-	}
+	f.one("phone", "laptop", "tablet", "user")
 	r = f.reader(t)
 	f.has(t, r, "v1 several 0; plain 1 0 0; thrillers 2 2 50")
 	f.buy(t, "user", begin+3*hour, 40)
@@ -307,202 +327,13 @@ func TestOnePerson(t *testing.T) {
 	f.close(t)
 }
 
-// naive counts by the definition, over a list of what happened.
-type naive struct {
-	list []happened
-}
-
-type happened struct {
-	who, what string // plain, thrillers, with "out " before them; or buy
-	at        int64
-	revenue   float64
-}
-
-func (n *naive) figures(version int) string {
-	type key struct{ who, what string }
-	first := map[key]int64{}
-	worth := map[key]float64{}
-	bought := map[key]bool{}
-	for _, h := range n.list {
-		if h.what != "buy" {
-			k := key{h.who, h.what}
-			if at, ok := first[k]; !ok || h.at < at {
-				first[k] = h.at
-			}
-			continue
-		}
-		for k, at := range first {
-			if k.who == h.who && h.revenue > 10 && h.at >= at && h.at <= at+24*hour {
-				bought[k] = true
-				worth[k] += h.revenue
-			}
-		}
-	}
-	cells := map[string]int{}
-	sides := map[string]int{}
-	several := 0
-	for k := range first {
-		cells[k.what]++
-		if sides[k.who]++; sides[k.who] == 2 {
-			several++
-		}
-	}
-	text := fmt.Sprintf("v%d several %d", version, several)
-	for _, what := range []string{"plain", "plain out", "thrillers", "thrillers out"} {
-		if cells[what] == 0 && strings.HasSuffix(what, "out") {
-			continue
-		}
-		c, v := 0, 0.0
-		for k := range bought {
-			if k.what == what {
-				c++
-				v += worth[k]
-			}
-		}
-		text += fmt.Sprintf("; %s %d %d %g", what, cells[what], c, v)
-	}
-	return text
-}
-
-// random adds something that happened to the log and the list. Times only grow,
-// so that a show is never moved before a goal that was read.
-func (n *naive) random(t *testing.T, f *folder, r *rand.Rand, at int64, persons int) {
-	h := happened{who: fmt.Sprint("p", r.IntN(persons)), at: at}
-	device := fmt.Sprint(h.who, "/", r.IntN(3))
-	for i := range 3 {
-		f.same[fmt.Sprint(h.who, "/", i)] = h.who + "/0"
-	}
-	variant := []string{"plain", "thrillers"}[r.IntN(2)]
-	switch r.IntN(4) {
-	case 0:
-		h.what = variant
-		f.show(t, device, variant, at)
-	case 1:
-		h.what = variant + " out"
-		f.holdOut(t, device, variant, at)
-	default:
-		h.what, h.revenue = "buy", float64(r.IntN(40))
-		f.buy(t, device, at, h.revenue)
-	}
-	n.list = append(n.list, h)
-}
-
-// TestAgainstTheDefinition: with little room in memory, closed and opened at
-// random, the figures are what the definition says.
-func TestAgainstTheDefinition(t *testing.T) {
-	seed := rand.Uint64()
-	t.Logf("seed %d", seed)
-	r := rand.New(rand.NewPCG(seed, 3))
-	f := openFolder(t, filepath.Join(t.TempDir(), "data"))
-	var n naive
-	rd := f.reader(t)
-	at := begin
-	for range 1500 {
-		at += int64(r.IntN(int(hour / 4)))
-		n.random(t, f, r, at, 60)
-		if r.IntN(150) == 0 {
-			f.has(t, rd, n.figures(1))
-			shut(t, rd)
-			rd = f.reader(t)
-		}
-	}
-	f.has(t, rd, n.figures(1))
-	shut(t, rd)
-	f.close(t)
-}
-
-// killed names the folder for the process that is to be killed.
-const killed = "REUNA_EXPERIMENT_KILLED"
-
-// TestKill kills a process that writes events and counts them, again and again.
-// After each the figures must be what the log says, by the definition.
-func TestKill(t *testing.T) {
-	if dir := os.Getenv(killed); dir != "" {
-		live(t, dir)
-		return
-	}
-	seed := rand.Uint64()
-	t.Logf("seed %d", seed)
-	r := rand.New(rand.NewPCG(seed, 0))
-	dir := filepath.Join(t.TempDir(), "data")
-	resumed := 0
-	for range 6 {
-		c := exec.Command(os.Args[0], "-test.run=^TestKill$", "-test.timeout=1m")
-		c.Env = append(os.Environ(), killed+"="+dir)
-		if err := c.Start(); err != nil {
-			t.Fatal(err)
-		}
-		time.Sleep(time.Duration(150+r.IntN(200)) * time.Millisecond) // its life
-		if err := c.Process.Kill(); err != nil {
-			t.Fatal(err)
-		}
-		if err := c.Wait(); err == nil {
-			t.Fatal("the process ended by itself")
-		}
-
-		f := openFolder(t, dir)
-		var n naive
-		var e event.Event
-		var x people.Refused
-		if err := f.log.Read(1, func(_ uint64, _ int64, entry []byte) (bool, error) {
-			if _, err := people.ReadEntry(entry, &e, &x); err != nil {
-				return false, err
-			}
-			h := happened{who: e.AnonymousID, at: e.Timestamp, what: "buy"}
-			if e.Name == EventName {
-				h.what = strings.Clone(e.Properties.Get("variation_id").Text())
-			} else {
-				h.revenue, _ = e.Properties.Get("revenue").Number()
-			}
-			h.who = strings.Clone(h.who)
-			n.list = append(n.list, h)
-			return true, nil
-		}); err != nil {
-			t.Fatal(err)
-		}
-		cursor, err := f.log.Cursor(ReaderName)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if cursor.Seq > 0 && cursor.Seq < f.log.Durable() {
-			resumed++
-		}
-		rd := f.reader(t)
-		if len(n.list) > 0 {
-			f.has(t, rd, n.figures(1))
-		}
-		shut(t, rd)
-		f.close(t)
-	}
-	t.Logf("%d of 6 kills were between a save and the log's end", resumed)
-	if resumed == 0 {
-		t.Error("no kill was between a save and the log's end: nothing was tried")
-	}
-}
-
-// live writes and counts until it is killed.
-func live(t *testing.T, dir string) {
-	f := openFolder(t, dir)
-	f.reader(t, func(o *Options) { o.Every = 3 * time.Millisecond })
-	r := rand.New(rand.NewPCG(rand.Uint64(), 0))
-	for at := begin + int64(f.log.LastSeq())*1000; ; at += 1000 {
-		who := fmt.Sprint("p", r.IntN(200))
-		switch r.IntN(3) {
-		case 0:
-			f.show(t, who, []string{"plain", "thrillers"}[r.IntN(2)], at)
-		default:
-			f.buy(t, who, at, float64(r.IntN(40)))
-		}
-	}
-}
-
 // TestBounds: versions beyond the limit are given up, and persons are not held
 // in memory.
 func TestBounds(t *testing.T) {
 	f := openFolder(t, filepath.Join(t.TempDir(), "data"))
 	r := f.reader(t, func(o *Options) { o.MaxTrials, o.Every = 3, time.Millisecond })
 	for v := 1; v <= 5; v++ {
-		f.defs["hero"] = hero(v)
+		f.define(hero(v))
 		f.show(t, "a", "plain", begin+int64(v))
 		f.has(t, r, f.lastThree(v))
 	}
