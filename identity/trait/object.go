@@ -18,7 +18,7 @@ func (s *Set) Object() *rule.Object {
 		return o
 	}
 	for i, d := range s.defs {
-		if !isWord(d.Name) || s.index[d.Name] != i {
+		if !isWord(d.Name) || s.index[d.Name] != i || d.Pending {
 			continue // a Set with faults, or a version that is not to be read yet
 		}
 		t, give := d.rule()
