@@ -87,10 +87,10 @@ try {
 	// A new tab, or no storage: it begins with the next answer.
 }
 
-function moves(p) {
+function moves(p, read) {
 	const segments = p.segments ?? [];
 	const before = was?.id === p.id ? was : { segments: [], moves: [] };
-	const cause = said ? "" : " by itself";
+	const cause = read ? " by itself" : "";
 	const at = new Date().toLocaleTimeString("en-GB");
 	const move = (way) => (name) => ({ way, name, at, cause });
 	was = {
@@ -102,7 +102,6 @@ function moves(p) {
 			...before.segments.filter((s) => !segments.includes(s)).map(move("out")),
 		].slice(-3),
 	};
-	said = 0;
 	try {
 		sessionStorage.setItem("kirjava.segments", JSON.stringify(was));
 	} catch {
@@ -130,10 +129,11 @@ function showMoves() {
 // A fan stops being one when the window ends, which no event tells. So while
 // there is one, the page asks now and then: a read, which counts as nothing.
 const ASK_MS = 1000;
+const NONE = "none"; // a slot that no page has: what is asked for it alone is such a read
 let timer = 0;
 function watch(fan) {
 	clearTimeout(timer);
-	if (fan) timer = setTimeout(() => (document.hidden ? watch(true) : reuna.push(["decide", ["none", ""], Date.now()])), ASK_MS);
+	if (fan) timer = setTimeout(() => (document.hidden ? watch(true) : reuna.push(["decide", [NONE, ""], Date.now()])), ASK_MS);
 }
 
 function interests(list) {
@@ -157,8 +157,6 @@ function interests(list) {
 	}));
 }
 
-let said = 0; // events since the last answer
-
 // ---- Round trips ----
 let trips = [];
 try {
@@ -166,7 +164,7 @@ try {
 } catch {
 	// A new tab, or no storage: the line begins here.
 }
-function trip(ms) {
+function trip(ms, read) {
 	trips = [...trips, Math.round(ms * 10) / 10].slice(-24);
 	try {
 		sessionStorage.setItem("kirjava.trips", JSON.stringify(trips));
@@ -176,7 +174,7 @@ function trip(ms) {
 	const text = (ms < 100 ? ms.toFixed(1) : ms.toFixed(0)) + " ms";
 	put("ms", text);
 	put("brief-ms", text);
-	put("trip", said ? "sent, stored on disk, joined and answered" : "only asked: nothing was sent");
+	put("trip", read ? "only asked: nothing was sent" : "sent, stored on disk, joined and answered");
 	const most = Math.max(...trips);
 	field("line").setAttribute("points", trips.map((t, i) => `${(120 * i) / Math.max(1, trips.length - 1)},${26 - (24 * t) / most}`).join(" "));
 }
@@ -189,7 +187,6 @@ function hero(decision) {
 
 const sent = [];
 function event(message) {
-	said++;
 	const name = message.event ?? message.name ?? message.userId ?? "";
 	sent.push([message.type, name, message.properties?.category ?? message.properties?.text ?? ""]);
 	field("events").replaceChildren(...sent.slice(-8).map(([type, what, more]) => {
@@ -207,14 +204,18 @@ function event(message) {
 const signals = {
 	event,
 	answer(answer) {
-		trip(answer.ms);
+		const read = String(answer.placements) === NONE;
+		trip(answer.ms, read);
 		if (!answer.profile) return;
 		profile(answer.profile);
-		moves(answer.profile);
+		moves(answer.profile, read);
 		// Without a rule that fits there is no decision, and the page keeps its own.
 		if (answer.placements.includes("hero")) hero(answer.decisions.hero ?? {});
 	},
-	error: (error) => put("trip", error.message),
+	error(error) {
+		put("trip", error.message);
+		watch(was?.segments.includes(FAN));
+	},
 };
 const { kirjava, reuna } = window;
 showMoves();
