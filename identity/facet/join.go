@@ -34,7 +34,7 @@ type Profile struct {
 	Site       string       // of the latest event
 	Consent    []Choice     // ascending by purpose
 	Seen       []Exposure   // ascending by placement, variant and holdout; shared, never written
-	Computed   []*Series    // ascending by ID; shared with facets, never written
+	Computed   Joined       // the series of computed traits
 }
 
 // Amount is money in millionths of one currency.
@@ -93,7 +93,7 @@ func Join(facets []*Facet) *Profile {
 		if f.Arrival.Set {
 			arrival.putFirst(f.Arrival.At, f.Arrival.Value)
 		}
-		p.Computed = joinSeries(p.Computed, f.Computed)
+		p.Computed.add(f.Computed)
 		// The facets of one device are neighbours: its sessions are one union,
 		// so that logging in does not start a second one.
 		last := i+1 == len(facets) || facets[i+1].Key.AnonymousID != f.Key.AnonymousID

@@ -151,28 +151,6 @@ func find(list []*Series, id uint32) (int, bool) {
 	return low, low < len(list) && list[low].ID == id
 }
 
-// join gives the series of two lists, sharing what is in one alone.
-func joinSeries(a, b []*Series) []*Series {
-	switch {
-	case len(a) == 0:
-		return b
-	case len(b) == 0:
-		return a
-	}
-	list := make([]*Series, 0, max(len(a), len(b)))
-	for len(a) > 0 && len(b) > 0 {
-		switch {
-		case a[0].ID < b[0].ID:
-			list, a = append(list, a[0]), a[1:]
-		case a[0].ID > b[0].ID:
-			list, b = append(list, b[0]), b[1:]
-		default:
-			list, a, b = append(list, a[0].merged(b[0])), a[1:], b[1:]
-		}
-	}
-	return append(append(list, a...), b...)
-}
-
 // Partial are series in the making, by Spec.ID: what a fill reads of the log for
 // one facet.
 type Partial map[uint32]*Series
@@ -219,12 +197,7 @@ func (f *Facet) Prune(keep func(id uint32) bool) {
 
 // Series gives the series of one version of a definition; nil where nothing
 // contributed.
-func (p *Profile) Series(id uint32) *Series {
-	if i, ok := find(p.Computed, id); ok {
-		return p.Computed[i]
-	}
-	return nil
-}
+func (p *Profile) Series(id uint32) *Series { return p.Computed.of(id) }
 
 // floor is n/by towards minus infinity.
 func floor(n, by int64) int64 {

@@ -395,7 +395,7 @@ func TestReadersAndWritersOfOneFacet(t *testing.T) {
 			if err != nil {
 				t.Error(err)
 			}
-			for _, s := range d.Profile.Computed {
+			for _, s := range d.Profile.Computed.All() {
 				s.Scores(nil, 1_800_000_000_000, 1_000_000, 0.01)
 			}
 			if _, err := w.Named(name); err != nil {
