@@ -1,15 +1,12 @@
 package people
 
 import (
-	"fmt"
 	"slices"
 
 	"github.com/reuna/reuna/identity/facet"
 	"github.com/reuna/reuna/identity/id"
 	"github.com/reuna/reuna/identity/segment"
 	"github.com/reuna/reuna/identity/trait/rule"
-	"github.com/reuna/reuna/identity/wire"
-	"github.com/reuna/reuna/storage/keyspace"
 )
 
 // A person's standing, the audiences that they are in, is kept with the
@@ -97,67 +94,6 @@ const wakeSecond = 0
 
 // nowhere is the standing of who is in no audience, whatever happens.
 func nowhere() *segment.Standing { return &segment.Standing{Until: rule.Never} }
-
-// lookForStandings sets stands.
-func (s *Store) lookForStandings() error {
-	s.stands.Store(s.judges)
-	lower, upper := keyspace.Bounds(keyspace.AppendSpace(nil, keyspace.Standing))
-	return s.o.DB.Iter(lower, upper, func(_, _ []byte) (bool, error) {
-		s.stands.Store(true)
-		return false, nil
-	})
-}
-
-// storedOf is what the disk has of a standing when its record was written.
-func storedOf(st *segment.Standing) stored {
-	x := stored{found: !never(st), due: dueSecond(st)}
-	if st != nil {
-		for _, m := range st.In {
-			x.in = append(x.in, m.Audience)
-		}
-	}
-	return x
-}
-
-// never says that a standing need not be kept.
-func never(st *segment.Standing) bool { return st == nil || len(st.In) == 0 && st.Until == rule.Never }
-
-// dueSecond is the second of the due index under which a standing is found.
-func dueSecond(st *segment.Standing) int64 {
-	if st == nil || st.Until == rule.Never {
-		return noDue
-	}
-	return max(1, st.Until/1000)
-}
-
-const standingVersion = 1
-
-// append makes the record of a standing: the last entry that told of it, whose it is,
-// until when it holds, the standing. Until stands by itself since one that a replay put
-// together does not know what it is made of.
-func (st *stand) append(dst []byte, x id.ID) []byte {
-	dst = wire.AppendUint(append(dst, standingVersion), st.seq)
-	dst = wire.AppendText(wire.AppendText(dst, x.Type), x.Value)
-	dst = wire.AppendInt(dst, st.now.Until)
-	dst, _ = st.now.AppendBinary(dst) // its error is always nil
-	return dst
-}
-
-func decodeStand(record string) (x id.ID, seq uint64, st *segment.Standing, err error) {
-	r := wire.NewReader(record)
-	version := r.Byte()
-	seq = r.Uint()
-	x.Type, x.Value = r.Text(), r.Text()
-	until := r.Int()
-	rest := r.Rest()
-	if r.Bad() || version != standingVersion || x.IsZero() {
-		return x, 0, nil, fmt.Errorf("people: a stored standing of version %d is corrupt; this program reads %d", version, standingVersion)
-	}
-	if st, err = segment.DecodeStanding([]byte(rest)); err == nil {
-		st.Until = until
-	}
-	return x, seq, st, err
-}
 
 // standing gives what n knows of standings, made when it is new.
 func (n *node) standing() *stand {
@@ -482,70 +418,3 @@ func (s *Store) replayTransition(t Transition) {
 	st.now, st.seq, st.dirty = &is, t.Seq, true
 	s.touch(n)
 }
-
-// standRecord is a standing on its way to the disk.
-type standRecord struct {
-	owner     Hash
-	was, is   stored
-	since     []int64 // of is.in
-	from, to  int     // the record in writer.stood
-	wakesOnce bool    // its wake was heard
-}
-
-// standing notes n's standing to be written; the lock is held, so only copy.
-func (w *writer) standing(n *node) {
-	st := n.stand
-	x := standRecord{owner: n.hash, was: st.stored, is: storedOf(st.now), from: len(w.stood), wakesOnce: st.stored.woken}
-	if st.now != nil {
-		for _, m := range st.now.In {
-			x.since = append(x.since, m.Since)
-		}
-	}
-	if x.is.found {
-		w.stood = st.append(w.stood, n.id)
-	}
-	x.to = len(w.stood)
-	st.stored, st.dirty = x.is, false
-	w.stands = append(w.stands, x)
-}
-
-// standings writes what standing noted, without the lock: each with its places in the
-// audiences and in the due index, in one batch.
-func (w *writer) standings() {
-	for i := range w.stands {
-		x := &w.stands[i]
-		if w.err != nil {
-			break
-		}
-		for _, a := range x.was.in {
-			if !slices.Contains(x.is.in, a) {
-				w.b.Delete(keyspace.AppendMember(nil, a, x.owner))
-			}
-		}
-		for i, a := range x.is.in {
-			w.b.Set(keyspace.AppendMember(nil, a, x.owner), wire.AppendInt([]byte{memberVersion}, x.since[i]))
-		}
-		if x.was.due != x.is.due && x.was.due != noDue {
-			w.b.Delete(keyspace.AppendDue(nil, x.was.due, x.owner))
-		}
-		if x.is.due != noDue {
-			w.b.Set(keyspace.AppendDue(nil, x.is.due, x.owner), nil)
-		}
-		if x.wakesOnce {
-			w.b.Delete(keyspace.AppendDue(nil, wakeSecond, x.owner))
-		}
-		place := keyspace.AppendStanding(nil, x.owner)
-		if x.is.found {
-			w.err = w.s.seal(x.owner, place, w.stood[x.from:x.to], w.b)
-		} else if x.was.found {
-			w.b.Delete(place)
-		}
-		if w.err == nil && w.b.Len() > batchBytes {
-			w.flush()
-		}
-	}
-	clear(w.stood)
-	w.stands, w.stood = w.stands[:0], w.stood[:0]
-}
-
-const memberVersion = 1 // in clear: since when, ms
