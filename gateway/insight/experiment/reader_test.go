@@ -45,7 +45,7 @@ type folder struct {
 	def  Definition
 }
 
-func openFolder(t *testing.T, dir string) *folder {
+func openFolder(t testing.TB, dir string) *folder {
 	t.Helper()
 	db, err := engine.Open(engine.Options{Dir: dir, CacheBytes: 1 << 20, Logger: quiet, Exit: func(int) {}})
 	if err != nil {
@@ -116,7 +116,7 @@ func (f *folder) define(d Definition) {
 	f.def = d
 }
 
-func (f *folder) reader(t *testing.T, change ...func(*Options)) *Reader {
+func (f *folder) reader(t testing.TB, change ...func(*Options)) *Reader {
 	t.Helper()
 	o := f.options()
 	for _, c := range change {
