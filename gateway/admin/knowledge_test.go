@@ -1,6 +1,7 @@
 package admin_test
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -75,7 +76,7 @@ func (s *shelf) Define(_ context.Context, n admin.NewDefinition) (admin.Definiti
 			{Field: "segments[3].when", Message: "reads it"},
 		}
 	}
-	body := json.RawMessage(n.Body.Text)
+	body := json.RawMessage(bytes.Clone(n.Body.Text)) // which is the request's
 	if !json.Valid(body) {
 		body = json.RawMessage(`{"when":"from YAML"}`)
 	}
