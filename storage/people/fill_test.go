@@ -26,7 +26,7 @@ import (
 )
 
 var (
-	fills    = flag.Int("fills", 25, "how many random stories TestFilledIsLive tells")
+	fills    = flag.Int("fills", 15, "how many random stories TestFilledIsLive tells")
 	fillSeed = flag.Uint64("fills.seed", 0, "the seed of the first; 0 takes the clock's")
 )
 
