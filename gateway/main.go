@@ -13,6 +13,7 @@ import (
 	"runtime/debug"
 	"strings"
 	"syscall"
+	_ "time/tzdata" // persons' own time zones, on machines that have no files of them
 
 	"github.com/reuna/reuna/gateway/app"
 	"github.com/reuna/reuna/gateway/config"

@@ -85,7 +85,7 @@ func (p *placed) At(version int) any {
 
 func placementDefinition(p *config.Placement, source string) define.Definition {
 	x := placed{goal: p.Goal, Placement: decide.Placement{Name: p.Name, Site: p.Site, Choose: p.Choose, Holdout: float64(p.Holdout)}}
-	d := define.Definition{Kind: define.Placement, Name: p.Name, Source: source, Body: p.JSON()}
+	d := define.Definition{Kind: define.Placement, Name: p.Name, Site: p.Site, Source: source, Body: p.JSON()}
 	for i, v := range p.Variants {
 		x.Variants = append(x.Variants, decide.Variant{
 			Name: v.Name, When: v.When, Experience: v.Experience, Holdout: float64(v.Holdout), Weight: v.Weight,

@@ -231,7 +231,7 @@ func (k knowledge) whyShown(l *define.Live, sub *segment.Subject, p *people.Pers
 	}
 	for i, r := range why.Variants {
 		y := admin.VariantReason{Name: r.Variant, Chosen: r.Variant == why.Decision.Chosen && why.Decided, Code: r.Why, Reason: r.Text}
-		if text, compiled := l.PlacementRule(q.Name, fmt.Sprintf("variants[%d].when", i)); text != "" {
+		if text, compiled := l.PlacementRule(site, q.Name, fmt.Sprintf("variants[%d].when", i)); text != "" {
 			y.Rule = text
 			if compiled != nil {
 				if list, err := compiled.Explain(sub); err == nil {

@@ -129,7 +129,7 @@ func (a *App) peopleOptions() people.Options {
 		DB: a.db, Vault: a.vault, Log: a.events, Types: a.types, Rules: a.foldRules(), Defined: a.kept.Has,
 		DedupeWindow: a.cfg.DedupeWindow, Logger: a.log,
 		MaxLinks: orNone(a.cfg.Identity.MaxLinks), MaxAddresses: orNone(a.cfg.Identity.MaxAddresses),
-		Judge: a.judge.Judge, AudienceName: func(audience uint32) string { return a.defs.Live().AudienceName(audience) },
+		Judge: a.judge.Judge, AudienceName: a.defs.AudienceName,
 		Tail: a.cfg.Retention.Tail, KeepEvents: a.cfg.Retention.Events, KeepRefused: a.cfg.Retention.Refused,
 	}
 }

@@ -38,7 +38,16 @@ type Definition struct {
 	Trait     trait.Definition   // of a trait
 	Segment   segment.Definition // of an audience
 	Placement any                // of a placement: what Options.Placements takes
+	Site      string             // of a placement: whose pages have it; two of a name may be of two sites
 	Rules     []Text             // of a placement: its conditions
+}
+
+// key tells definitions of a kind apart.
+func (d *Definition) key() string { return d.Site + "\x00" + d.Name }
+
+// is says that a definition stands for the operators' one of a kind and name.
+func (d *Definition) is(kind, name string) bool {
+	return d.Kind == kind && d.Name == name && d.Source != FromProgram && (kind != Placement || d.Source != FromDemo)
 }
 
 // Text is a condition, and where it stands in its definition: variants[0].when.
@@ -58,7 +67,7 @@ type Live struct {
 
 	ids   map[uint32]bool // of all series that are kept
 	names map[uint32]string
-	// The versions that are at work, by kind and name; hidden are those that
+	// The versions that are at work, by key; hidden are those that
 	// functions in their rules read.
 	traits, segments, placements map[string]Definition
 	hidden                       map[string]trait.Definition
@@ -71,9 +80,6 @@ func (l *Live) Wants(id uint32) bool { return l.ids[id] }
 func (l *Live) Hidden(name string) bool {
 	return slices.ContainsFunc(l.Traits.Definitions(), func(d trait.Definition) bool { return d.Hidden && d.Name == name })
 }
-
-// AudienceName is the name of an audience; "" when it is gone.
-func (l *Live) AudienceName(id uint32) string { return l.names[id] }
 
 // wanted is everything that is defined, in the order in which it is compiled:
 // what the file says comes first, so that faults' paths fit its lists.

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -126,6 +127,20 @@ func (m *Manager) Close() error {
 // Live is what is at work.
 func (m *Manager) Live() *Live { return m.live.Load() }
 
+// AudienceName is what an audience is called, or was, while there still is
+// somebody who has to leave it; "" when it is not known.
+func (m *Manager) AudienceName(id uint32) string {
+	if name := m.live.Load().names[id]; name != "" {
+		return name
+	}
+	for _, j := range m.o.Kept.Jobs() {
+		if name, ok := strings.CutPrefix(j.Name, fmt.Sprintf("%s%d ", retireJob, id)); ok {
+			return name
+		}
+	}
+	return ""
+}
+
 func (m *Manager) publish(l *Live) {
 	if m.o.Published != nil {
 		m.o.Published(l)
@@ -196,9 +211,7 @@ func (m *Manager) choose(fixed []Definition, placements Placements) (w *wanted, 
 			case errors.As(err, &faults):
 			case err != nil:
 				faults = rule.Faults{{Message: err.Error()}}
-			case slices.ContainsFunc(fixed, func(x Definition) bool {
-				return x.Kind == d.Kind && x.Name == d.Name && x.Source != FromProgram
-			}):
+			case slices.ContainsFunc(fixed, func(x Definition) bool { return x.is(d.Kind, d.Name) }):
 				faults = rule.Faults{{Path: "name", Message: fmt.Sprintf("%q is defined by the configuration or the demo now; take one of the two away", d.Name)}}
 			}
 			if len(faults) > 0 {
@@ -321,7 +334,7 @@ func (m *Manager) apply() error {
 		for _, a := range m.o.Kept.Audiences() {
 			if !names[a.Name] {
 				c.Retire(a.Name)
-				if err := c.Note(definitions.Job{Name: fmt.Sprintf("%s%d", retireJob, a.ID), IDs: []uint32{a.ID}, Begun: m.o.Now().UnixMilli()}); err != nil {
+				if err := c.Note(definitions.Job{Name: fmt.Sprintf("%s%d %s", retireJob, a.ID, a.Name), IDs: []uint32{a.ID}, Begun: m.o.Now().UnixMilli()}); err != nil {
 					return err
 				}
 			}

@@ -89,7 +89,7 @@ func (m *Manager) Delete(kind, name, actor string) (version int, err error) {
 // isFixed says that a definition of that name is not an operator's. A built-in
 // trait gives way.
 func (m *Manager) isFixed(kind, name string) bool {
-	return slices.ContainsFunc(m.fixed, func(d Definition) bool { return d.Kind == kind && d.Name == name && d.Source != FromProgram })
+	return slices.ContainsFunc(m.fixed, func(d Definition) bool { return d.is(kind, name) })
 }
 
 // fits says whether these operators' definitions work beside the fixed ones.

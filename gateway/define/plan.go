@@ -98,17 +98,17 @@ func (p *plan) readyTraits() (ready []trait.Definition) {
 		return false
 	}
 	for _, d := range p.w.traits {
-		if add(d.Trait, func(x trait.Definition) { d.Trait = x; p.live.traits[d.Name] = d }) {
+		if add(d.Trait, func(x trait.Definition) { d.Trait = x; p.live.traits[d.key()] = d }) {
 			continue
 		}
 		p.waitingFor = append(p.waitingFor, Trait+" "+d.Name)
 		if p.before == nil {
 			continue
 		}
-		if old, ok := p.before.traits[d.Name]; ok {
+		if old, ok := p.before.traits[d.key()]; ok {
 			p.traits = append(p.traits, old.Trait)
 			p.taken[d.Name] = true
-			p.live.traits[d.Name] = old
+			p.live.traits[d.key()] = old
 		}
 	}
 	for _, d := range p.w.hidden {
@@ -127,7 +127,7 @@ func (p *plan) chooseSegments(strict *segment.Env) {
 		var old Definition
 		was := false
 		if p.before != nil {
-			old, was = p.before.segments[d.Name]
+			old, was = p.before.segments[d.key()]
 		}
 		switch {
 		case len(bad) == 0:
@@ -142,7 +142,7 @@ func (p *plan) chooseSegments(strict *segment.Env) {
 		}
 		p.segments = append(p.segments, d.Segment)
 		if !d.Segment.Held {
-			p.live.segments[d.Name] = d
+			p.live.segments[d.key()] = d
 		}
 	}
 }
@@ -169,7 +169,7 @@ func (p *plan) choosePlacements(strict *segment.Env) (list []any) {
 			if p.before == nil {
 				continue
 			}
-			old, was := p.before.placements[d.Name]
+			old, was := p.before.placements[d.key()]
 			if !was {
 				continue
 			}
@@ -179,7 +179,7 @@ func (p *plan) choosePlacements(strict *segment.Env) (list []any) {
 			d.Placement = v.At(p.versions(Placement, d.Name))
 		}
 		list = append(list, d.Placement)
-		p.live.placements[d.Name] = d
+		p.live.placements[d.key()] = d
 	}
 	return list
 }
@@ -216,15 +216,15 @@ func (p *plan) keepOldHidden() {
 func (l *Live) depths() map[string]string {
 	out := map[string]string{}
 	for _, name := range l.Segments.All() {
-		d, ok := l.segments[name]
+		d, ok := l.segments["\x00"+name]
 		if !ok {
 			continue // held
 		}
 		var b strings.Builder
 		fmt.Fprintf(&b, "%q %q", d.Segment.Site, d.Segment.When)
 		var parts []string
-		for n, t := range l.traits {
-			if strings.Contains(d.Segment.When, n) {
+		for _, t := range l.traits {
+			if strings.Contains(d.Segment.When, t.Name) {
 				parts = append(parts, string(t.Body)+" "+t.Trait.Fingerprint())
 			}
 		}

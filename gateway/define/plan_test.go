@@ -111,13 +111,13 @@ func TestWhatIsNewWaitsForItsPast(t *testing.T) {
 func TestAChangedDefinitionStaysAsItWas(t *testing.T) {
 	s := &shelf{numbers: map[string]uint32{}, whole: everything}
 	before, _ := s.plan(t, nil, count("orders", "Order Completed"), audience("buyers", "computed.orders >= 1 && count('Product Viewed', '1d') > 0"), slot("hero", "computed.orders > 2"))
-	old := before.traits["orders"].Trait.ID
+	old := before.traits["\x00orders"].Trait.ID
 
 	s.whole = without("Order Placed")
 	changed := []Definition{count("orders", "Order Placed"), audience("buyers", "computed.orders >= 5"), slot("hero", "computed.orders > 9")}
 	during, p := s.plan(t, before, changed...)
-	if during.traits["orders"].Trait.ID != old || during.Rule("buyers") != "computed.orders >= 1 && count('Product Viewed', '1d') > 0" || during.Placements.([]any)[0] != "hero: computed.orders > 2" {
-		t.Errorf("at work are %v, %q, %v", during.traits["orders"].Trait, during.Rule("buyers"), during.Placements)
+	if during.traits["\x00orders"].Trait.ID != old || during.Rule("buyers") != "computed.orders >= 1 && count('Product Viewed', '1d') > 0" || during.Placements.([]any)[0] != "hero: computed.orders > 2" {
+		t.Errorf("at work are %v, %q, %v", during.traits["\x00orders"].Trait, during.Rule("buyers"), during.Placements)
 	}
 	if len(p.waiting) != 1 || !during.Wants(p.waiting[0]) || !during.Wants(old) {
 		t.Errorf("waiting %v; both versions must count", p.waiting)
@@ -128,8 +128,8 @@ func TestAChangedDefinitionStaysAsItWas(t *testing.T) {
 
 	s.whole = everything
 	after, p := s.plan(t, during, changed...)
-	if after.traits["orders"].Trait.ID == old || after.Wants(old) || after.Rule("buyers") != "computed.orders >= 5" || len(p.waitingFor) != 0 || len(after.hidden) != 0 {
-		t.Errorf("at work are %v, %q; %v wait", after.traits["orders"].Trait, after.Rule("buyers"), p.waitingFor)
+	if after.traits["\x00orders"].Trait.ID == old || after.Wants(old) || after.Rule("buyers") != "computed.orders >= 5" || len(p.waitingFor) != 0 || len(after.hidden) != 0 {
+		t.Errorf("at work are %v, %q; %v wait", after.traits["\x00orders"].Trait, after.Rule("buyers"), p.waitingFor)
 	}
 }
 
@@ -182,5 +182,28 @@ func TestWhoseFault(t *testing.T) {
 	builtin.Source = FromProgram
 	if w, _ = gather([]Definition{builtin, file}); len(w.traits) != 1 || w.traits[0].Source != FromFile {
 		t.Errorf("a built-in trait stands beside the file's: %v", w.traits)
+	}
+}
+
+// TestPlacementsOfTwoSites: two of one name are two, each with its own version
+// before.
+func TestPlacementsOfTwoSites(t *testing.T) {
+	of := func(site, source, when string) Definition {
+		d := slot("hero", when)
+		d.Site, d.Source = site, source
+		return d
+	}
+	s := &shelf{numbers: map[string]uint32{}, whole: everything}
+	before, _ := s.plan(t, nil, count("views", "Product Viewed"), of("", FromAPI, "computed.views > 1"), of("demo", FromDemo, "true"))
+	s.whole = without("Order Completed")
+	during, _ := s.plan(t, before, count("views", "Product Viewed"), count("orders", "Order Completed"), of("", FromAPI, "computed.orders > 1"), of("demo", FromDemo, "true"))
+	if got := during.Placements.([]any); !slices.Equal(got, []any{"hero: computed.views > 1", "hero: true"}) {
+		t.Errorf("at work are %v", got)
+	}
+	if text, _ := during.PlacementRule("demo", "hero", "variants[0].when"); text != "true" {
+		t.Errorf("the demo's is %q", text)
+	}
+	if text, _ := during.PlacementRule("shop", "hero", "variants[0].when"); text != "computed.views > 1" {
+		t.Errorf("every site's is %q", text)
 	}
 }

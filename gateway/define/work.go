@@ -17,7 +17,7 @@ import (
 const (
 	fillJob   = definitions.FillJob
 	sweepJob  = "sweep "  // and a digest of what everybody is judged by
-	retireJob = "retire " // and the audience's number
+	retireJob = "retire " // and the audience's number and name
 )
 
 // progress is how far the job is that runs now.
