@@ -4,6 +4,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"reflect"
 	"slices"
@@ -65,10 +66,18 @@ func (w *world) look(all []id.ID, v id.View) look {
 	return l
 }
 
-// comparable is a person without the order of their facets.
+// comparable is a person without the order of their facets, and with their series as
+// they are written down: the same may be kept in different ways.
 func comparable(p *people.Person) *people.Person {
-	q := *p
+	q, profile := *p, *p.Profile
 	q.Facets = slices.SortedFunc(slices.Values(p.Facets), facet.Key.Compare)
+	said := event.Value(series(p.Profile))
+	profile.Computed, profile.Traits = facet.Joined{}, maps.Clone(profile.Traits)
+	if profile.Traits == nil {
+		profile.Traits = map[string]facet.Trait{}
+	}
+	profile.Traits["(series)"] = facet.Trait{Value: said}
+	q.Profile = &profile
 	return &q
 }
 
