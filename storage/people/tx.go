@@ -310,7 +310,8 @@ func (s *Store) isJoined(k facet.Key) bool {
 		return false // nobody's
 	}
 	c := n.clusters[id.VerifiedView]
-	return len(n.facets) > 1 || c == nil || len(c.Members) > 1
+	// Without links it is alone, and nobody needs to have made a cluster to know it.
+	return len(n.facets) > 1 || len(n.pairs) > 0 && (c == nil || len(c.Members) > 1)
 }
 
 func (n *node) hasFacet(h Hash) bool {
