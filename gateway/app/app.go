@@ -108,7 +108,7 @@ func Start(o Options) (started *App, err error) {
 	}
 	a := &App{o: o, cfg: o.Config, log: o.Logger, served: make(chan error, 2)}
 	a.proxied, a.endProxied = context.WithCancel(context.Background())
-	a.meters, a.judge = newMeters(a), &judge{a: a}
+	a.meters = newMeters(a)
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, a.closeAll())

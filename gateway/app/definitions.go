@@ -22,6 +22,7 @@ import (
 // openDefinitions opens what operators defined and compiles it together with
 // the configuration's. What is new comes to work with startDefinitions.
 func (a *App) openDefinitions() (err error) {
+	a.judge = &judge{a: a}
 	if a.kept, err = definitions.Open(a.db, a.vault); err != nil {
 		return err
 	}

@@ -135,7 +135,6 @@ func Rebuild(ctx context.Context, o Offline, replace bool) (r *people.Rebuilt, e
 		return nil, err
 	}
 	a := &App{o: Options{Exit: os.Exit}, cfg: o.Config, log: o.Logger}
-	a.judge = &judge{a: a}
 	defer func() { err = errors.Join(err, a.closeAll()) }()
 	err = a.openAll([]opening{
 		{"keys", a.openKeys}, {"store", a.openStore}, {"vault", a.openVault}, {"event log", a.openLog},
