@@ -371,11 +371,12 @@ func (x *rebuild) equal(space keyspace.Space, k, stored, derived []byte) (same, 
 // computed leaves of a facet's series those that can be compared: of definitions
 // that there are, and filled, whether by a fill or by having been there always; and
 // that look back for ever, since a fill reads no further back than anybody can see
-// from its time on.
+// from its time on. Of moments the series does not say how far back they are read, so
+// none are compared.
 func (x *rebuild) computed(f *facet.Facet) {
 	var list []*facet.Series
 	for _, s := range f.Computed {
-		if s.Window == 0 && (x.o.Whole == nil || x.o.Whole(s.ID)) {
+		if s.Window == 0 && s.Form != facet.Moments && (x.o.Whole == nil || x.o.Whole(s.ID)) {
 			whole := *s
 			whole.Filled = true
 			list = append(list, &whole)
