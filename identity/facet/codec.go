@@ -321,7 +321,7 @@ func readSeries(r *wire.Reader) *Series {
 	case Total:
 		s.data = readTotal(r)
 	case Tallies:
-		s.data = readTallies(r)
+		s.data = readTallies(r, s.exact())
 	case Recent:
 		s.data = readRecent(r)
 	case Newest, Oldest:

@@ -7,7 +7,6 @@ package facet
 import (
 	"cmp"
 	"hash/fnv"
-	"slices"
 	"strings"
 	"sync"
 
@@ -160,9 +159,11 @@ type Facet struct {
 	Consent []Choice   // ascending by purpose
 	Returns int64      // orders and products that came back
 	Seen    []Exposure // ascending by placement, variant and holdout; never written
-	// Computed are the series of computed traits, ascending by ID. The list is never
-	// written: a changed one takes its place, so that profiles may share it.
+	// Computed are the series of computed traits, ascending by ID. Profiles share the
+	// list and the series: what was made before the last Join is never written.
 	Computed []*Series
+	joined   epoch // how often it was joined
+	listed   epoch // when Computed was made
 }
 
 // Bounds of a facet.
@@ -256,7 +257,7 @@ func (f *Facet) Fold(e *event.Event, seq uint64, r *Rules) (done Folded) {
 		x.f = f
 		r.Contribute(e, seq, x.add)
 		done.Change.Computed = x.change.Computed
-		x.f, x.own, x.change = nil, false, Change{}
+		x.f, x.change = nil, Change{}
 		contributing.Put(x)
 	}
 	done.Change.Core = changed
@@ -267,7 +268,6 @@ func (f *Facet) Fold(e *event.Event, seq uint64, r *Rules) (done Folded) {
 // function of a facet's own would go to the heap for every event, wanted or not.
 type contributor struct {
 	f      *Facet
-	own    bool // the facet's list is this event's already
 	change Change
 	add    func(*Contribution)
 }
@@ -281,16 +281,13 @@ var contributing = sync.Pool{New: func() any {
 func (x *contributor) contribute(c *Contribution) {
 	f := x.f
 	i, found := find(f.Computed, c.Spec.ID)
-	switch {
-	case !found:
-		list := make([]*Series, len(f.Computed)+1)
-		copy(list, f.Computed[:i])
-		copy(list[i+1:], f.Computed[i:])
-		f.Computed, x.own = list, true
-	case !x.own:
-		f.Computed, x.own = slices.Clone(f.Computed), true
+	if !found {
+		f.place(i, false, (*Series)(nil).with(c, f.now()))
+	} else if have := f.Computed[i]; have.made == f.now() {
+		have.with(c, have.made)
+	} else {
+		f.place(i, true, have.with(c, f.now()))
 	}
-	f.Computed[i] = f.Computed[i].with(c)
 	x.change.Mark(int(c.Spec.Slot))
 }
 

@@ -230,7 +230,7 @@ func TestScoresHalveWithTime(t *testing.T) {
 	spec := &Spec{ID: 1, Form: Tallies, Window: 90 * day, Width: day}
 	var s *Series
 	add := func(key string, at int64) {
-		s = s.with(&Contribution{Spec: spec, Key: key, At: at, Tally: Tally{N: 1}})
+		s = s.with(&Contribution{Spec: spec, Key: key, At: at, Tally: Tally{N: 1}}, always)
 	}
 	now := int64(20000) * day
 	for range 4 {
@@ -303,7 +303,7 @@ func FuzzDecode(f *testing.F) {
 			s.Recent(nil, 1e12, 1000)
 			s.Values(1e12, 1000)
 			s.Moments("")
-			s.with(&Contribution{Spec: &Spec{ID: s.ID, Form: s.Form, Window: 1000, Width: 10, Most: 3}, At: 1e12, Key: "k", Tally: Tally{N: 1}})
+			s.with(&Contribution{Spec: &Spec{ID: s.ID, Form: s.Form, Window: 1000, Width: 10, Most: 3}, At: 1e12, Key: "k", Tally: Tally{N: 1}}, always)
 		}
 	})
 }

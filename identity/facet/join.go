@@ -52,7 +52,8 @@ type DeviceSeen struct {
 }
 
 // Join makes the profile of the given facets. The same facets give the same
-// profile in whatever order they come; none is changed.
+// profile in whatever order they come; none is changed, but for a note that a profile
+// shares its series: as with Fold, a facet is for one goroutine at a time.
 func Join(facets []*Facet) *Profile {
 	if !slices.IsSortedFunc(facets, compareFacets) {
 		facets = slices.SortedFunc(slices.Values(facets), compareFacets)
@@ -93,7 +94,10 @@ func Join(facets []*Facet) *Profile {
 		if f.Arrival.Set {
 			arrival.putFirst(f.Arrival.At, f.Arrival.Value)
 		}
-		p.Computed.add(f.Computed)
+		if len(f.Computed) > 0 {
+			f.joined++
+			p.Computed.add(f.Computed)
+		}
 		// The facets of one device are neighbours: its sessions are one union,
 		// so that logging in does not start a second one.
 		last := i+1 == len(facets) || facets[i+1].Key.AnonymousID != f.Key.AnonymousID

@@ -16,41 +16,52 @@ type moments struct {
 
 type marks struct {
 	key  string
-	list []int64 // ascending
+	list []int64 // ascending; only appended to, by one owner, as a run's
 }
 
 func compareMarks(m marks, key string) int { return strings.Compare(m.key, key) }
 
-func (t *moments) with(s *Series, c *Contribution) content {
+func (t *moments) fork(s *Series) *Series {
+	n := &struct {
+		Series
+		moments
+	}{*s, moments{slices.Clone(t.keys)}}
+	n.data = &n.moments
+	return &n.Series
+}
+
+func (t *moments) put(s *Series, c *Contribution) {
 	i, found := slices.BinarySearchFunc(t.keys, c.Key, compareMarks)
 	if !found {
-		if len(t.keys) >= maxSeriesKeys {
-			return t
+		if len(t.keys) < maxSeriesKeys {
+			t.keys = insert(t.keys, i, marks{strings.Clone(c.Key), []int64{c.Mark}})
 		}
-		return &moments{slices.Insert(slices.Clone(t.keys), i, marks{strings.Clone(c.Key), []int64{c.Mark}})}
+		return
 	}
 	list := t.keys[i].list
 	at, there := slices.BinarySearch(list, c.Mark)
-	if there || at == 0 && len(list) >= int(s.Most) {
-		return t
+	switch {
+	case there || at == 0 && len(list) >= int(s.Most):
+		return
+	case at == len(list):
+		list = push(list, c.Mark)
+	default:
+		list = insert(slices.Clip(list), at, c.Mark)
 	}
-	n := make([]int64, len(list)+1)
-	copy(n, list[:at])
-	n[at] = c.Mark
-	copy(n[at+1:], list[at:])
-	next := &moments{slices.Clone(t.keys)}
-	next.keys[i].list = n[max(0, len(n)-int(s.Most)):]
-	return next
+	t.keys[i].list = list[max(0, len(list)-int(s.Most)):]
 }
 
 func (t *moments) merge(s *Series, other content) content {
 	n := &moments{slices.Clone(t.keys)}
+	for i := range n.keys {
+		n.keys[i].list = slices.Clip(n.keys[i].list)
+	}
 	for _, m := range other.(*moments).keys {
 		i, found := slices.BinarySearchFunc(n.keys, m.key, compareMarks)
 		if found {
-			n.keys[i].list = joinTimes(n.keys[i].list, m.list, int(s.Most))
+			n.keys[i].list = slices.Clip(joinTimes(n.keys[i].list, m.list, int(s.Most)))
 		} else if len(n.keys) < maxSeriesKeys {
-			n.keys = slices.Insert(n.keys, i, m)
+			n.keys = insert(n.keys, i, marks{m.key, slices.Clip(m.list)})
 		}
 	}
 	return n

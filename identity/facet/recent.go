@@ -26,23 +26,26 @@ type Met struct {
 
 func compareMet(m Met, key string) int { return strings.Compare(m.Key, key) }
 
-func (t *recent) with(s *Series, c *Contribution) content {
+func (t *recent) fork(s *Series) *Series {
+	n := &struct {
+		Series
+		recent
+	}{*s, recent{slices.Clone(t.keys)}}
+	n.data = &n.recent
+	return &n.Series
+}
+
+func (t *recent) put(s *Series, c *Contribution) {
 	i, found := slices.BinarySearchFunc(t.keys, c.Key, compareMet)
-	n := &recent{}
 	switch {
 	case found && t.keys[i].Last >= c.At:
-		return t
+		return
 	case found:
-		n.keys = slices.Clone(t.keys)
-		n.keys[i].Last = c.At
+		t.keys[i].Last = c.At
 	default:
-		n.keys = make([]Met, len(t.keys)+1)
-		copy(n.keys, t.keys[:i])
-		copy(n.keys[i+1:], t.keys[i:])
-		n.keys[i] = Met{strings.Clone(c.Key), c.At}
+		t.keys = insert(t.keys, i, Met{strings.Clone(c.Key), c.At})
 	}
-	n.settle(s)
-	return n
+	t.settle(s)
 }
 
 func (t *recent) settle(s *Series) {

@@ -2,99 +2,186 @@ package facet
 
 import "slices"
 
-// run is a list of cells, ascending and each at another place, that is never
-// written: what changes it gives another. The newest cells, which nearly every
-// change is about, stand apart, so that it does not copy the others.
+// run is a list of cells, ascending and each at another place. The newest, which
+// nearly every change is about, stands apart.
+//
+// Invariant: the lists are only appended to, and only by the run's one owner: what
+// changes an older cell makes new ones. So a run that was copied and is not written
+// any more, such as a profile's, may have its lists in common with the owner's.
 type run struct {
-	head, tail []cell
+	older []count
+	last  count // n is 0 where there are no cells
+	sums  *sums // nil where no cell has amounts
 }
 
-// tailMost is how many cells may stand apart. Copying 16 for each change and all
-// of them for every sixteenth costs the least for lists of a hundred.
-const tailMost = 16
-
-type cell struct {
+// count is a cell without amounts.
+type count struct {
 	at int64 // second, or index of a bucket
+	n  int64
+}
+
+// sums are the amounts of a run's cells, in the same order.
+type sums struct {
+	older []amounts
+	last  amounts
+}
+
+type amounts struct{ sum, min, max int64 }
+
+// cell is one cell as it is given and taken.
+type cell struct {
+	at int64
 	Tally
 }
 
-func (r *run) len() int { return len(r.head) + len(r.tail) }
-
-// at gives the i-th cell, to be read.
-func (r *run) at(i int) *cell {
-	if i < len(r.head) {
-		return &r.head[i]
+func (r *run) len() int {
+	if r.last.n == 0 {
+		return 0
 	}
-	return &r.tail[i-len(r.head)]
+	return len(r.older) + 1
 }
 
-// drop gives the list without its first n cells.
-func (r run) drop(n int) run {
-	if n < len(r.head) {
-		return run{r.head[n:], r.tail}
+// place is the i-th cell's.
+func (r *run) place(i int) int64 {
+	if i < len(r.older) {
+		return r.older[i].at
 	}
-	return run{nil, r.tail[n-len(r.head):]}
+	return r.last.at
 }
 
-// put gives the list with x in it.
-func (r run) put(x cell) run {
-	switch h, t := len(r.head), len(r.tail); {
-	case t > 0 && x.at >= r.tail[0].at, t == 0 && (h == 0 || x.at > r.head[h-1].at):
-		r.tail = put(r.tail, x)
-		if len(r.tail) > tailMost {
-			r = run{slices.Concat(r.head, r.tail), nil}
-		}
-	case t == 0 && x.at == r.head[h-1].at:
-		last := r.head[h-1]
-		last.Add(x.Tally)
-		r = run{r.head[:h-1], []cell{last}}
+// at gives the i-th cell.
+func (r *run) at(i int) cell {
+	c, a := r.last, amounts{}
+	if i < len(r.older) {
+		c = r.older[i]
+	}
+	switch {
+	case r.sums == nil:
+	case i < len(r.older):
+		a = r.sums.older[i]
 	default:
-		r = run{put(slices.Concat(r.head, r.tail), x), nil}
+		a = r.sums.last
+	}
+	return cell{c.at, Tally{c.n, a.sum, a.min, a.max}}
+}
+
+// copied is the run to be written by another, or by the same owner when nobody
+// writes r any more.
+func (r run) copied() run {
+	if r.sums != nil {
+		s := *r.sums
+		r.sums = &s
 	}
 	return r
 }
 
-// put gives the list with x in it; the list itself may be shared and stays.
-func put(list []cell, x cell) []cell {
-	i := len(list)
-	for i > 0 && list[i-1].at >= x.at { // nearly always x is the newest
-		i--
+// clipped is a copy that has an owner besides r's.
+func (r run) clipped() run {
+	r = r.copied()
+	r.older = slices.Clip(r.older)
+	if r.sums != nil {
+		r.sums.older = slices.Clip(r.sums.older)
 	}
-	if i < len(list) && list[i].at == x.at {
-		list = slices.Clone(list)
-		list[i].Add(x.Tally)
-		return list
+	return r
+}
+
+// drop takes the first n cells away.
+func (r *run) drop(n int) {
+	switch {
+	case n >= r.len():
+		*r = run{}
+	case n > 0:
+		r.older = r.older[n:]
+		if r.sums != nil {
+			r.sums.older = r.sums.older[n:]
+		}
 	}
-	n := make([]cell, len(list)+1)
-	copy(n, list[:i])
-	n[i] = x
-	copy(n[i+1:], list[i:])
-	return n
+}
+
+// put adds x.
+func (r *run) put(x cell) {
+	switch {
+	case r.last.n == 0 || x.at > r.last.at:
+		r.push(x)
+	case x.at < r.last.at:
+		*r = r.union(&run{last: count{x.at, x.N}, sums: &sums{last: amounts{x.Sum, x.Min, x.Max}}})
+	case r.sums == nil && x.Sum|x.Min|x.Max == 0:
+		r.last.n += x.N
+	default:
+		c := r.at(len(r.older))
+		c.Add(x.Tally)
+		r.newest(c)
+	}
+}
+
+// push adds x, which is behind all others.
+func (r *run) push(x cell) {
+	if r.last.n != 0 {
+		r.older = push(r.older, r.last)
+		if r.sums != nil {
+			r.sums.older = push(r.sums.older, r.sums.last)
+		}
+	}
+	r.newest(x)
+}
+
+// newest makes x the newest cell.
+func (r *run) newest(x cell) {
+	r.last = count{x.at, x.N}
+	a := amounts{x.Sum, x.Min, x.Max}
+	if r.sums == nil && a != (amounts{}) {
+		r.sums = new(sums)
+		if len(r.older) > 0 {
+			r.sums.older = make([]amounts, len(r.older), cap(r.older))
+		}
+	}
+	if r.sums != nil {
+		r.sums.last = a
+	}
 }
 
 // union gives the cells of both.
-func (r run) union(o run) run {
+func (r *run) union(o *run) (n run) {
 	switch {
 	case r.len() == 0:
-		return o
+		return o.clipped()
 	case o.len() == 0:
-		return r
+		return r.clipped()
 	}
-	list := make([]cell, 0, r.len()+o.len())
+	n.older = make([]count, 0, r.len()+o.len()-1)
 	for i, j := 0, 0; i < r.len() || j < o.len(); {
 		switch {
-		case j == o.len() || i < r.len() && r.at(i).at < o.at(j).at:
-			list = append(list, *r.at(i))
+		case j == o.len() || i < r.len() && r.place(i) < o.place(j):
+			n.push(r.at(i))
 			i++
-		case i == r.len() || r.at(i).at > o.at(j).at:
-			list = append(list, *o.at(j))
+		case i == r.len() || r.place(i) > o.place(j):
+			n.push(o.at(j))
 			j++
 		default:
-			c := *r.at(i)
+			c := r.at(i)
 			c.Add(o.at(j).Tally)
-			list = append(list, c)
+			n.push(c)
 			i, j = i+1, j+1
 		}
 	}
-	return run{list, nil}
+	return n
+}
+
+// grown is the list with room for another, a quarter more when there is none:
+// there are many lists, and most are short.
+func grown[T any](list []T) []T {
+	if len(list) < cap(list) {
+		return list
+	}
+	return append(slices.Grow([]T(nil), len(list)+len(list)/4+2), list...)
+}
+
+func push[T any](list []T, x T) []T { return append(grown(list), x) }
+
+// insert puts x at i in a list that is the caller's own.
+func insert[T any](list []T, i int, x T) []T {
+	list = append(grown(list), x)
+	copy(list[i+1:], list[i:])
+	list[i] = x
+	return list
 }

@@ -1,9 +1,6 @@
 package facet
 
-import (
-	"slices"
-	"strings"
-)
+import "slices"
 
 // Form is how a series keeps what is contributed to it. Each is a commutative
 // monoid: exact as a function of the multiset of contributions, whatever their
@@ -77,54 +74,72 @@ type Contribution struct {
 }
 
 // Series is what one facet, or several, contributed to one version of a
-// definition. It is never written once it is made: a contribution makes another,
-// so facets and profiles may share them.
+// definition. A profile's is never written. A facet's is written in place until the
+// facet is joined into a profile; then a contribution makes another one.
 type Series struct {
 	ID     uint32
 	Most   uint16
 	Form   Form
 	Filled bool // what happened before the definition is in it
+	slot   uint16
 	Window int64
 	Width  int64
 	Last   int64 // the newest contribution's time, ms
-	slot   uint16
+	made   epoch // when its owner made it; zero: not for a single owner
 	data   content
 }
 
-// content is what a form keeps; never written once it is made. s says the shape
-// and has the newest time already.
+// epoch tells what a facet made since it was last joined from what it made before,
+// which profiles may have.
+type epoch uint64
+
+// always is the epoch of an owner that never shares.
+const always = ^epoch(0)
+
+// content is what a form keeps. s says the shape and has the newest time already.
 type content interface {
-	with(s *Series, c *Contribution) content
+	// fork gives a copy of the series with a copy of the content, which may be
+	// written if nobody writes the content any more.
+	fork(s *Series) *Series
+	put(s *Series, c *Contribution)
+	// merge gives the content of both, which stay as they are; so do they when
+	// what it gives is forked and written.
 	merge(s *Series, o content) content
 	append(dst []byte) []byte
 }
 
-func newContent(f Form) content {
+func newSeries(f Form) *Series {
+	s := Series{Form: f}
 	switch f {
 	case Total:
-		return &total{}
+		return (&total{}).fork(&s)
 	case Tallies:
-		return &tallies{}
+		return (&tallies{}).fork(&s)
 	case Recent:
-		return &recent{}
+		return (&recent{}).fork(&s)
 	case Newest, Oldest:
-		return &values{oldest: f == Oldest}
+		return (&values{oldest: f == Oldest}).fork(&s)
 	case Moments:
-		return &moments{}
+		return (&moments{}).fork(&s)
 	}
 	panic("facet: a spec without a form")
 }
 
-// with gives the series, nil for one that has begun, with a contribution in it.
-func (s *Series) with(c *Contribution) *Series {
-	n := &Series{ID: c.Spec.ID, Form: c.Spec.Form, Window: c.Spec.Window, Width: c.Spec.Width, Most: uint16(c.Spec.Most), Last: c.At, slot: c.Spec.Slot}
-	if s != nil && s.Form == n.Form {
-		n.Filled, n.Last, n.data = s.Filled, max(s.Last, c.At), s.data
-	} else {
-		n.data = newContent(n.Form)
+// with gives the series, nil for one that has begun, with a contribution in it: s
+// itself if its owner made it in this epoch.
+func (s *Series) with(c *Contribution, now epoch) *Series {
+	x := c.Spec
+	switch {
+	case s == nil || s.Form != x.Form:
+		s = newSeries(x.Form)
+		s.Last = c.At
+	case s.made != now:
+		s = s.data.fork(s)
 	}
-	n.data = n.data.with(n, c)
-	return n
+	s.ID, s.Window, s.Width, s.Most, s.slot, s.made = x.ID, x.Window, x.Width, uint16(x.Most), x.Slot, now
+	s.Last = max(s.Last, c.At)
+	s.data.put(s, c)
+	return s
 }
 
 // merged gives the series of both.
@@ -133,7 +148,7 @@ func (s *Series) merged(o *Series) *Series {
 		return s
 	}
 	n := *s
-	n.Filled, n.Last = s.Filled || o.Filled, max(s.Last, o.Last)
+	n.Filled, n.Last, n.made = s.Filled || o.Filled, max(s.Last, o.Last), 0
 	n.data = s.data.merge(&n, o.data)
 	return &n
 }
@@ -156,7 +171,7 @@ func find(list []*Series, id uint32) (int, bool) {
 type Partial map[uint32]*Series
 
 // Add takes a contribution in.
-func (p Partial) Add(c *Contribution) { p[c.Spec.ID] = p[c.Spec.ID].with(c) }
+func (p Partial) Add(c *Contribution) { p[c.Spec.ID] = p[c.Spec.ID].with(c, always) }
 
 // Fill adds to the facet what the events before a definition gave: each p[id] is
 // merged into the facet's series unless that is filled already, so that a fill
@@ -169,22 +184,49 @@ func (f *Facet) Fill(p Partial, ids []uint32) (c Change) {
 			continue
 		}
 		i, found := find(f.Computed, id)
-		list := slices.Clone(f.Computed) // a profile may share the old one
+		var n *Series
 		switch {
-		case !found:
-			n := *add
-			n.Filled = true
-			list = slices.Insert(list, i, &n)
-		case list[i].Filled:
+		case !found: // p's owner may go on adding to its own
+			n = newSeries(add.Form).emptied(add).merged(add)
+		case f.Computed[i].Filled:
 			continue
 		default:
-			list[i] = list[i].merged(add)
-			list[i].Filled = true
+			if n = f.Computed[i].merged(add); n == f.Computed[i] { // of another form: it stays
+				n = n.data.fork(n)
+				n.made = 0
+			}
 		}
-		f.Computed = list
+		n.Filled = true
+		f.place(i, found, n)
 		c.Mark(int(add.slot))
 	}
 	return c
+}
+
+// emptied gives an empty series the shape of another.
+func (s *Series) emptied(of *Series) *Series {
+	data := s.data
+	*s = *of
+	s.data, s.made = data, 0
+	return s
+}
+
+// now is the facet's epoch: what was made in it is in no profile.
+func (f *Facet) now() epoch { return f.joined + 1 }
+
+// place puts a series at its place in the list, in the stead of the one of the same
+// ID that was found there.
+func (f *Facet) place(i int, found bool, s *Series) {
+	if f.listed != f.now() { // a profile may share it
+		list := make([]*Series, len(f.Computed), len(f.Computed)+1)
+		copy(list, f.Computed)
+		f.Computed, f.listed = list, f.now()
+	}
+	if found {
+		f.Computed[i] = s
+	} else {
+		f.Computed = insert(f.Computed, i, s)
+	}
 }
 
 // Prune drops the series of definitions that are no more.
@@ -207,5 +249,3 @@ func floor(n, by int64) int64 {
 	}
 	return q
 }
-
-func compareKey(k *keyed, key string) int { return strings.Compare(k.key, key) }

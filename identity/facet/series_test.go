@@ -102,27 +102,79 @@ func all(r *rand.Rand, p *Profile) []*Series {
 	return p.Computed.All()
 }
 
-// TestSeriesAreNeverWritten: what a profile shares stays as it was.
-func TestSeriesAreNeverWritten(t *testing.T) {
-	r := rand.New(rand.NewPCG(3, 4))
-	f := &Facet{}
-	var c Contribution
-	rules := &Rules{Contribute: func(_ *event.Event, _ uint64, add func(*Contribution)) { add(&c) }}
-	type kept struct {
-		p     *Profile
-		bytes []byte
-	}
-	var all []kept
-	for i := range 600 {
-		c = someContribution(r, 400_000)
-		f.Fold(&event.Event{Type: event.Track, Timestamp: c.At, MessageID: fmt.Sprint(i)}, uint64(i), rules)
-		p := Join([]*Facet{f})
-		all = append(all, kept{p, written(p.Computed.All())})
-	}
-	for i, k := range all {
-		if !bytes.Equal(written(k.p.Computed.All()), k.bytes) {
-			t.Fatalf("the profile after %d events changed later", i)
+// TestProfilesStayAsTheyWere: what a profile shares is not written, however much is
+// folded and filled afterwards, nor what a fill took of series that went on.
+func TestProfilesStayAsTheyWere(t *testing.T) {
+	seed := uint64(time.Now().UnixNano())
+	t.Logf("seed %d", seed)
+	for round := range uint64(20) {
+		r := rand.New(rand.NewPCG(seed, round))
+		var c Contribution
+		rules := &Rules{Contribute: func(_ *event.Event, _ uint64, add func(*Contribution)) { add(&c) }}
+		f, twin, past := &Facet{}, &Facet{}, Partial{}
+		var profiles []*Profile
+		var before [][]byte
+		ids := []uint32{1, 2, 3, 4, 5, 6, 7, 8, 9, 10}
+		r.Shuffle(len(ids), func(i, j int) { ids[i], ids[j] = ids[j], ids[i] })
+		for i := range 600 {
+			c = someContribution(r, 400_000)
+			if c.Key != "" && r.IntN(3) == 0 {
+				c.At = 1_700_000_000_000 + int64(i)*700 // newer than the others
+			}
+			if r.IntN(4) == 0 {
+				past.Add(&c)
+				continue
+			}
+			e := &event.Event{Type: event.Track, Timestamp: c.At, MessageID: fmt.Sprint(i)}
+			f.Fold(e, uint64(i), rules)
+			twin.Fold(e, uint64(i), rules)
+			if len(ids) > 0 && r.IntN(40) == 0 {
+				f.Fill(past, ids[:1])
+				twin.Fill(partialOf(nil), ids[:1])
+				twin.Fill(past, ids[:1])
+				ids = ids[1:]
+			}
+			if r.IntN(3) == 0 {
+				p := Join([]*Facet{f})
+				profiles, before = append(profiles, p), append(before, written(p.Computed.All()))
+			}
+			if r.IntN(50) == 0 {
+				f = decode(t, f.AppendBinary(nil))
+			}
 		}
+		for i, p := range profiles {
+			if !bytes.Equal(written(p.Computed.All()), before[i]) {
+				t.Fatalf("round %d: profile %d changed later", round, i)
+			}
+		}
+		if !bytes.Equal(f.AppendBinary(nil), twin.AppendBinary(nil)) {
+			t.Fatalf("round %d: a facet that was joined is another than one that never was", round)
+		}
+	}
+}
+
+// TestFoldsInPlaceDoNotAllocate, but where a list grows or a text is kept.
+func TestFoldsInPlaceDoNotAllocate(t *testing.T) {
+	f := &Facet{}
+	c := Contribution{Key: "k", Tally: One(5)}
+	rules := &Rules{Contribute: func(_ *event.Event, _ uint64, add func(*Contribution)) {
+		for _, spec := range specs()[:8] {
+			c.Spec, c.Tie = spec, c.Tie+1
+			add(&c)
+		}
+	}}
+	e := &event.Event{Type: event.Page, Timestamp: 1_700_000_000_000, MessageID: "m"}
+	fold := func() {
+		e.Timestamp += 1000
+		c.At = e.Timestamp
+		f.Fold(e, 1, rules)
+	}
+	for range 300 {
+		fold()
+	}
+	specs := testing.AllocsPerRun(200, func() { specs() })
+	if n := testing.AllocsPerRun(200, fold); n > specs+1 {
+		t.Errorf("%v allocations a fold", n-specs)
 	}
 }
 
@@ -258,7 +310,7 @@ func TestManyKeysStayBounded(t *testing.T) {
 	for _, spec := range specs()[1:8] {
 		var s *Series
 		for i := range int64(1000) {
-			s = s.with(&Contribution{Spec: spec, At: 1_700_000_000_000 + i, Key: fmt.Sprint("k", i), Tally: Tally{N: 1}})
+			s = s.with(&Contribution{Spec: spec, At: 1_700_000_000_000 + i, Key: fmt.Sprint("k", i), Tally: Tally{N: 1}}, always)
 		}
 		if n := len(s.AppendBinary(nil)); n > 8_000 {
 			t.Errorf("series %d has %d bytes", spec.ID, n)

@@ -22,43 +22,102 @@ import (
 // seconds are there. (Beyond maxSeriesKeys keys the one that was quiet the
 // longest goes, and only then can order matter.)
 type tallies struct {
-	keys   []*keyed // ascending; none is written once it is in a series
-	points int      // over all keys
+	keys   []keyed // ascending
+	points int     // seconds that are kept, over all keys
 }
 
 type keyed struct {
-	key    string
-	last   int64 // its newest contribution, ms
-	points run   // by second
-	coarse run   // by bucket
+	key   string
+	last  int64 // its newest contribution, ms
+	cells run   // by second where the series keeps them, else by bucket
+	older *run  // by bucket, of seconds that there was no room for; nil: none
+}
+
+// exact says that the series keeps seconds.
+func (s *Series) exact() bool { return s.Most > 0 && s.Window > 0 }
+
+// copied is k to be written, when nobody writes k any more.
+func (k keyed) copied() keyed {
+	k.cells = k.cells.copied()
+	if k.older != nil {
+		r := k.older.copied()
+		k.older = &r
+	}
+	return k
+}
+
+// clipped is a copy that has an owner besides k's.
+func (k keyed) clipped() keyed {
+	k.cells = k.cells.clipped()
+	if k.older != nil {
+		r := k.older.clipped()
+		k.older = &r
+	}
+	return k
 }
 
 // maxSeriesKeys bounds the keys of one series.
 const maxSeriesKeys = 256
 
-func (t *tallies) with(s *Series, c *Contribution) content {
-	i, found := slices.BinarySearchFunc(t.keys, c.Key, compareKey)
-	n := &tallies{points: t.points}
-	k := new(keyed)
-	if found {
-		n.keys, *k = slices.Clone(t.keys), *t.keys[i]
-		k.last = max(k.last, c.At)
-	} else {
-		n.keys = make([]*keyed, len(t.keys)+1)
-		copy(n.keys, t.keys[:i])
-		copy(n.keys[i+1:], t.keys[i:])
-		k.key, k.last = strings.Clone(c.Key), c.At
+// fork makes one object of a series, its content and its key, where it has but one.
+func (t *tallies) fork(s *Series) *Series {
+	if len(t.keys) > 1 {
+		n := &struct {
+			Series
+			tallies
+		}{*s, tallies{make([]keyed, len(t.keys)), t.points}}
+		for i := range t.keys {
+			n.keys[i] = t.keys[i].copied()
+		}
+		n.data = &n.tallies
+		return &n.Series
 	}
-	n.keys[i] = k
-	if s.Most > 0 && s.Window > 0 {
-		before := k.points.len()
-		k.points = k.points.put(cell{floor(c.At, 1000), c.Tally})
-		n.points += k.points.len() - before
-	} else {
-		k.coarse = k.coarse.put(cell{s.bucket(c.At), c.Tally})
+	n := &struct {
+		Series
+		tallies
+		key [1]keyed
+	}{Series: *s}
+	n.keys, n.points = n.key[:len(t.keys)], t.points
+	if len(t.keys) == 1 {
+		n.key[0] = t.keys[0].copied()
 	}
-	n.settle(s)
-	return n
+	n.data = &n.tallies
+	return &n.Series
+}
+
+func (t *tallies) put(s *Series, c *Contribution) {
+	i, found := 0, false
+	if len(t.keys) == 1 && t.keys[0].key == c.Key {
+		found = true
+	} else {
+		i, found = t.find(c.Key)
+	}
+	if !found {
+		t.keys = insert(t.keys, i, keyed{key: strings.Clone(c.Key), last: c.At})
+	}
+	k := &t.keys[i]
+	k.last = max(k.last, c.At)
+	if s.exact() {
+		before := k.cells.len()
+		k.cells.put(cell{floor(c.At, 1000), c.Tally})
+		t.points += k.cells.len() - before
+	} else {
+		k.cells.put(cell{s.bucket(c.At), c.Tally})
+	}
+	t.settle(s)
+}
+
+// find gives the place of a key.
+func (t *tallies) find(key string) (int, bool) {
+	low, high := 0, len(t.keys)
+	for low < high {
+		if m := int(uint(low+high) >> 1); t.keys[m].key < key {
+			low = m + 1
+		} else {
+			high = m
+		}
+	}
+	return low, low < len(t.keys) && t.keys[low].key == key
 }
 
 // bucket is the index of the bucket that holds a time.
@@ -69,22 +128,26 @@ func (s *Series) bucket(ms int64) int64 {
 	return floor(ms, s.Width)
 }
 
-// settle holds the bounds. The list of keys is t's own, the keys may be shared.
+// settle holds the bounds.
 func (t *tallies) settle(s *Series) {
 	if s.Window > 0 {
 		t.expire(s)
 	}
 	for t.points > int(s.Most) {
 		old := -1
-		for i, k := range t.keys {
-			if k.points.len() > 0 && (old < 0 || k.points.at(0).at < t.keys[old].points.at(0).at) {
+		for i := range t.keys {
+			k := &t.keys[i]
+			if k.cells.len() > 0 && (old < 0 || k.cells.place(0) < t.keys[old].cells.place(0)) {
 				old = i
 			}
 		}
-		k := *t.keys[old]
-		p := k.points.at(0)
-		k.points, k.coarse = k.points.drop(1), k.coarse.put(cell{s.bucket(p.at * 1000), p.Tally})
-		t.keys[old] = &k
+		k := &t.keys[old]
+		p := k.cells.at(0)
+		k.cells.drop(1)
+		if k.older == nil {
+			k.older = new(run)
+		}
+		k.older.put(cell{s.bucket(p.at * 1000), p.Tally})
 		t.points--
 	}
 	for len(t.keys) > maxSeriesKeys {
@@ -94,40 +157,55 @@ func (t *tallies) settle(s *Series) {
 				quiet = i
 			}
 		}
-		t.points -= t.keys[quiet].points.len()
+		if s.exact() {
+			t.points -= t.keys[quiet].cells.len()
+		}
 		t.keys = slices.Delete(t.keys, quiet, quiet+1)
 	}
 }
 
 // expire drops what lies a Window behind the newest contribution, to the bucket.
 func (t *tallies) expire(s *Series) {
-	oldest := s.bucket(floor(s.Last, 1000)*1000 - s.Window)
+	bucket := s.bucket(floor(s.Last, 1000)*1000 - s.Window)
+	first := bucket // of the cells that stay
+	if s.exact() {
+		first = math.MinInt64
+		if s.Width > 0 { // the bucket's first whole second
+			first = -floor(-bucket*s.Width, 1000)
+		}
+	}
 	empty := false
-	for i, k := range t.keys {
-		points, coarse := 0, 0
-		for points < k.points.len() && s.bucket(k.points.at(points).at*1000) < oldest {
-			points++
+	for i := range t.keys {
+		k := &t.keys[i]
+		n := 0
+		for n < k.cells.len() && k.cells.place(n) < first {
+			n++
 		}
-		for coarse < k.coarse.len() && k.coarse.at(coarse).at < oldest {
-			coarse++
+		if n > 0 {
+			k.cells.drop(n)
+			if s.exact() {
+				t.points -= n
+			}
 		}
-		if points+coarse == 0 {
-			continue
+		if k.older != nil {
+			for n = 0; n < k.older.len() && k.older.place(n) < bucket; n++ {
+			}
+			if k.older.drop(n); k.older.len() == 0 {
+				k.older = nil
+			}
 		}
-		n := *k
-		n.points, n.coarse = k.points.drop(points), k.coarse.drop(coarse)
-		t.points -= points
-		t.keys[i] = &n
-		empty = empty || n.points.len()+n.coarse.len() == 0
+		empty = empty || k.isEmpty()
 	}
 	if empty {
-		t.keys = slices.DeleteFunc(t.keys, func(k *keyed) bool { return k.points.len()+k.coarse.len() == 0 })
+		t.keys = slices.DeleteFunc(t.keys, func(k keyed) bool { return k.isEmpty() })
 	}
 }
 
+func (k *keyed) isEmpty() bool { return k.cells.len() == 0 && k.older == nil }
+
 func (t *tallies) merge(s *Series, other content) content {
 	a, b := t.keys, other.(*tallies).keys
-	n := &tallies{keys: make([]*keyed, 0, max(len(a), len(b)))}
+	n := &tallies{keys: make([]keyed, 0, max(len(a), len(b)))}
 	for len(a) > 0 || len(b) > 0 {
 		order := -1
 		switch {
@@ -136,17 +214,30 @@ func (t *tallies) merge(s *Series, other content) content {
 		case len(b) > 0:
 			order = strings.Compare(a[0].key, b[0].key)
 		}
-		var k *keyed
+		var k keyed
 		switch {
 		case order < 0:
-			k, a = a[0], a[1:]
+			k, a = a[0].clipped(), a[1:]
 		case order > 0:
-			k, b = b[0], b[1:]
+			k, b = b[0].clipped(), b[1:]
 		default:
-			k = &keyed{a[0].key, max(a[0].last, b[0].last), a[0].points.union(b[0].points), a[0].coarse.union(b[0].coarse)}
+			k = keyed{key: a[0].key, last: max(a[0].last, b[0].last), cells: a[0].cells.union(&b[0].cells)}
+			switch x, y := a[0].older, b[0].older; {
+			case x != nil && y != nil:
+				r := x.union(y)
+				k.older = &r
+			case x != nil:
+				r := x.clipped()
+				k.older = &r
+			case y != nil:
+				r := y.clipped()
+				k.older = &r
+			}
 			a, b = a[1:], b[1:]
 		}
-		n.points += k.points.len()
+		if s.exact() {
+			n.points += k.cells.len()
+		}
 		n.keys = append(n.keys, k)
 	}
 	n.settle(s)
@@ -156,9 +247,9 @@ func (t *tallies) merge(s *Series, other content) content {
 // each calls fn for what counts in (now − window, now], with the moment at which
 // it counts to have happened, in ms. window 0 is all time, now included or not.
 // until is when this changes by time alone.
-func (k *keyed) each(s *Series, now, window int64, fn func(at int64, t *Tally)) (until int64) {
+func (k *keyed) each(s *Series, now, window int64, fn func(at int64, t Tally)) (until int64) {
 	until = math.MaxInt64
-	cell := func(at int64, t *Tally) {
+	cell := func(at int64, t Tally) {
 		switch {
 		case window == 0:
 			fn(at, t)
@@ -169,13 +260,19 @@ func (k *keyed) each(s *Series, now, window int64, fn func(at int64, t *Tally)) 
 			until = min(until, at+window)
 		}
 	}
-	for i := range k.coarse.len() {
-		c := k.coarse.at(i)
-		cell(c.at*s.Width, &c.Tally)
+	if k.older != nil {
+		for i := range k.older.len() {
+			c := k.older.at(i)
+			cell(c.at*s.Width, c.Tally)
+		}
 	}
-	for i := range k.points.len() {
-		c := k.points.at(i)
-		cell(c.at*1000, &c.Tally)
+	unit := s.Width
+	if s.exact() {
+		unit = 1000
+	}
+	for i := range k.cells.len() {
+		c := k.cells.at(i)
+		cell(c.at*unit, c.Tally)
 	}
 	return until
 }
@@ -191,11 +288,11 @@ func (s *Series) Tally(key string, now, window int64) (sum Tally, until int64) {
 	if !ok {
 		return Tally{}, math.MaxInt64
 	}
-	i, found := slices.BinarySearchFunc(t.keys, key, compareKey)
+	i, found := t.find(key)
 	if !found {
 		return Tally{}, math.MaxInt64
 	}
-	until = t.keys[i].each(s, now, window, func(_ int64, x *Tally) { sum.Add(*x) })
+	until = t.keys[i].each(s, now, window, func(_ int64, x Tally) { sum.Add(x) })
 	return sum, until
 }
 
@@ -225,7 +322,7 @@ func (s *Series) Counts(dst []Score, now, window int64) (list []Score, until int
 	}
 	for i := range t.keys {
 		n := int64(0)
-		until = min(until, t.keys[i].each(s, now, window, func(_ int64, x *Tally) { n += x.N }))
+		until = min(until, t.keys[i].each(s, now, window, func(_ int64, x Tally) { n += x.N }))
 		if n > 0 {
 			dst = append(dst, Score{t.keys[i].key, float64(n)})
 		}
@@ -250,10 +347,10 @@ func (s *Series) Scores(dst []Score, now, halfLife int64, least float64) (list [
 	begin := len(dst)
 	ahead := false // some bucket's middle is still to come
 	for i := range t.keys {
-		k := t.keys[i]
+		k := &t.keys[i]
 		sum, first := 0.0, true
-		for j := range k.coarse.len() {
-			b := k.coarse.at(j)
+		for j := range k.cells.len() {
+			b := k.cells.at(j)
 			if b.at < oldest {
 				continue
 			}
@@ -293,7 +390,7 @@ func sortScores(list []Score) {
 // alike nobody is overtaken.
 func (t *tallies) crossing(s *Series, top string, now, halfLife int64) (at int64) {
 	at = math.MaxInt64
-	i, found := slices.BinarySearchFunc(t.keys, top, compareKey)
+	i, found := t.find(top)
 	if !found {
 		return at
 	}
@@ -319,8 +416,8 @@ func (t *tallies) crossing(s *Series, top string, now, halfLife int64) (at int64
 // parts are a key's weights that stay for the moment, and those that fade.
 func (k *keyed) parts(s *Series, now, halfLife int64) (stay, fade float64) {
 	oldest := s.bucket(now - s.Window)
-	for i := range k.coarse.len() {
-		b := k.coarse.at(i)
+	for i := range k.cells.len() {
+		b := k.cells.at(i)
 		middle := b.at*s.Width + s.Width/2
 		switch {
 		case b.at < oldest:
@@ -342,10 +439,15 @@ func (t *Tally) weight() float64 {
 
 func (t *tallies) append(dst []byte) []byte {
 	dst = wire.AppendUint(dst, uint64(len(t.keys)))
-	for _, k := range t.keys {
+	for i := range t.keys {
+		k := &t.keys[i]
 		dst = wire.AppendText(dst, k.key)
 		dst = wire.AppendInt(dst, k.last)
-		for _, list := range [...]*run{&k.coarse, &k.points} {
+		for _, list := range [...]*run{k.older, &k.cells} {
+			if list == nil {
+				dst = wire.AppendUint(dst, 0)
+				continue
+			}
 			dst = wire.AppendUint(dst, uint64(list.len()))
 			prev := int64(0)
 			for i := range list.len() {
@@ -372,6 +474,9 @@ func (t *Tally) append(dst []byte) []byte {
 	return dst
 }
 
+// maxTally is more than anybody counts: what says so is no record.
+const maxTally = 1 << 48
+
 func readTally(r *wire.Reader) (t Tally) {
 	n := r.Uint()
 	t.N = int64(n >> 1)
@@ -381,37 +486,45 @@ func readTally(r *wire.Reader) (t Tally) {
 			t.Min, t.Max = r.Int(), r.Int()
 		}
 	}
-	if t.N == 0 {
+	if t.N <= 0 || t.N > maxTally {
 		r.Fail()
+		t.N = 1
 	}
 	return t
 }
 
-func readTallies(r *wire.Reader) content {
-	t := &tallies{keys: make([]*keyed, 0, min(r.Count(), maxSeriesKeys))}
+func readTallies(r *wire.Reader, exact bool) content {
+	t := &tallies{keys: make([]keyed, 0, min(r.Count(), maxSeriesKeys))}
 	for i := range cap(t.keys) {
-		k := &keyed{key: r.Text(), last: r.Int()}
+		k := keyed{key: r.Text(), last: r.Int()}
 		if i > 0 && t.keys[i-1].key >= k.key {
 			r.Fail()
 		}
-		for _, list := range [...]*[]cell{&k.coarse.head, &k.points.head} {
-			n := r.Count()
-			if n == 0 {
-				continue
-			}
-			*list = make([]cell, n)
-			prev := int64(0)
-			for j := range *list {
-				at := prev + r.Int()
-				if j > 0 && at <= prev {
-					r.Fail()
-				}
-				(*list)[j] = cell{at, readTally(r)}
-				prev = at
-			}
+		if older := readRun(r); older.len() > 0 {
+			k.older = &older
 		}
-		t.points += k.points.len()
+		k.cells = readRun(r)
+		if exact {
+			t.points += k.cells.len()
+		}
 		t.keys = append(t.keys, k)
 	}
 	return t
+}
+
+func readRun(r *wire.Reader) (list run) {
+	n := r.Count()
+	if n > 1 {
+		list.older = make([]count, 0, n-1)
+	}
+	prev := int64(0)
+	for j := range n {
+		at := prev + r.Int()
+		if j > 0 && at <= prev {
+			r.Fail()
+		}
+		list.push(cell{at, readTally(r)})
+		prev = at
+	}
+	return list
 }

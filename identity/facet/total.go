@@ -9,11 +9,16 @@ import (
 // total is one tally of all time.
 type total struct{ Tally }
 
-func (t *total) with(_ *Series, c *Contribution) content {
-	n := *t
-	n.Add(c.Tally)
-	return &n
+func (t *total) fork(s *Series) *Series {
+	n := &struct {
+		Series
+		total
+	}{*s, *t}
+	n.data = &n.total
+	return &n.Series
 }
+
+func (t *total) put(_ *Series, c *Contribution) { t.Add(c.Tally) }
 
 func (t *total) merge(_ *Series, other content) content {
 	n := *t

@@ -15,7 +15,7 @@ import (
 // the Most extreme of a set is.
 type values struct {
 	oldest bool
-	list   []Valued // ascending
+	list   []Valued // ascending; only appended to, by one owner, as a run's
 }
 
 // Valued is a value that an event had.
@@ -29,18 +29,61 @@ func (v *Valued) compare(o *Valued) int {
 	return cmp.Or(cmp.Compare(v.At.Time, o.At.Time), cmp.Compare(v.At.Tie, o.At.Tie), cmp.Compare(v.Index, o.Index), strings.Compare(string(v.Value), string(o.Value)))
 }
 
-func (t *values) with(s *Series, c *Contribution) content {
+func (t *values) fork(s *Series) *Series {
+	n := &struct {
+		Series
+		values
+	}{*s, *t}
+	n.data = &n.values
+	return &n.Series
+}
+
+func (t *values) put(s *Series, c *Contribution) {
 	v := Valued{Stamp{c.At, c.Tie}, c.Index, event.Value(c.Key)}
-	full := len(t.list) >= int(s.Most) && len(t.list) > 0
-	if full && (t.oldest && v.compare(&t.list[len(t.list)-1]) >= 0 || !t.oldest && v.compare(&t.list[0]) <= 0) {
-		return t
+	last := len(t.list) - 1
+	full := len(t.list) >= int(s.Most) && last >= 0
+	if full && (t.oldest && v.compare(&t.list[last]) >= 0 || !t.oldest && v.compare(&t.list[0]) <= 0) {
+		return
 	}
-	v.Value = event.Value(strings.Clone(c.Key))
-	return t.merge(s, &values{t.oldest, []Valued{v}})
+	if last >= 0 && t.list[last].Value == v.Value {
+		v.Value = t.list[last].Value
+	} else {
+		v.Value = event.Value(strings.Clone(c.Key))
+	}
+	if last >= 0 && v.compare(&t.list[last]) <= 0 {
+		t.list = t.union(s, &values{t.oldest, []Valued{v}})
+		return
+	}
+	if s.Most == 1 {
+		t.list = []Valued{v}
+		return
+	}
+	t.list = push(t.list, v)
+	t.trim(s)
 }
 
 func (t *values) merge(s *Series, other content) content {
-	a, b := t.list, other.(*values).list
+	return &values{t.oldest, t.union(s, other.(*values))}
+}
+
+// trim holds the bounds.
+func (t *values) trim(s *Series) {
+	if extra := len(t.list) - int(s.Most); extra > 0 && t.oldest {
+		t.list = t.list[:s.Most:s.Most]
+	} else if extra > 0 {
+		t.list = t.list[extra:]
+	}
+	if s.Window > 0 && !t.oldest {
+		oldest := floor(s.Last, 1000)*1000 - s.Window
+		for len(t.list) > 0 && floor(t.list[0].At.Time, 1000)*1000 <= oldest {
+			t.list = t.list[1:]
+		}
+	}
+}
+
+// union gives a new list of what stays of both.
+func (t *values) union(s *Series, other *values) []Valued {
+	a, b := t.list, other.list
 	n := &values{oldest: t.oldest, list: make([]Valued, 0, len(a)+len(b))}
 	for len(a) > 0 && len(b) > 0 {
 		switch order := a[0].compare(&b[0]); {
@@ -53,18 +96,8 @@ func (t *values) merge(s *Series, other content) content {
 		}
 	}
 	n.list = append(append(n.list, a...), b...)
-	if extra := len(n.list) - int(s.Most); extra > 0 && n.oldest {
-		n.list = n.list[:s.Most:s.Most]
-	} else if extra > 0 {
-		n.list = n.list[extra:]
-	}
-	if s.Window > 0 && !n.oldest {
-		oldest := floor(s.Last, 1000)*1000 - s.Window
-		for len(n.list) > 0 && floor(n.list[0].At.Time, 1000)*1000 <= oldest {
-			n.list = n.list[1:]
-		}
-	}
-	return n
+	n.trim(s)
+	return n.list
 }
 
 // Values gives the values of events in (now − window, now], of all time when window
