@@ -13,6 +13,11 @@ type Field struct {
 	// Get reads the field; has is false where nothing is known, and value is
 	// then the type's zero.
 	Get func(of any) (value any, has bool)
+	// Plain, if there is one, reads the same as Get does, without making a value
+	// of it.
+	Plain func(of any) (value Plain, has bool)
+	// Contains, if there is one, looks for a text in a list that Get would give.
+	Contains func(of any, text string) bool
 	// Hidden says that no fault names it: nobody wrote it.
 	Hidden bool
 }
@@ -29,6 +34,8 @@ type provider struct {
 	*types.Registry
 	fields map[string]map[string]*types.FieldType
 	names  map[string][]string
+	// members are the fields by object and name.
+	members map[[2]string]*Field
 }
 
 func newProvider(objects []*Object) (*provider, error) {
@@ -36,10 +43,11 @@ func newProvider(objects []*Object) (*provider, error) {
 	if err != nil {
 		return nil, fmt.Errorf("rule: make the types: %w", err)
 	}
-	p := &provider{Registry: reg, fields: map[string]map[string]*types.FieldType{}, names: map[string][]string{}}
+	p := &provider{Registry: reg, fields: map[string]map[string]*types.FieldType{}, names: map[string][]string{}, members: map[[2]string]*Field{}}
 	for _, o := range objects {
 		fields := make(map[string]*types.FieldType, len(o.Fields))
-		for _, f := range o.Fields {
+		for i, f := range o.Fields {
+			p.members[[2]string{o.Name, f.Name}] = &o.Fields[i]
 			fields[f.Name] = &types.FieldType{
 				Type:    f.Type,
 				IsSet:   func(of any) bool { _, has := f.Get(of); return has },

@@ -137,6 +137,8 @@ func (e *Env) Compile(path, text string, checks ...Check) (*Rule, Faults) {
 	if rule.program, err = e.cel.Program(tree, m.decorate(), cel.EvalOptions(cel.OptOptimize)); err != nil {
 		return nil, Faults{{Path: path, Message: fmt.Sprintf("cannot be made to run: %v", err)}}
 	}
+	q := &quick{env: e, tree: r.tree, motion: m}
+	rule.quick = q.condition(r.tree.Expr())
 	return rule, nil
 }
 
@@ -164,6 +166,7 @@ func excerpt(s string) string {
 // Rule is a compiled condition, safe for concurrent use.
 type Rule struct {
 	program  cel.Program
+	quick    condition // nil: the rule is of another shape
 	failures atomic.Uint64
 
 	env    *Env
@@ -184,9 +187,14 @@ func (r *Rule) Uses() Uses { return r.uses }
 // on it ("a || b" with b true). So is a rule that fails in another way, which
 // Failures counts.
 func (r *Rule) Holds(vars cel.Activation) bool {
+	if r.quick != nil {
+		if a := r.quick(vars, nil); a != unsure {
+			return a == yes
+		}
+	}
 	v, _, err := r.program.Eval(vars)
 	if err != nil {
-		if !isMissing(err) {
+		if !isMissingKey(err) {
 			r.failures.Add(1)
 		}
 		return false
@@ -198,9 +206,9 @@ func (r *Rule) Holds(vars cel.Activation) bool {
 // a trait of another type than the rule expects, or larger than rules read.
 func (r *Rule) Failures() uint64 { return r.failures.Load() }
 
-// isMissing tells the errors of absent keys and items. The rule engine keeps
+// isMissingKey tells the errors of absent keys and items. The rule engine keeps
 // their types to itself, so their texts must do.
-func isMissing(err error) bool {
+func isMissingKey(err error) bool {
 	text := err.Error()
 	return strings.HasPrefix(text, "no such key") || strings.HasPrefix(text, "index out of bounds") || strings.HasPrefix(text, "no such attribute")
 }

@@ -44,6 +44,9 @@ func (o object) Find(key string) (ref.Val, bool) {
 	return FromJSON(v), v != ""
 }
 
+// JSON is Find without a value made.
+func (o object) JSON(key string) event.Value { return event.Value(o).Get(key) }
+
 func (o object) All() map[string]any { return event.Value(o).Any().(map[string]any) }
 
 // Source is where a Map finds its entries.
