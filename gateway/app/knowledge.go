@@ -39,11 +39,11 @@ func (k knowledge) Definition(kind, name string) (admin.Definition, error) {
 		if x.Name == name {
 			d := k.definition(&x, k.uses())
 			if kind == define.Segment && x.ID != 0 {
-				n, err := k.count(x.ID)
+				n, err := k.a.people.CountMembers(x.ID)
 				if err != nil {
 					return d, err
 				}
-				d.Members = n
+				d.Members = &admin.Estimate{Count: n, Low: n, High: n}
 			}
 			return d, nil
 		}
@@ -124,26 +124,6 @@ func (k knowledge) uses() map[string][]string {
 		}
 	}
 	return out
-}
-
-// mostCounted is how many members are counted one by one.
-const mostCounted = 100_000
-
-// count counts who is in an audience; nil where there are more than are counted.
-func (k knowledge) count(audience uint32) (*admin.Estimate, error) {
-	var n int64
-	var after people.Hash
-	for n < mostCounted {
-		list, next, err := k.a.people.Members(audience, after, 10_000)
-		if err != nil {
-			return nil, err
-		}
-		if n += int64(len(list)); next == (people.Hash{}) {
-			return &admin.Estimate{Count: n, Low: n, High: n}, nil
-		}
-		after = next
-	}
-	return nil, nil
 }
 
 // Define puts a definition in the place of what has that name.

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math"
+	"slices"
 	"time"
 
 	"github.com/reuna/reuna/identity/id"
@@ -23,10 +24,10 @@ type MemberOf struct {
 
 // Members lists up to most of those who are in an audience, in an order that says
 // nothing, from after the place that an earlier call gave as next; the zero Hash
-// begins. next is zero when there are no more. On a full disk it gives those of the
-// last checkpoint.
+// begins. next is zero when there are no more. They are those of the call that began,
+// and on a full disk those of the last checkpoint, but for who left since.
 func (s *Store) Members(audience uint32, after Hash, most int) (list []MemberOf, next Hash, err error) {
-	if _, full := s.o.DB.Full(); !full {
+	if _, full := s.o.DB.Full(); !full && after == (Hash{}) {
 		if err := s.Checkpoint(); err != nil {
 			return nil, next, err
 		}
@@ -54,6 +55,41 @@ func (s *Store) Members(audience uint32, after Hash, most int) (list []MemberOf,
 		list = append(list, m)
 	}
 	return list, next, nil
+}
+
+// CountMembers counts who is in an audience: keys on the disk, of whom memory has
+// nothing newer, without reading anybody or writing anything.
+func (s *Store) CountMembers(audience uint32) (count int64, err error) {
+	s.mu.Lock()
+	unsaved := slices.Concat(s.dirtyNodes, s.savingNodes)
+	s.mu.Unlock()
+	newer := map[Hash]bool{} // whether they are in it
+	for list := range slices.Chunk(unsaved, slice) {
+		s.mu.Lock()
+		for _, n := range list {
+			if st := n.stand; st != nil && s.nodes[n.id] == n {
+				newer[n.hash] = st.now != nil && hasAudience(st.now.In, audience)
+			}
+		}
+		s.mu.Unlock()
+	}
+	lower, upper := keyspace.Bounds(keyspace.AppendMemberPrefix(nil, audience))
+	err = s.o.DB.Iter(lower, upper, func(k, _ []byte) (bool, error) {
+		_, h, err := keyspace.ParseMember(k)
+		if err != nil {
+			return false, err
+		}
+		if _, ok := newer[h]; !ok {
+			count++
+		}
+		return true, nil
+	})
+	for _, in := range newer {
+		if in {
+			count++
+		}
+	}
+	return count, err
 }
 
 // membersFrom lists members as the disk has them, by hash.

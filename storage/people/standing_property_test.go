@@ -299,6 +299,9 @@ func (x *standingStory) compare() {
 		x.tally.In += len(in)
 	}
 	for a := range audienceNames {
+		if n, err := w.CountMembers(a); err != nil || int(n) != len(want[a]) {
+			x.fail("%d are counted in %s, want %v (%v)", n, audienceNames[a], want[a], err)
+		}
 		var got []string
 		var after people.Hash
 		for {

@@ -338,8 +338,10 @@ func TestSweepAndRetire(t *testing.T) {
 			after = next
 		}
 	}
-	if n := count(busy); n != persons {
-		t.Errorf("%d are busy, want %d", n, persons)
+	counted, err := w.CountMembers(busy)
+	w.must(err)
+	if n := count(busy); n != persons || counted != persons {
+		t.Errorf("%d are busy, %d were counted, want %d", n, counted, persons)
 	}
 	if got := spell(w.history(device("a7"))); !slices.Equal(got, []string{"a7 enters busy (definition)", "a7 enters quiet (definition)"}) {
 		t.Errorf("told was %q", got)
