@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/reuna/reuna/gateway/app"
 	"github.com/reuna/reuna/gateway/config"
