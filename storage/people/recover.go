@@ -19,7 +19,7 @@ func (s *Store) recover(progress func(done, total uint64)) error {
 		return err
 	}
 	from := cursor.Seq
-	s.applied, s.cursor = from, from
+	s.applied, s.cursor, s.begun = from, from, from
 	end := s.o.Log.Durable()
 	if from > end {
 		return fmt.Errorf("people are written up to entry %d, but the log ends at %d: the data folder was mixed from two", from, end)
@@ -42,7 +42,7 @@ func (s *Store) recover(progress func(done, total uint64)) error {
 			}
 		}
 		ahead = ahead[:0]
-		if s.unsaved() > 2*s.o.Hold {
+		if s.crowded() {
 			s.mu.Lock()
 			s.owe()
 			s.mu.Unlock()

@@ -57,8 +57,9 @@ type Options struct {
 	// one of each; 0 means 100,000. Those that wait for a checkpoint come on top, up
 	// to four times as many: then Begin gives ErrBehind.
 	Hold int
-	// Every is the longest time between checkpoints; 0 means 5 s. A longer one
-	// writes a busy facet less often and replays more after a crash.
+	// Every is the longest time between checkpoints; 0 means 30 s. There is one before
+	// that when a replay would have a lot to do (replayMost), or memory is full of what
+	// is not written. A longer one writes a busy facet less often.
 	Every time.Duration
 	// ProfileBytes bounds the joined profiles that are kept in memory, roughly; 0
 	// means 64 MiB.
@@ -164,6 +165,7 @@ type Store struct {
 	running    sync.WaitGroup
 	replaying  bool   // the log's tail is being read: nobody else uses the store yet
 	cursor     uint64 // that the last checkpoint wrote
+	begun      uint64 // the last entry that was in memory when the last checkpoint began
 	detached   bool   // derives the state anew, see Rebuild
 	failed     error  // why checkpoints ended; guarded by mu
 }
@@ -277,7 +279,7 @@ func Open(o Options, progress func(done, total uint64)) (*Store, error) {
 // newStore makes a store that has not read anything.
 func newStore(o Options) (*Store, error) {
 	if o.Every == 0 {
-		o.Every = 5 * time.Second
+		o.Every = 30 * time.Second
 	}
 	if o.Hold == 0 {
 		o.Hold = 100_000
@@ -366,12 +368,12 @@ func (e ErrBehind) Error() string {
 	return fmt.Sprintf("people: %d facets wait for the disk, %d may: send more slowly, or use a faster disk", e.Facets, e.Limit)
 }
 
+// small is how many messages and index entries take the memory of a facet.
+const small = 8
+
 // behind refuses what memory has no room for. The lock is held.
 func (s *Store) behind() error {
-	const (
-		small     = 8     // messages and index entries for a facet's memory
-		fewFacets = 1_000 // that nobody need be refused for
-	)
+	const fewFacets = 1_000 // that nobody need be refused for
 	limit := max(4*s.o.Hold, fewFacets)
 	if n := max(len(s.dirtyFacets), (len(s.taken)+len(s.index))/small, s.judging.count()); n > limit {
 		return ErrBehind{n, limit}
@@ -379,8 +381,21 @@ func (s *Store) behind() error {
 	return nil
 }
 
-// unsaved is how much waits for a checkpoint. The lock is held.
-func (s *Store) unsaved() int { return len(s.dirtyFacets) + len(s.taken) + len(s.index) }
+// replayMost is how much a replay may have to do, entries and the facets that they
+// changed, before a checkpoint is made: a start after a crash takes a few seconds. The
+// facets count as well because each must be read.
+const replayMost = 100_000
+
+// crowded says that what waits for a checkpoint takes as much memory as all that may
+// stay. The lock is held.
+func (s *Store) crowded() bool {
+	return len(s.dirtyFacets)+(len(s.taken)+len(s.index))/small > s.o.Hold
+}
+
+// checkpointDue says that a checkpoint should not wait for its time. The lock is held.
+func (s *Store) checkpointDue() bool {
+	return s.crowded() || s.applied-s.begun+uint64(len(s.dirtyFacets)) > replayMost
+}
 
 // run makes checkpoints until the store closes.
 func (s *Store) run() {
@@ -395,6 +410,7 @@ func (s *Store) run() {
 			err = s.Checkpoint()
 		case <-s.wake:
 			err = s.Checkpoint()
+			tick.Reset(s.o.Every)
 		}
 		if err != nil && !errors.Is(err, eventlog.ErrClosed) {
 			s.log.Error("writing people behind the log failed; requests are refused until a restart", "err", err)

@@ -220,7 +220,7 @@ func (tx *Tx) append(receivedAt int64) (seq uint64) {
 func (tx *Tx) End() eventlog.Ticket {
 	s := tx.s
 	tx.ended = true
-	wake := s.unsaved() > 2*s.o.Hold
+	wake := s.checkpointDue()
 	made := s.takeMade()
 	s.mu.Unlock()
 	s.report(made)
