@@ -42,7 +42,8 @@ func (s *Set) Contribute(e *event.Event, seq uint64, add func(*facet.Contributio
 	if !ok {
 		w = &work{holds: make([]verdict, len(s.wheres))}
 	}
-	w.e, w.vars.e, w.add = e, e, add
+	w.e, w.add = e, add
+	w.vars.reset(e)
 	for _, list := range [...][]*definition{named, s.any} {
 		for _, d := range list {
 			// Nothing has the number 0: so an installation without a log may leave it out.
@@ -53,7 +54,8 @@ func (s *Set) Contribute(e *event.Event, seq uint64, add func(*facet.Contributio
 			d.kind.contribute(d, w)
 		}
 	}
-	w.e, w.add, w.vars, w.c = nil, nil, eventVars{}, facet.Contribution{}
+	w.e, w.add, w.c = nil, nil, facet.Contribution{}
+	w.vars.reset(nil)
 	clear(w.holds)
 	s.work.Put(w)
 }
@@ -93,7 +95,7 @@ func (d *definition) addOne(w *work) {
 
 // addAmounts adds the amounts of one event as one tally.
 func (d *definition) addAmounts(w *work) {
-	d.value.each(w.e, func(v event.Value) {
+	d.value.each(&w.vars, func(v event.Value) {
 		if n, ok := facet.Micros(v); ok {
 			w.c.Tally.Add(facet.One(n))
 		}
@@ -105,7 +107,7 @@ func (d *definition) addAmounts(w *work) {
 
 func (d *definition) addValues(w *work) {
 	w.c.Tie = facet.StampOf(w.e).Tie
-	d.value.each(w.e, func(v event.Value) {
+	d.value.each(&w.vars, func(v event.Value) {
 		if w.c.Key = scalarOf(v); w.c.Key != "" {
 			w.add(&w.c)
 			w.c.Index++
@@ -122,7 +124,7 @@ func (d *definition) addKeys(w *work) {
 		}
 		return
 	}
-	d.by.each(w.e, func(v event.Value) {
+	d.by.each(&w.vars, func(v event.Value) {
 		if w.c.Key = keyOf(v); w.c.Key != "" {
 			w.c.Tally = facet.Tally{N: 1}
 			w.add(&w.c)
@@ -139,7 +141,7 @@ func (d *definition) addScores(w *work) {
 	}
 	if d.by.items && d.value.items && d.by.root == d.value.root && d.by.key == d.value.key && d.by.rest == d.value.rest {
 		list := path{root: d.by.root, key: d.by.key, rest: d.by.rest, items: true}
-		list.each(w.e, func(item event.Value) {
+		list.each(&w.vars, func(item event.Value) {
 			key, amount := item, item
 			if d.by.below != "" {
 				key = item.Path(d.by.below)
@@ -156,7 +158,7 @@ func (d *definition) addScores(w *work) {
 		return
 	}
 	var sum facet.Tally
-	d.value.each(w.e, func(v event.Value) {
+	d.value.each(&w.vars, func(v event.Value) {
 		if n, ok := facet.Micros(v); ok && n > 0 {
 			sum.Add(facet.One(n))
 		}
@@ -164,7 +166,7 @@ func (d *definition) addScores(w *work) {
 	if sum.Sum <= 0 {
 		return
 	}
-	d.by.each(w.e, func(v event.Value) {
+	d.by.each(&w.vars, func(v event.Value) {
 		if w.c.Key = keyOf(v); w.c.Key != "" {
 			w.c.Tally = facet.One(sum.Sum)
 			w.add(&w.c)

@@ -93,14 +93,14 @@ func fieldOf(path string) func(*event.Event) string {
 }
 
 // of is the one value that stands there: of a path through a list, the list.
-func (p *path) of(e *event.Event) (v event.Value) {
+func (p *path) of(in *eventVars) (v event.Value) {
 	switch p.root {
 	case "properties":
-		v = e.Properties.Get(p.key)
+		v = in.properties.get(in.e.Properties, p.key)
 	case "traits":
-		v = e.Traits.Get(p.key)
+		v = in.traits.get(in.e.Traits, p.key)
 	case "context":
-		v = contextMember(e, p.key)
+		v = contextMember(in.e, p.key)
 	}
 	if p.rest == "" {
 		return v
@@ -110,8 +110,8 @@ func (p *path) of(e *event.Event) (v event.Value) {
 
 // each calls fn for the first maxKeys values that stand there: the one, or the
 // items of a list.
-func (p *path) each(e *event.Event, fn func(v event.Value)) {
-	v := p.of(e)
+func (p *path) each(in *eventVars, fn func(v event.Value)) {
+	v := p.of(in)
 	if v.Kind() != event.Array {
 		if !p.items && v != "" {
 			fn(v)

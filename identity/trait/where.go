@@ -29,8 +29,16 @@ const maxMembers = 1000
 // eventVars are the names of a `where`, resolved from an event when asked for.
 type eventVars struct {
 	e          *event.Event
-	properties ref.Val
-	context    ref.Val
+	properties members
+	traits     members
+	asked      [2]rule.Map // properties and context, for CEL
+}
+
+// reset makes v ready for another event, or for none.
+func (v *eventVars) reset(e *event.Event) {
+	v.e, v.asked = e, [2]rule.Map{}
+	v.properties.reset()
+	v.traits.reset()
 }
 
 // ResolveName implements cel.Activation.
@@ -43,41 +51,58 @@ func (v *eventVars) ResolveName(name string) (any, bool) {
 	case "time":
 		return types.Timestamp{Time: time.UnixMilli(v.e.Timestamp).UTC()}, true
 	case "properties":
-		if v.properties == nil {
-			v.properties = rule.NewMap(properties{v.e}, maxMembers)
+		if !v.asked[0].Ready() {
+			v.asked[0].Of((*properties)(v), maxMembers)
 		}
-		return v.properties, true
+		return &v.asked[0], true
 	case "context":
-		if v.context == nil {
-			v.context = rule.NewMap(context{v.e}, maxMembers)
+		if !v.asked[1].Ready() {
+			v.asked[1].Of((*context)(v), maxMembers)
 		}
-		return v.context, true
+		return &v.asked[1], true
 	}
 	return nil, false
+}
+
+// ResolveText implements rule.Reads.
+func (v *eventVars) ResolveText(name string) (string, bool) {
+	switch name {
+	case "event":
+		return v.e.Name, true
+	case "type":
+		return v.e.Type.String(), true
+	}
+	return "", false
 }
 
 // Parent implements cel.Activation.
 func (v *eventVars) Parent() cel.Activation { return nil }
 
-type properties struct{ e *event.Event }
+type properties eventVars
 
-func (p properties) Find(key string) (ref.Val, bool) {
-	v := p.e.Properties.Get(key)
+// JSON gives a property without making a value of it.
+func (p *properties) JSON(key string) event.Value { return p.properties.get(p.e.Properties, key) }
+
+func (p *properties) Find(key string) (ref.Val, bool) {
+	v := p.JSON(key)
 	return rule.FromJSON(v), v != ""
 }
 
-func (p properties) All() map[string]any { return asMap(p.e.Properties) }
+func (p *properties) All() map[string]any { return asMap(p.e.Properties) }
 
 // context is the message's context with what the gateway found out, as the log
 // shows it.
-type context struct{ e *event.Event }
+type context eventVars
 
-func (c context) Find(key string) (ref.Val, bool) {
-	v := contextMember(c.e, key)
+// JSON gives a member without making a value of it.
+func (c *context) JSON(key string) event.Value { return contextMember(c.e, key) }
+
+func (c *context) Find(key string) (ref.Val, bool) {
+	v := c.JSON(key)
 	return rule.FromJSON(v), v != ""
 }
 
-func (c context) All() map[string]any { return asMap(whole(c.e).Get("context")) }
+func (c *context) All() map[string]any { return asMap(whole(c.e).Get("context")) }
 
 func asMap(v event.Value) map[string]any {
 	if m, ok := v.Any().(map[string]any); ok {

@@ -116,7 +116,7 @@ func (c chooser) subject(now int64) *subject {
 		}
 		return now - []int64{0, 1, 59_999, 60_000, 60_001, 3_599_999, 3_600_000, 86_400_000, 864_000_000}[c(9)]
 	}
-	p := &subject{age: []int64{0, 1, 2, 3, -1, exact, exact + 1, math.MaxInt64}[c(8)], views: int64(c(4)), spent: []float64{0, 1, 1.5, 2, exact, math.Inf(1), math.NaN(), -0.0}[c(8)],
+	p := &subject{age: []int64{0, 1, 2, 3, -1, exact, exact + 1, math.MaxInt64}[c(8)], views: int64(c(4)), spent: []float64{0, 1, 1.5, 2, exact, math.Inf(1), math.NaN(), math.Copysign(0, -1)}[c(8)],
 		name: c.of("", "a", "b", "shop"), fan: c(2) == 0, any: event.Value(c.of("", c.json(0))), ordered: age(), seen: age(), tags: Texts{"a", "b", "c"}[:c(4)]}
 	text := "{"
 	for i, key := range []string{"a", "b", "c", "k\\u0061"} {
