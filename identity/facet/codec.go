@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"math"
 	"slices"
 
 	"github.com/reuna/reuna/identity/event"
@@ -81,7 +82,7 @@ func (f *Facet) AppendBinary(dst []byte) []byte {
 	}
 	dst = wire.AppendUint(dst, uint64(len(f.Computed)))
 	for _, s := range f.Computed {
-		dst = s.AppendBinary(dst)
+		dst = s.append(dst, f.Last)
 	}
 	return dst
 }
@@ -149,14 +150,41 @@ func readTimes(r *wire.Reader, most int) []int64 {
 
 // AppendBinary appends the series' record: equal series give equal bytes, in
 // whatever pieces they are kept. The slot is the Set's and not written.
-func (s *Series) AppendBinary(dst []byte) []byte {
-	dst = wire.AppendUint(dst, uint64(s.ID))
-	dst = append(dst, byte(s.Form), flag(s.Filled))
-	dst = wire.AppendInt(dst, s.Window)
-	dst = wire.AppendInt(dst, s.Width)
+func (s *Series) AppendBinary(dst []byte) []byte { return s.append(dst, 0) }
+
+// How a series is kept stands in one byte with its form.
+const (
+	formBits    = 7
+	isFilled    = 1 << 3
+	isInSeconds = 1 << 4 // the window is of whole seconds, and so told
+	isUsual     = 1 << 5 // the width is what usualWidth says of the window
+	knownBits   = formBits | isFilled | isInSeconds | isUsual
+)
+
+// usualWidth is a 96th of the window, in ms, but a second at least.
+func usualWidth(window int64) int64 { return max(1000, window/96+min(1, window%96)) }
+
+// append writes the newest contribution's time by how far it is before the time near.
+func (s *Series) append(dst []byte, near int64) []byte {
+	how, window := byte(s.Form), s.Window
+	if s.Filled {
+		how |= isFilled
+	}
+	if window%1000 == 0 {
+		how, window = how|isInSeconds, window/1000
+	}
+	usual := s.Width == usualWidth(s.Window)
+	if usual {
+		how |= isUsual
+	}
+	dst = append(wire.AppendUint(dst, uint64(s.ID)), how)
+	dst = wire.AppendUint(dst, uint64(window))
+	if !usual {
+		dst = wire.AppendUint(dst, uint64(s.Width))
+	}
 	dst = wire.AppendUint(dst, uint64(s.Most))
-	dst = wire.AppendInt(dst, s.Last)
-	return s.data.append(dst)
+	dst = wire.AppendInt(dst, near-s.Last)
+	return s.data.append(dst, s)
 }
 
 // Decode reads a record that AppendBinary made. The facet's texts are windows
@@ -294,44 +322,56 @@ func (f *Facet) readFour(r *wire.Reader) {
 		}
 	}
 	if n := r.Count(); n > 0 {
-		f.Computed = make([]*Series, 0, n)
+		f.Computed, f.listed = make([]*Series, 0, n), f.now()
 		for i := range n {
-			s := readSeries(r)
+			s := readSeries(r, f.Last)
 			if r.Bad() || i > 0 && f.Computed[i-1].ID >= s.ID {
 				r.Fail()
 				return
 			}
+			s.made = f.now()
 			f.Computed = append(f.Computed, s)
 		}
 	}
 }
 
-func readSeries(r *wire.Reader) *Series {
-	s := &Series{}
-	num := r.Uint()
-	s.ID = uint32(num)
-	s.Form, s.Filled = Form(r.Byte()), r.Byte() == 1
-	s.Window, s.Width = r.Int(), r.Int()
+func readSeries(r *wire.Reader, near int64) *Series {
+	num, how := r.Uint(), r.Byte()
+	s := Series{ID: uint32(num), Form: Form(how & formBits), Filled: how&isFilled != 0}
+	window := r.Uint()
+	if how&isInSeconds != 0 && window <= math.MaxInt64/1000 {
+		window *= 1000
+	}
+	s.Window = int64(window)
+	if how&isUsual != 0 {
+		s.Width = usualWidth(s.Window)
+	} else {
+		s.Width = int64(r.Uint())
+	}
 	most := r.Uint()
-	s.Most, s.Last = uint16(most), r.Int()
-	if uint64(s.ID) != num || uint64(s.Most) != most || s.Window < 0 || s.Width < 0 {
+	s.Most, s.Last = uint16(most), near-r.Int()
+	if uint64(s.ID) != num || uint64(s.Most) != most || s.Window < 0 || s.Width < 0 || how&^knownBits != 0 {
 		r.Fail()
 	}
 	switch s.Form {
 	case Total:
-		s.data = readTotal(r)
+		t := total{readTally(r)}
+		return t.fork(&s)
 	case Tallies:
-		s.data = readTallies(r, s.exact())
+		t := readTallies(r, &s)
+		return t.fork(&s)
 	case Recent:
-		s.data = readRecent(r)
+		t := readRecent(r, &s)
+		return t.fork(&s)
 	case Newest, Oldest:
-		s.data = readValues(r, s.Form == Oldest)
+		t := readValues(r, &s)
+		return t.fork(&s)
 	case Moments:
-		s.data = readMoments(r, int(s.Most))
-	default:
-		r.Fail()
+		t := readMoments(r, int(s.Most))
+		return t.fork(&s)
 	}
-	return s
+	r.Fail()
+	return newSeries(Total)
 }
 
 // passSeries3 reads over a series of version 3 and before: its name, width, number

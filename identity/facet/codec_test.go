@@ -6,6 +6,7 @@ import (
 	"maps"
 	"math/rand/v2"
 	"reflect"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -153,5 +154,35 @@ func TestOriginsAreWhatTheyCanBe(t *testing.T) {
 		if _, err := Decode(string(now)); err == nil || !strings.Contains(err.Error(), fmt.Sprint("version ", version)) {
 			t.Errorf("version %d: %v", version, err)
 		}
+	}
+}
+
+// TestACountIsSmall: a series of counts, in memory and in its record.
+func TestACountIsSmall(t *testing.T) {
+	const points, many = 20, 1000
+	spec := &Spec{ID: 200, Form: Tallies, Window: 30 * day, Width: usualWidth(30 * day), Most: 128}
+	made := make([]*Series, many)
+	var before, after runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&before)
+	for i := range made {
+		for j := range int64(points) {
+			made[i] = made[i].with(&Contribution{Spec: spec, At: 1_700_000_000_000 + j*60_000, Tally: Tally{N: 1}}, always)
+		}
+	}
+	runtime.GC()
+	runtime.ReadMemStats(&after)
+	if n := int64(after.HeapAlloc-before.HeapAlloc) / many; n > 620 {
+		t.Errorf("%d bytes of memory", n)
+	}
+	if n := (int64(after.HeapObjects) - int64(before.HeapObjects)) / many; n > 2 {
+		t.Errorf("%d objects", n)
+	}
+	f := &Facet{Last: made[0].Last, Computed: made[:1]}
+	if n := len(f.AppendBinary(nil)) - len((&Facet{Last: f.Last}).AppendBinary(nil)); n > 14+2*points {
+		t.Errorf("a record of %d bytes", n)
+	}
+	if got := decode(t, f.AppendBinary(nil)); !bytes.Equal(written(got.Computed), written(f.Computed)) {
+		t.Error("it does not come back")
 	}
 }

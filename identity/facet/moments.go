@@ -83,7 +83,7 @@ func (s *Series) Moments(key string) []int64 {
 	return t.keys[i].list
 }
 
-func (t *moments) append(dst []byte) []byte {
+func (t *moments) append(dst []byte, _ *Series) []byte {
 	dst = wire.AppendUint(dst, uint64(len(t.keys)))
 	for _, m := range t.keys {
 		dst = appendTimes(wire.AppendText(dst, m.key), m.list)
@@ -91,8 +91,7 @@ func (t *moments) append(dst []byte) []byte {
 	return dst
 }
 
-func readMoments(r *wire.Reader, most int) content {
-	t := &moments{}
+func readMoments(r *wire.Reader, most int) (t moments) {
 	n := min(r.Count(), maxSeriesKeys)
 	if n > 0 {
 		t.keys = make([]marks, 0, n)

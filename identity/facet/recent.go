@@ -112,22 +112,21 @@ func (s *Series) Recent(dst []Met, now, window int64) (list []Met, until int64) 
 	return dst, until
 }
 
-func (t *recent) append(dst []byte) []byte {
+func (t *recent) append(dst []byte, s *Series) []byte {
 	dst = wire.AppendUint(dst, uint64(len(t.keys)))
 	for _, m := range t.keys {
-		dst = wire.AppendInt(wire.AppendText(dst, m.Key), m.Last)
+		dst = wire.AppendInt(wire.AppendText(dst, m.Key), s.Last-m.Last)
 	}
 	return dst
 }
 
-func readRecent(r *wire.Reader) content {
-	t := &recent{}
+func readRecent(r *wire.Reader, s *Series) (t recent) {
 	n := r.Count()
 	if n > 0 {
 		t.keys = make([]Met, 0, min(n, maxSeriesKeys))
 	}
 	for i := range n {
-		m := Met{Key: r.Text(), Last: r.Int()}
+		m := Met{Key: r.Text(), Last: s.Last - r.Int()}
 		if r.Bad() || i > 0 && t.keys[i-1].Key >= m.Key {
 			r.Fail()
 			break

@@ -105,7 +105,7 @@ type content interface {
 	// merge gives the content of both, which stay as they are; so do they when
 	// what it gives is forked and written.
 	merge(s *Series, o content) content
-	append(dst []byte) []byte
+	append(dst []byte, s *Series) []byte
 }
 
 func newSeries(f Form) *Series {

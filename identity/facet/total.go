@@ -1,10 +1,6 @@
 package facet
 
-import (
-	"math"
-
-	"github.com/reuna/reuna/identity/wire"
-)
+import "math"
 
 // total is one tally of all time.
 type total struct{ Tally }
@@ -26,9 +22,7 @@ func (t *total) merge(_ *Series, other content) content {
 	return &n
 }
 
-func (t *total) append(dst []byte) []byte { return t.Tally.append(dst) }
-
-func readTotal(r *wire.Reader) content { return &total{readTally(r)} }
+func (t *total) append(dst []byte, _ *Series) []byte { return t.Tally.append(dst) }
 
 // Total sums up everything; a nil Series is an empty one.
 func (s *Series) Total() Tally {

@@ -2,6 +2,7 @@ package facet
 
 import (
 	"cmp"
+	"encoding/binary"
 	"math"
 	"strings"
 
@@ -133,12 +134,13 @@ func (s *Series) Values(now, window int64) (list []Valued, until int64) {
 	return t.list[from:to], until
 }
 
-func (t *values) append(dst []byte) []byte {
+func (t *values) append(dst []byte, s *Series) []byte {
 	dst = wire.AppendUint(dst, uint64(len(t.list)))
-	prev := int64(0)
+	prev := s.Last
 	for i := range t.list {
 		v := &t.list[i]
-		dst = appendStamp(dst, Stamp{v.At.Time - prev, v.At.Tie})
+		dst = wire.AppendInt(dst, v.At.Time-prev)
+		dst = binary.LittleEndian.AppendUint64(dst, v.At.Tie) // a hash: shorter than as a varint
 		prev = v.At.Time
 		dst = wire.AppendUint(dst, uint64(v.Index))
 		dst = wire.AppendText(dst, string(v.Value))
@@ -146,16 +148,18 @@ func (t *values) append(dst []byte) []byte {
 	return dst
 }
 
-func readValues(r *wire.Reader, oldest bool) content {
-	t := &values{oldest: oldest}
+func readValues(r *wire.Reader, s *Series) (t values) {
+	t.oldest = s.Form == Oldest
 	n := r.Count()
 	if n > 0 {
 		t.list = make([]Valued, 0, min(n, maxSeriesKeys))
 	}
-	prev := int64(0)
+	prev := s.Last
 	for i := range n {
-		v := Valued{At: readStamp(r)}
-		v.At.Time += prev
+		v := Valued{At: Stamp{Time: prev + r.Int()}}
+		for b := range 8 {
+			v.At.Tie |= uint64(r.Byte()) << (8 * b)
+		}
 		prev = v.At.Time
 		index := r.Uint()
 		v.Index, v.Value = uint16(index), event.Value(r.Text())

@@ -1,0 +1,140 @@
+package facet
+
+import (
+	"cmp"
+	"math"
+	"slices"
+)
+
+// Score is a key's weight, in which each contribution weighs half as much for
+// every half-life of its age.
+type Score struct {
+	Key   string
+	Value float64
+}
+
+// Counts appends the keys with how often they were met in (now − window, now], of
+// all time when window is 0, to dst: the most frequent first, equal ones by name.
+// until is when a count changes by itself.
+func (s *Series) Counts(dst []Score, now, window int64) (list []Score, until int64) {
+	until = math.MaxInt64
+	t, ok := s.tallies()
+	if !ok {
+		return dst, until
+	}
+	for i := range t.keys {
+		n := int64(0)
+		until = min(until, t.keys[i].each(s, now, window, func(_ int64, x Tally) { n += x.N }))
+		if n > 0 {
+			dst = append(dst, Score{t.keys[i].key, float64(n)})
+		}
+	}
+	sortScores(dst)
+	return dst, until
+}
+
+// Scores appends the keys with their decayed weights to dst, highest first, equal
+// ones by name, but none that has less than least: of a key's buckets from the one
+// that holds now − Window on, each with what it holds (the sum of amounts where
+// there are any, else how many) times 2^(−age/halfLife), summed up from the oldest
+// to the newest. A bucket's age is its middle's, never less than 0. until is when the first
+// one may be another, or fall below least, or a bucket ends to count.
+func (s *Series) Scores(dst []Score, now, halfLife int64, least float64) (list []Score, until int64) {
+	until = math.MaxInt64
+	t, ok := s.tallies()
+	if !ok {
+		return dst, until
+	}
+	oldest := s.bucket(now - s.Window)
+	begin := len(dst)
+	ahead := false // some bucket's middle is still to come
+	for i := range t.keys {
+		k := &t.keys[i]
+		sum, first := 0.0, true
+		for j := range k.cells.len() {
+			b := k.cells.at(j)
+			if b.at < oldest {
+				continue
+			}
+			if first { // the oldest of them is the next to go
+				until, first = min(until, (b.at+1)*s.Width+s.Window), false
+			}
+			middle := b.at*s.Width + s.Width/2
+			if middle > now {
+				until, ahead = min(until, middle), true
+			}
+			sum += b.weight() * math.Exp2(-float64(max(0, now-middle))/float64(halfLife))
+		}
+		if sum >= least {
+			dst = append(dst, Score{k.key, sum})
+		}
+	}
+	sortScores(dst[begin:])
+	if len(dst) > begin {
+		if life := float64(halfLife) * math.Log2(dst[begin].Value/least); life < 1<<60 {
+			until = min(until, max(now+1, now+int64(life)))
+		}
+	}
+	if ahead && len(dst) > begin+1 {
+		until = min(until, t.crossing(s, dst[begin].Key, now, halfLife))
+	}
+	return dst, until
+}
+
+func sortScores(list []Score) {
+	slices.SortFunc(list, func(a, b Score) int {
+		return cmp.Or(cmp.Compare(b.Value, a.Value), cmp.Compare(a.Key, b.Key))
+	})
+}
+
+// crossing is when another key may overtake the first: the buckets whose middle is
+// still to come weigh the same until then, while the others fade. Where all fade
+// alike nobody is overtaken.
+func (t *tallies) crossing(s *Series, top string, now, halfLife int64) (at int64) {
+	at = math.MaxInt64
+	i, found := t.find(top)
+	if !found {
+		return at
+	}
+	stay, fade := t.keys[i].parts(s, now, halfLife)
+	for j := range t.keys {
+		if j == i {
+			continue
+		}
+		// stay + fade·d = x + y·d, with d falling from 1
+		x, y := t.keys[j].parts(s, now, halfLife)
+		if fade <= y || x <= stay {
+			continue
+		}
+		if d := (x - stay) / (fade - y); d > 0 && d < 1 {
+			at = min(at, max(now+1, now+int64(-math.Log2(d)*float64(halfLife))))
+		} else if d >= 1 {
+			at = now + 1
+		}
+	}
+	return at
+}
+
+// parts are a key's weights that stay for the moment, and those that fade.
+func (k *keyed) parts(s *Series, now, halfLife int64) (stay, fade float64) {
+	oldest := s.bucket(now - s.Window)
+	for i := range k.cells.len() {
+		b := k.cells.at(i)
+		middle := b.at*s.Width + s.Width/2
+		switch {
+		case b.at < oldest:
+		case middle > now:
+			stay += b.weight()
+		default:
+			fade += b.weight() * math.Exp2(-float64(now-middle)/float64(halfLife))
+		}
+	}
+	return stay, fade
+}
+
+func (t *Tally) weight() float64 {
+	if t.Sum != 0 {
+		return float64(t.Sum) / 1e6
+	}
+	return float64(t.N)
+}
