@@ -174,6 +174,13 @@ func textField[T any](name string, read func(*T) string) rule.Field {
 		}
 		s := read(t)
 		return types.String(s), s != ""
+	}, Plain: func(of any) (rule.Plain, bool) {
+		t, ok := of.(*T)
+		if !ok {
+			return rule.PlainText(""), false
+		}
+		s := read(t)
+		return rule.PlainText(s), s != ""
 	}}
 }
 
@@ -185,6 +192,31 @@ func intField[T any](name string, read func(*T) int64) rule.Field {
 		}
 		n := read(t)
 		return types.Int(n), n != 0
+	}, Plain: func(of any) (rule.Plain, bool) {
+		t, ok := of.(*T)
+		if !ok {
+			return rule.PlainInt(0), false
+		}
+		n := read(t)
+		return rule.PlainInt(n), n != 0
+	}}
+}
+
+// numberField is a number of a profile; read says whether there is one.
+func numberField(name string, read func(*facet.Profile) (float64, bool)) rule.Field {
+	number := func(of any) (n float64, has bool) {
+		p, ok := of.(*facet.Profile)
+		if !ok {
+			return 0, false
+		}
+		return read(p)
+	}
+	return rule.Field{Name: name, Type: types.DoubleType, Get: func(of any) (any, bool) {
+		n, has := number(of)
+		return types.Double(n), has
+	}, Plain: func(of any) (rule.Plain, bool) {
+		n, has := number(of)
+		return rule.PlainDouble(n), has
 	}}
 }
 
@@ -199,27 +231,31 @@ func counts() *rule.Object {
 		intField("sessions", func(p *p) int64 { return p.Sessions }),
 		intField("orders", func(p *p) int64 { return p.Orders }),
 		// Of the currency with the most of it: sums of several mean nothing.
-		{Name: "revenue", Type: types.DoubleType, Get: func(of any) (any, bool) {
-			p, ok := of.(*p)
-			if !ok || len(p.Revenue) == 0 {
-				return types.Double(0), false
+		numberField("revenue", func(p *p) (float64, bool) {
+			if len(p.Revenue) == 0 {
+				return 0, false
 			}
-			return types.Double(float64(p.Revenue[0].Micros) / 1e6), true
-		}},
+			return float64(p.Revenue[0].Micros) / 1e6, true
+		}),
 		// Likewise: of those who bought in several currencies it is less than the truth.
-		{Name: "averageOrder", Type: types.DoubleType, Get: func(of any) (any, bool) {
-			p, ok := of.(*p)
-			if !ok || len(p.Revenue) == 0 || p.Orders == 0 {
-				return types.Double(0), false
+		numberField("averageOrder", func(p *p) (float64, bool) {
+			if len(p.Revenue) == 0 || p.Orders == 0 {
+				return 0, false
 			}
-			return types.Double(float64(p.Revenue[0].Micros) / 1e6 / float64(p.Orders)), true
-		}},
+			return float64(p.Revenue[0].Micros) / 1e6 / float64(p.Orders), true
+		}),
 		{Name: "lastOrder", Type: types.TimestampType, Get: func(of any) (any, bool) {
 			p, ok := of.(*p)
 			if !ok || p.LastOrder == 0 {
 				return types.Timestamp{Time: time.Unix(0, 0).UTC()}, false
 			}
 			return types.Timestamp{Time: time.UnixMilli(p.LastOrder).UTC()}, true
+		}, Plain: func(of any) (rule.Plain, bool) {
+			p, ok := of.(*p)
+			if !ok {
+				return rule.PlainTime(0), false
+			}
+			return rule.PlainTime(p.LastOrder), p.LastOrder != 0
 		}},
 		intField("returns", func(p *p) int64 { return p.Returns }),
 		intField("devices", func(p *p) int64 { return int64(len(p.Devices)) }),

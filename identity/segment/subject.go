@@ -163,21 +163,35 @@ func (s *Subject) ResolveName(name string) (any, bool) {
 	return nil, false
 }
 
+// ResolveText implements rule.Reads.
+func (s *Subject) ResolveText(name string) (string, bool) {
+	if name != "site" {
+		return "", false
+	}
+	return s.profile().Site, true
+}
+
 // Parent implements cel.Activation.
 func (s *Subject) Parent() cel.Activation { return nil }
 
 // traits are the person's; one that was taken back is absent.
 type traits Subject
 
-func (t *traits) Find(key string) (ref.Val, bool) {
+// JSON gives a trait without making a value of it.
+func (t *traits) JSON(key string) event.Value {
 	if t.Profile == nil {
-		return nil, false
+		return ""
 	}
 	v := t.Profile.Traits[key].Value
-	if v == "" || v.Kind() == event.Null {
-		return nil, false
+	if v.Kind() == event.Null {
+		return ""
 	}
-	return rule.FromJSON(v), true
+	return v
+}
+
+func (t *traits) Find(key string) (ref.Val, bool) {
+	v := t.JSON(key)
+	return rule.FromJSON(v), v != ""
 }
 
 func (t *traits) All() map[string]any {

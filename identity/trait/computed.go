@@ -3,7 +3,6 @@ package trait
 import (
 	"slices"
 
-	"github.com/reuna/reuna/identity/event"
 	"github.com/reuna/reuna/identity/facet"
 	"github.com/reuna/reuna/identity/trait/rule"
 )
@@ -174,8 +173,9 @@ func readUnique(d *definition, c *Computed, s *facet.Series, v *Value) {
 func readDistinct(d *definition, c *Computed, s *facet.Series, v *Value) {
 	c.met, v.Until = s.Recent(c.met[:0], c.now, d.Window.Milliseconds())
 	v.known = true
-	for _, m := range c.met[:min(len(c.met), d.limit())] {
-		v.list = append(v.list, event.Quote(m.Key))
+	v.keys = make([]string, min(len(c.met), d.limit()))
+	for i := range v.keys {
+		v.keys[i] = c.met[i].Key
 	}
 }
 
@@ -183,14 +183,14 @@ func readFrequent(d *definition, c *Computed, s *facet.Series, v *Value) {
 	c.some, v.Until = s.Counts(c.some[:0], c.now, d.Window.Milliseconds())
 	most := d.limit()
 	if most > 1 {
-		v.known, v.list = true, []event.Value{}
+		v.known, v.keys = true, []string{}
 	}
 	for i, x := range c.some {
 		if i == most || x.Value < float64(d.AtLeast) {
 			break
 		}
 		if v.known, v.text = true, x.Key; most > 1 {
-			v.list = append(v.list, event.Quote(x.Key))
+			v.keys = append(v.keys, x.Key)
 		}
 	}
 }

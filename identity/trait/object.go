@@ -2,11 +2,13 @@ package trait
 
 import (
 	"math"
+	"slices"
 	"time"
 
 	"github.com/google/cel-go/common/types"
 	"github.com/google/cel-go/common/types/ref"
 
+	"github.com/reuna/reuna/identity/event"
 	"github.com/reuna/reuna/identity/trait/rule"
 )
 
@@ -22,17 +24,52 @@ func (s *Set) Object() *rule.Object {
 			continue // a Set with faults, or a version that is not to be read yet
 		}
 		t, give := d.rule()
-		o.Fields = append(o.Fields, rule.Field{Name: d.Name, Type: t, Hidden: d.Hidden, Get: func(of any) (any, bool) {
+		// value is the trait of what is asked, and tells the clock until when; nil
+		// where nothing is known.
+		value := func(of any) (*Computed, *Value) {
 			c, ok := of.(*Computed)
 			if !ok || c.set != s {
-				return give(c, &Value{}), false
+				return c, nil
 			}
 			v := c.value(i)
 			if c.Clock != nil && d.Kind != TimeSince { // whose value tells the clock when it is compared
 				c.Clock.Note(v.Until)
 			}
+			return c, v
+		}
+		f := rule.Field{Name: d.Name, Type: t, Hidden: d.Hidden, Get: func(of any) (any, bool) {
+			c, v := value(of)
+			if v == nil {
+				return give(c, &Value{}), false
+			}
 			return give(c, v), v.known && d.told(v)
-		}})
+		}}
+		plain := d.plain()
+		switch {
+		case plain != nil:
+			f.Plain = func(of any) (rule.Plain, bool) {
+				c, v := value(of)
+				if v == nil {
+					return plain(c, &Value{}), false
+				}
+				return plain(c, v), v.known && d.told(v)
+			}
+		case d.spec.ID == 0:
+		case t.Kind() == types.ListKind:
+			f.Contains = func(of any, text string) bool {
+				_, v := value(of)
+				return v != nil && v.contains(text)
+			}
+		case d.Kind == RFM:
+			f.Key = func(of any, key string) rule.Plain {
+				_, v := value(of)
+				if v == nil || !v.known {
+					return rule.Plain{}
+				}
+				return v.scored(key)
+			}
+		}
+		o.Fields = append(o.Fields, f)
 	}
 	return o
 }
@@ -41,7 +78,9 @@ func (s *Set) Object() *rule.Object {
 // something in them.
 func (d *definition) told(v *Value) bool {
 	switch d.Kind {
-	case Distinct, Latest:
+	case Distinct:
+		return len(v.keys) > 0
+	case Latest:
 		return len(v.list) > 0
 	case MostFrequent:
 		return v.text != ""
@@ -109,9 +148,69 @@ func (d *definition) rule() (*types.Type, func(c *Computed, v *Value) ref.Val) {
 }
 
 func textList(_ *Computed, v *Value) ref.Val {
-	list := make(rule.Texts, len(v.list))
-	for i, x := range v.list {
-		list[i] = x.Text()
-	}
+	list := rule.Texts(v.keys)
 	return &list
+}
+
+// plain gives what rule gives, for kinds whose value is one number, text or time;
+// nil for others.
+func (d *definition) plain() func(c *Computed, v *Value) rule.Plain {
+	if d.spec.ID == 0 {
+		return nil
+	}
+	switch d.Kind {
+	case Count, Unique, DaysActive, Streak, BestHour:
+		return func(_ *Computed, v *Value) rule.Plain { return rule.PlainInt(v.n) }
+	case Sum, Average, Min, Max:
+		return func(_ *Computed, v *Value) rule.Plain { return rule.PlainDouble(float64(v.n) / 1e6) }
+	case Sequence:
+		return func(_ *Computed, v *Value) rule.Plain { return rule.PlainBool(v.n == 1) }
+	case Affinity:
+		return func(_ *Computed, v *Value) rule.Plain { return rule.PlainText(v.text) }
+	case MostFrequent:
+		if d.limit() == 1 {
+			return func(_ *Computed, v *Value) rule.Plain { return rule.PlainText(v.text) }
+		}
+	case First, Last:
+		return func(_ *Computed, v *Value) rule.Plain {
+			if v.raw == "" {
+				return rule.PlainJSON("null")
+			}
+			return rule.PlainJSON(v.raw)
+		}
+	case TimeSince:
+		return func(c *Computed, v *Value) rule.Plain {
+			switch {
+			case !v.known:
+				return rule.PlainSpan(math.MaxInt64)
+			case c.Clock != nil:
+				return rule.PlainSince(c.Clock, v.n)
+			}
+			return rule.PlainSpan(time.Duration(c.now-v.n) * time.Millisecond)
+		}
+	}
+	return nil
+}
+
+// contains looks for a text in a list.
+func (v *Value) contains(text string) bool {
+	if slices.Contains(v.keys, text) {
+		return true
+	}
+	return slices.ContainsFunc(v.list, func(x event.Value) bool { return x.Kind() == event.String && x.Text() == text })
+}
+
+// scored is a member of the object that rfm is to rules.
+func (v *Value) scored(key string) rule.Plain {
+	switch key {
+	case "recency":
+		return rule.PlainInt(v.scores[0])
+	case "frequency":
+		return rule.PlainInt(v.scores[1])
+	case "monetary":
+		return rule.PlainInt(v.scores[2])
+	case "score":
+		return rule.PlainText(v.score())
+	}
+	return rule.Plain{}
 }

@@ -22,6 +22,7 @@ type Value struct {
 	text   string        // a key
 	raw    event.Value   // first, last
 	list   []event.Value // of values
+	keys   []string      // of distinct, and most_frequent where it is a list
 	scores [3]int64      // rfm
 }
 
@@ -42,11 +43,13 @@ func (v Value) JSON() event.Value {
 	case First, Last:
 		return v.raw
 	case MostFrequent, Affinity:
-		if v.list == nil {
+		if v.keys == nil {
 			return event.Quote(v.text)
 		}
-		return listOf(v.list)
-	case Distinct, Latest:
+		return listOf(quoted(v.keys))
+	case Distinct:
+		return listOf(quoted(v.keys))
+	case Latest:
 		return listOf(v.list)
 	case TimeSince:
 		return event.Value(strconv.FormatInt(max(0, v.now-v.n)/v.unit, 10))
@@ -88,6 +91,14 @@ func listOf(list []event.Value) event.Value {
 	}
 	b.WriteByte(']')
 	return event.Value(b.String())
+}
+
+func quoted(keys []string) []event.Value {
+	list := make([]event.Value, len(keys))
+	for i, key := range keys {
+		list[i] = event.Quote(key)
+	}
+	return list
 }
 
 // decimal writes millionths as a JSON number without needless noughts.

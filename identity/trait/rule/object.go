@@ -18,6 +18,8 @@ type Field struct {
 	Plain func(of any) (value Plain, has bool)
 	// Contains, if there is one, looks for a text in a list that Get would give.
 	Contains func(of any, text string) bool
+	// Key, if there is one, finds an entry of a map that Get would give.
+	Key func(of any, key string) Plain
 	// Hidden says that no fault names it: nobody wrote it.
 	Hidden bool
 }

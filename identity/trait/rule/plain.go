@@ -2,6 +2,7 @@ package rule
 
 import (
 	"math"
+	"time"
 
 	"github.com/google/cel-go/common/types"
 	"github.com/google/cel-go/common/types/ref"
@@ -56,6 +57,15 @@ func PlainBool(b bool) Plain {
 // PlainSince is the age of what happened at a time, as Since is.
 func PlainSince(c *Clock, at int64) Plain {
 	return plainLine(Moving{clock: c, ms: c.Now - at, slope: 1, span: true})
+}
+
+// PlainTime is a timestamp, ms since 1970 UTC.
+func PlainTime(ms int64) Plain { return Plain{kind: isTime, n: ms} }
+
+// PlainSpan is a duration.
+func PlainSpan(d time.Duration) Plain {
+	m, _ := line(types.Duration{Duration: d})
+	return plainLine(m)
 }
 
 // PlainJSON is a JSON value; an absent one is missing.

@@ -110,6 +110,15 @@ func (q *quick) key(of ast.Expr, key string) reading {
 			return PlainOf(x)
 		}
 	}
+	if f, name := q.field(of); f != nil && f.Key != nil {
+		return func(vars cel.Activation, _ *items) Plain {
+			v, ok := vars.ResolveName(name)
+			if !ok {
+				return Plain{kind: isOther}
+			}
+			return f.Key(v, key)
+		}
+	}
 	r := q.reading(of)
 	if r == nil || q.kind(of) != types.DynKind {
 		return nil
