@@ -88,6 +88,9 @@ func (l *Log) write(segs []*segment) error {
 	l.high = high
 	l.grouped = last - segs[0].first + 1
 	l.mark(last)
+	for _, s := range segs {
+		l.recent.add(s.first, &s.build)
+	}
 	l.durable.Store(last)
 	l.follow.moved()
 	return nil

@@ -137,6 +137,7 @@ func (l *Log) Expired(age time.Duration) (upTo uint64, late []string, err error)
 // cursor: whoever is done with entries puts SetCursor into the batch of what
 // they led to. ctx ends the wait. n is how many entries fn took without error.
 func (l *Log) Follow(ctx context.Context, after uint64, most int, fn func(seq uint64, receivedAt int64, entry []byte) error) (n int, err error) {
+	l.recent.wanted.Store(true)
 	for {
 		next := l.follow.wait()
 		if after < l.durable.Load() {
@@ -150,13 +151,17 @@ func (l *Log) Follow(ctx context.Context, after uint64, most int, fn func(seq ui
 		case <-next:
 		}
 	}
-	err = l.Read(after+1, func(seq uint64, at int64, entry []byte) (bool, error) {
+	take := func(seq uint64, at int64, entry []byte) (bool, error) {
 		if err := fn(seq, at, entry); err != nil {
 			return false, err
 		}
 		n++
 		return n < most && ctx.Err() == nil, nil
-	})
+	}
+	from, more, err := l.readRecent(after+1, take)
+	if err == nil && more {
+		err = l.Read(from, take)
+	}
 	return n, err
 }
 

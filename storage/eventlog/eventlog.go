@@ -99,6 +99,7 @@ type Log struct {
 	maintain sync.Mutex // one Trim or Overwrite at a time; guards
 	spent    uint32     // keys below this one are destroyed
 	follow   follow
+	recent   recent // of those who follow
 
 	mu     sync.Mutex // guards what follows; held for copying one entry
 	last   uint64     // last number given

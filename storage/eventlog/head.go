@@ -63,6 +63,7 @@ func (l *Log) Head() uint64 { return l.head.Load() }
 func (l *Log) Trim(upTo uint64) (newHead uint64, err error) {
 	l.maintain.Lock()
 	defer l.maintain.Unlock()
+	defer l.recent.clear()
 	old, end := l.head.Load(), l.durable.Load()
 	next, epoch := head{end + 1, math.MinInt64}, uint32(0) // keys below epoch are not needed
 	if from := max(min(upTo, end)+1, old); from <= end {
@@ -127,6 +128,7 @@ func (l *Log) Overwrite(seqs []uint64, with []byte) (overwritten int, err error)
 	}
 	l.maintain.Lock()
 	defer l.maintain.Unlock()
+	defer l.recent.clear()          // also after an error: some may be overwritten
 	codec, err := record.NewCodec() // the committer's own is busy
 	if err != nil {
 		return 0, err

@@ -111,6 +111,12 @@ func (b *Builder) Cap() int { return cap(b.buf) }
 // Count is the number of entries.
 func (b *Builder) Count() int { return b.count }
 
+// AppendPlain appends what a block of the entries so far has before it is compressed
+// and sealed, as Entries reads it with h. h has no key and no High.
+func (b *Builder) AppendPlain(dst []byte) (plain []byte, h Header) {
+	return append(dst, b.buf...), Header{Count: b.count, Bytes: len(b.buf), Min: b.min, Max: b.max}
+}
+
 // Reset empties the builder and keeps its memory.
 func (b *Builder) Reset() { *b = Builder{buf: b.buf[:0]} }
 
