@@ -359,7 +359,7 @@ func readSeries(r *wire.Reader, near int64) *Series {
 		return t.fork(&s)
 	case Tallies:
 		t := readTallies(r, &s)
-		return t.fork(&s)
+		return t.with(&s)
 	case Recent:
 		t := readRecent(r, &s)
 		return t.fork(&s)

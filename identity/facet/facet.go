@@ -258,6 +258,8 @@ func (f *Facet) Fold(e *event.Event, seq uint64, r *Rules) (done Folded) {
 		r.Contribute(e, seq, x.add)
 		done.Change.Computed = x.change.Computed
 		x.f, x.change = nil, Change{}
+		clear(x.texts)
+		x.texts = x.texts[:0]
 		contributing.Put(x)
 	}
 	done.Change.Core = changed
@@ -269,17 +271,19 @@ func (f *Facet) Fold(e *event.Event, seq uint64, r *Rules) (done Folded) {
 type contributor struct {
 	f      *Facet
 	change Change
+	texts  []string // copies of the event's keys and values, up to the capacity
 	add    func(*Contribution)
 }
 
 var contributing = sync.Pool{New: func() any {
-	x := new(contributor)
+	x := &contributor{texts: make([]string, 0, 16)}
 	x.add = x.contribute
 	return x
 }}
 
 func (x *contributor) contribute(c *Contribution) {
 	f := x.f
+	c.kept = &x.texts
 	i, found := find(f.Computed, c.Spec.ID)
 	if !found {
 		f.place(i, false, (*Series)(nil).with(c, f.now()))
@@ -288,6 +292,7 @@ func (x *contributor) contribute(c *Contribution) {
 	} else {
 		f.place(i, true, have.with(c, f.now()))
 	}
+	c.kept = nil
 	x.change.Mark(int(c.Spec.Slot))
 }
 

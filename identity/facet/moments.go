@@ -34,7 +34,7 @@ func (t *moments) put(s *Series, c *Contribution) {
 	i, found := slices.BinarySearchFunc(t.keys, c.Key, compareMarks)
 	if !found {
 		if len(t.keys) < maxSeriesKeys {
-			t.keys = insert(t.keys, i, marks{strings.Clone(c.Key), []int64{c.Mark}})
+			t.keys = insert(t.keys, i, marks{c.text(), []int64{c.Mark}})
 		}
 		return
 	}

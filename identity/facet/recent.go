@@ -43,7 +43,7 @@ func (t *recent) put(s *Series, c *Contribution) {
 	case found:
 		t.keys[i].Last = c.At
 	default:
-		t.keys = insert(t.keys, i, Met{strings.Clone(c.Key), c.At})
+		t.keys = insert(t.keys, i, Met{c.text(), c.At})
 	}
 	t.settle(s)
 }

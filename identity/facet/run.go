@@ -131,7 +131,7 @@ func (r *run) newest(x cell) {
 	a := amounts{x.Sum, x.Min, x.Max}
 	if r.sums == nil && a != (amounts{}) {
 		r.sums = new(sums)
-		if len(r.older) > 0 {
+		if cap(r.older) > 0 {
 			r.sums.older = make([]amounts, len(r.older), cap(r.older))
 		}
 	}
@@ -167,20 +167,20 @@ func (r *run) union(o *run) (n run) {
 	return n
 }
 
-// grown is the list with room for another, a quarter more when there is none:
-// there are many lists, and most are short.
-func grown[T any](list []T) []T {
+// grown is the list with room for another, for some more and a quarter when there is
+// none: there are many lists, and most are short.
+func grown[T any](list []T, more int) []T {
 	if len(list) < cap(list) {
 		return list
 	}
-	return append(slices.Grow([]T(nil), len(list)+len(list)/4+2), list...)
+	return append(slices.Grow([]T(nil), len(list)+len(list)/4+more), list...)
 }
 
-func push[T any](list []T, x T) []T { return append(grown(list), x) }
+func push[T any](list []T, x T) []T { return append(grown(list, 2), x) }
 
 // insert puts x at i in a list that is the caller's own.
 func insert[T any](list []T, i int, x T) []T {
-	list = append(grown(list), x)
+	list = append(grown(list, 1), x)
 	copy(list[i+1:], list[i:])
 	list[i] = x
 	return list

@@ -1,6 +1,9 @@
 package facet
 
-import "slices"
+import (
+	"slices"
+	"strings"
+)
 
 // Form is how a series keeps what is contributed to it. Each is a commutative
 // monoid: exact as a function of the multiset of contributions, whatever their
@@ -71,6 +74,25 @@ type Contribution struct {
 	Mark  int64  // of Moments: the number
 	Tie   uint64 // of Newest and Oldest: the stamp's
 	Index uint16 // of Newest and Oldest: the place among the event's values
+
+	kept *[]string // copies of texts that were made for the same event; nil: none
+}
+
+// text gives a copy of the key: one for all series that an event adds it to.
+func (c *Contribution) text() string {
+	if c.kept == nil {
+		return strings.Clone(c.Key)
+	}
+	for _, s := range *c.kept {
+		if s == c.Key {
+			return s
+		}
+	}
+	s := strings.Clone(c.Key)
+	if len(*c.kept) < cap(*c.kept) {
+		*c.kept = append(*c.kept, s)
+	}
+	return s
 }
 
 // Series is what one facet, or several, contributed to one version of a

@@ -56,16 +56,29 @@ func (k keyed) clipped() keyed {
 // maxSeriesKeys bounds the keys of one series.
 const maxSeriesKeys = 256
 
-// fork makes one object of a series, its content and its key, where it has but one.
 func (t *tallies) fork(s *Series) *Series {
+	if len(t.keys) < 2 {
+		n := t.with(s)
+		for i := range t.keys {
+			n.data.(*tallies).keys[i] = t.keys[i].copied()
+		}
+		return n
+	}
+	keys := make([]keyed, len(t.keys))
+	for i := range t.keys {
+		keys[i] = t.keys[i].copied()
+	}
+	return (&tallies{keys, t.points}).with(s)
+}
+
+// with makes one object of a series, its content and its key, where it has but one; t
+// is its own from then on.
+func (t *tallies) with(s *Series) *Series {
 	if len(t.keys) > 1 {
 		n := &struct {
 			Series
 			tallies
-		}{*s, tallies{make([]keyed, len(t.keys)), t.points}}
-		for i := range t.keys {
-			n.keys[i] = t.keys[i].copied()
-		}
+		}{*s, *t}
 		n.data = &n.tallies
 		return &n.Series
 	}
@@ -74,10 +87,7 @@ func (t *tallies) fork(s *Series) *Series {
 		tallies
 		key [1]keyed
 	}{Series: *s}
-	n.keys, n.points = n.key[:len(t.keys)], t.points
-	if len(t.keys) == 1 {
-		n.key[0] = t.keys[0].copied()
-	}
+	n.keys, n.points = n.key[:copy(n.key[:], t.keys)], t.points
 	n.data = &n.tallies
 	return &n.Series
 }
@@ -90,7 +100,7 @@ func (t *tallies) put(s *Series, c *Contribution) {
 		i, found = t.find(c.Key)
 	}
 	if !found {
-		t.keys = insert(t.keys, i, keyed{key: strings.Clone(c.Key), last: c.At})
+		t.keys = insert(t.keys, i, keyed{key: c.text(), last: c.At})
 	}
 	k := &t.keys[i]
 	k.last = max(k.last, c.At)

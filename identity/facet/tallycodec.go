@@ -43,9 +43,14 @@ func (r *run) append(dst []byte, near int64) []byte {
 			}
 			apart := uint64(c.at-prev) << 1
 			prev = c.at
-			if c.n == 1 {
+			switch {
+			case c.n == 1 && apart < 1<<7: // these two are nearly all
+				dst = append(dst, byte(apart))
+			case c.n == 1 && apart < 1<<14:
+				dst = append(dst, byte(apart)|1<<7, byte(apart>>7))
+			case c.n == 1:
 				dst = wire.AppendUint(dst, apart)
-			} else {
+			default:
 				dst = wire.AppendUint(wire.AppendUint(dst, apart|1), uint64(c.n)<<1)
 			}
 		}

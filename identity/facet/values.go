@@ -49,7 +49,7 @@ func (t *values) put(s *Series, c *Contribution) {
 	if last >= 0 && t.list[last].Value == v.Value {
 		v.Value = t.list[last].Value
 	} else {
-		v.Value = event.Value(strings.Clone(c.Key))
+		v.Value = event.Value(c.text())
 	}
 	if last >= 0 && v.compare(&t.list[last]) <= 0 {
 		t.list = t.union(s, &values{t.oldest, []Valued{v}})
