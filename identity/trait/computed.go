@@ -22,6 +22,7 @@ type Computed struct {
 	scored bool
 	met    []facet.Met // used again
 	some   []facet.Score
+	moves  moves
 }
 
 // Compute reads the computed traits of p as of now (milliseconds since 1970

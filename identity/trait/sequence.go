@@ -9,6 +9,12 @@ import (
 // span is a time for which a sequence holds: [from, to).
 type span struct{ from, to int64 }
 
+// moves are lists that readSequence uses again.
+type moves struct {
+	ends, starts [2][]int64
+	spans        []span
+}
+
 // readSequence finds every time at which the last step completes the steps, and of
 // each the latest beginning: that one is within reach, and in the window, if any is.
 func readSequence(d *definition, c *Computed, s *facet.Series, v *Value) {
@@ -20,14 +26,17 @@ func readSequence(d *definition, c *Computed, s *facet.Series, v *Value) {
 	ends := s.Moments(stepKey(0))
 	starts := ends
 	for i := 1; i < steps && len(ends) > 0; i++ {
-		ends, starts = follow(ends, starts, s.Moments(stepKey(i)))
+		to := &c.moves.ends[i%2]
+		began := &c.moves.starts[i%2]
+		*to, *began = follow((*to)[:0], (*began)[:0], ends, starts, s.Moments(stepKey(i)))
+		ends, starts = *to, *began
 	}
 	var not []int64
 	if d.Not != nil {
 		not = s.Moments(stepKey(steps))
 	}
 	within, window := d.Within.Milliseconds(), d.Window.Milliseconds()
-	var spans []span
+	spans := c.moves.spans[:0]
 	for i, end := range ends {
 		x := span{end, never}
 		if within > 0 && end-starts[i] > within {
@@ -46,15 +55,16 @@ func readSequence(d *definition, c *Computed, s *facet.Series, v *Value) {
 			spans = append(spans, x)
 		}
 	}
+	c.moves.spans = spans
 	holds, until := during(spans, c.now)
 	if v.Until = until; holds {
 		v.n = 1
 	}
 }
 
-// follow gives the times of a step that come after some end, each with the latest
-// start of those ends.
-func follow(ends, starts, times []int64) (after, began []int64) {
+// follow appends the times of a step that come after some end, each with the latest
+// start of those ends. The lists of it are ascending.
+func follow(after, began, ends, starts, times []int64) ([]int64, []int64) {
 	latest, i := int64(0), 0
 	for _, t := range times {
 		for i < len(ends) && ends[i] < t {
@@ -71,24 +81,22 @@ func follow(ends, starts, times []int64) (after, began []int64) {
 }
 
 // during says whether now is in any of the spans, and until when that stays so.
+// Both their beginnings and their ends are ascending.
 func during(spans []span, now int64) (in bool, until int64) {
-	until = never
 	end := now
-	for grown := true; grown; {
-		grown = false
-		for _, x := range spans {
-			if x.from <= end && x.to > end {
-				end, in, grown = x.to, true, true
+	for _, x := range spans {
+		switch {
+		case x.from > end:
+			if in {
+				return true, end
 			}
+			return false, x.from
+		case x.to > end:
+			end, in = x.to, true
 		}
 	}
 	if in {
 		return true, end
 	}
-	for _, x := range spans {
-		if x.from > now {
-			until = min(until, x.from)
-		}
-	}
-	return false, until
+	return false, never
 }
