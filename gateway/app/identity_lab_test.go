@@ -27,6 +27,7 @@ const laboratory = shop + `
 identifiers:
   crm_id: {from: [traits.crmId], max_per_person: 1}
 limits: {requests_per_second_per_address: 0, requests_per_second_per_key: 0}
+builtins: false
 traits:
   - {name: orders, kind: count, event: Order Completed}
   - {name: looks, kind: count, event: Looked, window: 30d}

@@ -255,6 +255,7 @@ func anonymously(people string) string { return strings.ReplaceAll(people, "^", 
 type happened struct {
 	MessageID  string
 	ReceivedAt string
+	Event      string
 }
 
 // gather reads everybody's timeline at a view. An event may be in one person's
@@ -284,6 +285,9 @@ func (w *world) gather(view string) (map[string]happened, error) {
 				break
 			}
 			for _, e := range page.Events {
+				if strings.HasPrefix(e.Event, "Audience ") {
+					continue // what the gateway tells, not what was sent
+				}
 				if _, elsewhere := all[e.MessageID]; elsewhere {
 					return nil, fmt.Errorf("view %s: %s is in the timeline of %s, and in it or another a second time", view, e.MessageID, name)
 				}
