@@ -2,9 +2,7 @@ package people
 
 import (
 	"context"
-	"encoding/binary"
 	"fmt"
-	"math"
 	"slices"
 	"time"
 
@@ -185,66 +183,8 @@ func (s *Store) leaveOne(x id.ID, audience uint32) (err error) {
 	return err
 }
 
-// sweepBatch is how many identifiers a sweep looks at before it lets others go first.
+// sweepBatch is how many members are looked at before others go first.
 const sweepBatch = 256
-
-// Sweep judges everybody with the definitions as they are, from after a hash on; the
-// zero Hash begins. progress, when it is not nil, hears where it may go on after a
-// crash, how many persons were judged, and which part of all that is; by then what came
-// before is on its way to the disk, in front of whatever is written after.
-func (s *Store) Sweep(ctx context.Context, from Hash, progress func(at Hash, persons int64, share float64)) error {
-	if !s.judges {
-		return nil
-	}
-	if err := s.Checkpoint(); err != nil { // who comes later is judged by the new definitions anyway
-		return err
-	}
-	lower, upper := keyspace.Bounds(keyspace.AppendSpace(nil, keyspace.Node))
-	if from != (Hash{}) {
-		lower = keyspace.Upper(nil, keyspace.AppendNodePrefix(nil, from))
-	}
-	persons, told := int64(0), time.Now()
-	for {
-		list, err := s.namesFrom(lower, upper, sweepBatch)
-		if err != nil {
-			return fmt.Errorf("people: sweeping: %w", err)
-		}
-		began := time.Now()
-		for _, n := range list {
-			if err := ctx.Err(); err != nil {
-				return err
-			}
-			judged, err := s.sweepOne(n)
-			if err != nil {
-				return fmt.Errorf("people: sweeping: %w", err)
-			}
-			if judged {
-				persons++
-			}
-		}
-		done := len(list) < sweepBatch
-		if done || progress != nil && time.Since(told) > s.o.Every {
-			if err := s.Checkpoint(); err != nil {
-				return err
-			}
-			told = time.Now()
-		}
-		if done {
-			if progress != nil {
-				progress(Hash{}, persons, 1)
-			}
-			return nil
-		}
-		last := list[len(list)-1].identifier
-		if progress != nil && told.After(began) {
-			progress(last, persons, float64(binary.BigEndian.Uint64(last[:]))/math.MaxUint64)
-		}
-		lower = keyspace.Upper(nil, keyspace.AppendNodePrefix(nil, last))
-		if err := s.breathe(ctx, time.Since(began)); err != nil {
-			return err
-		}
-	}
-}
 
 // breathe lets requests go first after work that took so long.
 func (s *Store) breathe(ctx context.Context, took time.Duration) error {
@@ -258,33 +198,4 @@ func (s *Store) breathe(ctx context.Context, took time.Duration) error {
 	case <-t.C:
 		return nil
 	}
-}
-
-// sweepOne judges the person of an identifier, if it is the first of theirs that has
-// facets.
-func (s *Store) sweepOne(n named) (judged bool, err error) {
-	x, err := s.standsFor(n)
-	if err != nil || x.IsZero() {
-		return false, err
-	}
-	for range judgeTries {
-		now := s.o.Now().UnixMilli()
-		snap, err := s.canonical(x, now)
-		if err != nil || snap.of == nil {
-			return false, err
-		}
-		now = max(now, snap.judged)
-		st := s.o.Judge(&snap, now)
-		s.mu.Lock()
-		kept := s.keep(&snap, st, now, snap.cause(now))
-		failed := s.failed
-		if failed == nil && !kept {
-			failed = s.o.Log.Admit()
-		}
-		s.mu.Unlock()
-		if kept || failed != nil {
-			return kept, failed
-		}
-	}
-	return false, nil // they are busy: whoever marked them judges them by the same definitions
 }

@@ -38,6 +38,11 @@ type shop struct {
 
 func openShop(t testing.TB, dir string, now int64, rules facet.Rules) *shop {
 	t.Helper()
+	return openShopTuned(t, dir, now, func(o *people.Options) { o.Rules = rules })
+}
+
+func openShopTuned(t testing.TB, dir string, now int64, tune func(*people.Options)) *shop {
+	t.Helper()
 	quiet := slog.New(slog.DiscardHandler)
 	d := &shop{now: now}
 	must := func(err error) {
@@ -53,7 +58,9 @@ func openShop(t testing.TB, dir string, now int64, rules facet.Rules) *shop {
 	clock := func() time.Time { return time.UnixMilli(d.now) }
 	d.log, err = eventlog.Open(d.db, v, eventlog.Options{MinFree: -1, Logger: quiet, Now: clock})
 	must(err)
-	d.Store, err = people.Open(people.Options{DB: d.db, Vault: v, Log: d.log, Types: id.Default(), Logger: quiet, Now: clock, SettleEvery: -1, Rules: rules}, nil)
+	o := people.Options{DB: d.db, Vault: v, Log: d.log, Types: id.Default(), Logger: quiet, Now: clock, SettleEvery: -1}
+	tune(&o)
+	d.Store, err = people.Open(o, nil)
 	must(err)
 	return d
 }

@@ -39,6 +39,8 @@ type judging struct {
 	// Persons whose marks had to leave memory: the first entry, and when the last was
 	// received. A replay has them alone.
 	owed map[id.ID]owed
+	// sweeps are how many go on (Store.grew).
+	sweeps int
 }
 
 type owed struct {

@@ -31,6 +31,10 @@ func (s *Store) resolve(links []graph.Evidence, seq uint64, receivedAt int64) {
 		if s.judges {
 			s.concern(a, b, c, fresh, seq, receivedAt)
 		}
+		if fresh {
+			s.grew(a, seq, receivedAt)
+			s.grew(b, seq, receivedAt)
+		}
 		s.moved(a, b, c)
 		if c.Shape(id.VerifiedView) || c.Shape(id.AllView) {
 			s.suspect(a)

@@ -277,6 +277,9 @@ func (s *Store) fold(k facet.Key, hash Hash, e *event.Event, seq uint64) {
 	h := s.facets[hash]
 	if h == nil {
 		h = s.newFacet(k, hash)
+		for _, x := range owners(k) {
+			s.grew(s.nodes[x], seq, e.ReceivedAt)
+		}
 	}
 	if seq <= h.applied && !s.detached { // which comes by month of receipt, not by number
 		if s.judges { // what it changed is not known any more
