@@ -158,6 +158,22 @@ func orderMixed(f float64, n int64) int {
 	return order(f, float64(n))
 }
 
+// unlike says that two values have no order, to CEL an error: a text and a number,
+// null and anything.
+func (p *Plain) unlike(o *Plain) bool {
+	if p.f != p.f || o.f != o.f { // with NaN CEL has ways of its own
+		return false
+	}
+	return p.kind >= isNull && p.kind <= isText && o.kind >= isNull && o.kind <= isText && p.class() != o.class()
+}
+
+func (p *Plain) class() plainKind {
+	if p.kind == isDouble {
+		return isInt
+	}
+	return p.kind
+}
+
 // equal says whether two values are the same; ok is false where CEL must say.
 func (p *Plain) equal(o *Plain) (same, ok bool) {
 	if p.kind == isText && o.kind == isText {

@@ -22,9 +22,8 @@ import (
 // interpreter and no memory.
 //
 // Invariant: a closure says what CEL says, having read what CEL reads in the same
-// order, or it says unsure, and then CEL evaluates the rule from the beginning.
-// Whatever is an error to CEL other than a missing key is unsure, so errors have
-// one home. A rule with a part of any other shape has no closure at all.
+// order, or it says unsure, and then CEL evaluates the rule from the beginning: most
+// of what is an error to CEL other than a missing key is unsure. A rule with a part of any other shape has no closure at all.
 
 // answer is what a condition came to.
 type answer uint8
@@ -33,6 +32,7 @@ const (
 	no answer = iota
 	yes
 	missing // a key that nobody set; no more is known
+	failed  // an error to CEL, other than a missing key
 	unsure  // let CEL say
 )
 
@@ -148,8 +148,10 @@ func join(list []condition, settles answer) condition {
 			switch a := c(vars, items); a {
 			case settles, unsure:
 				return a
-			case missing:
-				outcome = missing
+			case missing, failed:
+				if outcome <= yes { // the first error is the whole's
+					outcome = a
+				}
 			}
 		}
 		return outcome
@@ -193,9 +195,8 @@ func (q *quick) comparison(id int64, function string, args []ast.Expr) condition
 	test := tests(function)
 	if q.motion.calls[id] || q.isTime(args[0]) && q.kind(args[0]) == q.kind(args[1]) {
 		return func(vars cel.Activation, items *items) answer {
-			a := l(vars, items)
-			b := r(vars, items)
-			if got := either(a.kind, b.kind); got != yes {
+			a, b, got := both(l, r, vars, items)
+			if got != yes {
 				return got
 			}
 			if a.kind != isTime || b.kind != isTime || a.span != b.span {
@@ -207,9 +208,8 @@ func (q *quick) comparison(id int64, function string, args []ast.Expr) condition
 	}
 	if equals := function == operators.Equals; equals || function == operators.NotEquals {
 		return func(vars cel.Activation, items *items) answer {
-			a := l(vars, items)
-			b := r(vars, items)
-			if got := either(a.kind, b.kind); got != yes {
+			a, b, got := both(l, r, vars, items)
+			if got != yes {
 				return got
 			}
 			same, ok := a.equal(&b)
@@ -220,28 +220,38 @@ func (q *quick) comparison(id int64, function string, args []ast.Expr) condition
 		}
 	}
 	return func(vars cel.Activation, items *items) answer {
-		a := l(vars, items)
-		b := r(vars, items)
-		if got := either(a.kind, b.kind); got != yes {
+		a, b, got := both(l, r, vars, items)
+		if got != yes {
 			return got
 		}
 		sign, ok := a.compare(&b)
-		if !ok {
-			return unsure
+		switch {
+		case ok:
+			return answerOf(test(sign))
+		case a.unlike(&b):
+			return failed
 		}
-		return answerOf(test(sign))
+		return unsure
 	}
 }
 
-// either is yes where both sides of a comparison have a value.
-func either(a, b plainKind) answer {
-	switch {
-	case a > isOther && b > isOther:
-		return yes
-	case a == isOther || b == isOther:
-		return unsure
+// both reads two values; got is yes where there are both. Where the first is
+// missing the second is not read.
+func both(l, r reading, vars cel.Activation, items *items) (a, b Plain, got answer) {
+	if a = l(vars, items); a.kind <= isOther {
+		return a, b, a.kind.absent()
 	}
-	return missing
+	if b = r(vars, items); b.kind <= isOther {
+		return a, b, b.kind.absent()
+	}
+	return a, b, yes
+}
+
+func (k plainKind) absent() answer {
+	if k == isMissing {
+		return missing
+	}
+	return unsure
 }
 
 func (q *quick) isTime(e ast.Expr) bool {
@@ -460,8 +470,12 @@ func (q *quick) loop(c ast.ComprehensionExpr) condition {
 			}
 			at[depth] = m
 			switch a := each(vars, at); a {
-			case settles, unsure, missing:
+			case settles, unsure:
 				outcome = a
+			case missing, failed:
+				if outcome <= yes {
+					outcome = a
+				}
 			}
 			return true
 		})

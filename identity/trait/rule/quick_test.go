@@ -68,6 +68,13 @@ func quickEnv(t testing.TB) *Env {
 			{Name: "views", Type: types.IntType, Get: func(x any) (any, bool) { return types.Int(x.(of).views), x.(of).views != 0 }, Plain: func(x any) (Plain, bool) { return PlainInt(x.(of).views), x.(of).views != 0 }},
 			{Name: "spent", Type: types.DoubleType, Get: func(x any) (any, bool) { return types.Double(x.(of).spent), x.(of).spent != 0 }, Plain: func(x any) (Plain, bool) { return PlainDouble(x.(of).spent), x.(of).spent != 0 }},
 			{Name: "name", Type: types.StringType, Get: func(x any) (any, bool) { return types.String(x.(of).name), x.(of).name != "" }, Plain: func(x any) (Plain, bool) { return PlainText(x.(of).name), x.(of).name != "" }},
+			{Name: "live", Type: types.IntType, Get: func(x any) (any, bool) {
+				x.(of).clock.Note(testNow + 1)
+				return types.Int(x.(of).views), true
+			}, Plain: func(x any) (Plain, bool) {
+				x.(of).clock.Note(testNow + 1)
+				return PlainInt(x.(of).views), true
+			}},
 			{Name: "fan", Type: types.BoolType, Get: func(x any) (any, bool) { return types.Bool(x.(of).fan), true }, Plain: func(x any) (Plain, bool) { return PlainBool(x.(of).fan), true }},
 			{Name: "any", Type: types.DynType, Get: func(x any) (any, bool) {
 				if v := x.(of).any; v != "" {
@@ -158,7 +165,7 @@ func (c chooser) scalar(item string) string {
 	case 1:
 		return c.of("o.a", "o.b", "o.c", "o.ka", "o.none", "o['b']", "o.a.a", "o.b.a.b", "size(o.a)", "size(o.c)")
 	}
-	return c.of("p.age", "p.views", "p.spent", "p.name", "p.fan", "p.any", "p.any.a", "site", "p.spent - p.spent", "p.spent + 1.5")
+	return c.of("p.age", "p.views", "p.spent", "p.name", "p.fan", "p.any", "p.any.a", "site", "p.live", "p.spent - p.spent", "p.spent + 1.5")
 }
 
 func (c chooser) line(span bool) string {
@@ -222,7 +229,7 @@ func agree(t testing.TB, r *Rule, p *subject, now int64) (sure bool) {
 	case err != nil && isMissingKey(err):
 		want = missing
 	case err != nil:
-		want = unsure
+		want = failed
 	case v == types.True:
 		want = yes
 	}

@@ -259,17 +259,16 @@ func (q *quick) sum(id int64, args []ast.Expr, sign int64) reading {
 		return nil
 	}
 	return func(vars cel.Activation, items *items) Plain {
-		a := l(vars, items)
-		b := r(vars, items)
+		a, b, got := both(l, r, vars, items)
 		switch {
+		case got == missing:
+			return Plain{}
 		case a.kind == isTime && b.kind == isTime && moves:
 			if m, ok := a.line().plus(b.line(), sign); ok {
 				return plainLine(m)
 			}
 		case a.kind == isDouble && b.kind == isDouble:
 			return PlainDouble(a.f + float64(sign)*b.f)
-		case a.kind == isMissing && b.kind != isOther, b.kind == isMissing && a.kind != isOther:
-			return Plain{}
 		}
 		return Plain{kind: isOther}
 	}

@@ -188,7 +188,12 @@ func (r *Rule) Uses() Uses { return r.uses }
 // Failures counts.
 func (r *Rule) Holds(vars cel.Activation) bool {
 	if r.quick != nil {
-		if a := r.quick(vars, nil); a != unsure {
+		switch a := r.quick(vars, nil); a {
+		case unsure:
+		case failed:
+			r.failures.Add(1)
+			return false
+		default:
 			return a == yes
 		}
 	}
