@@ -8,26 +8,31 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 )
 
 // plainTest runs what the race detector would disturb, tests that count
-// allocations for instance, without it: every test of the packages that keep some
-// in a file of their own, marked "//go:build !race".
+// allocations for instance, without it: those in files of their own, marked
+// "//go:build !race".
 func plainTest(ctx context.Context, m *machine) error {
-	packages, err := withoutRace(m.root)
+	packages, tests, err := withoutRace(m.root)
 	if err != nil {
 		return err
 	}
 	if len(packages) == 0 {
 		return errors.New(`no test file begins with "//go:build !race"; take this step out`)
 	}
-	return m.quietly(ctx, m.root, "go", append([]string{"test", "-timeout", testTimeout}, packages...)...)
+	return m.quietly(ctx, m.root, "go", append([]string{"test", "-timeout", testTimeout, "-run", "^(" + strings.Join(tests, "|") + ")$"}, packages...)...)
 }
 
-// withoutRace lists the packages that have such tests, as patterns for go test.
-func withoutRace(root string) (packages []string, err error) {
+// testFunction finds the tests of a file.
+var testFunction = regexp.MustCompile(`(?m)^func (Test\w+)\(`)
+
+// withoutRace lists the packages that have such tests, as patterns for go test,
+// and the tests' names.
+func withoutRace(root string) (packages, tests []string, err error) {
 	err = filepath.WalkDir(root, func(file string, d fs.DirEntry, err error) error {
 		if err != nil {
 			return err
@@ -50,11 +55,15 @@ func withoutRace(root string) (packages []string, err error) {
 			return err
 		}
 		packages = append(packages, "./"+path.Clean(filepath.ToSlash(dir)))
+		for _, m := range testFunction.FindAllStringSubmatch(string(text), -1) {
+			tests = append(tests, m[1])
+		}
 		return nil
 	})
 	if err != nil {
-		return nil, fmt.Errorf("looking for tests that want no race detector: %w", err)
+		return nil, nil, fmt.Errorf("looking for tests that want no race detector: %w", err)
 	}
 	slices.Sort(packages)
-	return slices.Compact(packages), nil
+	slices.Sort(tests)
+	return slices.Compact(packages), slices.Compact(tests), nil
 }
