@@ -13,7 +13,7 @@ import (
 // BenchmarkSweep judges persons of one device each, a tenth of whom enter an audience in
 // the first run.
 func BenchmarkSweep(b *testing.B) {
-	const persons = 4000
+	const persons = 16_000
 	begin := time.Date(2026, 3, 2, 0, 0, 0, 0, time.UTC).UnixMilli()
 	in := &segment.Standing{In: []segment.Member{{Audience: 1, Since: 1}}, Until: rule.Never}
 	out := &segment.Standing{Until: rule.Never}
@@ -26,8 +26,8 @@ func BenchmarkSweep(b *testing.B) {
 			return out
 		}
 	}
-	d := openShopTuned(b, b.TempDir(), begin, tune)
-	defer func() { d.close(b) }()
+	dir := b.TempDir()
+	d := openShopTuned(b, dir, begin, func(o *people.Options) { o.Hold = 1000 }) // where nobody is judged yet
 	var batch []event.Event
 	for person := range persons {
 		if batch = append(batch, shopper(person, 0, 1, 1000, begin)); len(batch) == 1024 {
@@ -39,6 +39,9 @@ func BenchmarkSweep(b *testing.B) {
 		}
 	}
 	d.sendAll(b, batch)
+	d.close(b)
+	d = openShopTuned(b, dir, begin, tune)
+	defer func() { d.close(b) }()
 	swept := int64(0)
 	for b.Loop() {
 		err := d.Sweep(b.Context(), people.Hash{}, func(_ people.Hash, n int64, _ float64) { swept += n })
