@@ -116,6 +116,7 @@ func TestSlotWhoseDecisionIsGone(t *testing.T) {
 	ctx := tab(t)
 	open(t, ctx, c.URL+"/") // thrillers
 	until(t, ctx, `sessionStorage["reuna.wk_test"]`)
+	c.wait(t, "what was shown", named("Experiment Viewed")) // whose answer names the variant again, or does not
 	c.answers(`{}`)
 	open(t, ctx, c.URL+"/other")
 	until(t, ctx, `window.answered === ""`)
@@ -137,6 +138,7 @@ func TestSlotWhoseDecisionIsGoneTooLate(t *testing.T) {
 	ctx := tab(t)
 	open(t, ctx, c.URL+"/") // thrillers
 	until(t, ctx, `sessionStorage["reuna.wk_test"]`)
+	c.wait(t, "what was shown", named("Experiment Viewed")) // whose answer names the variant again, or does not
 	c.answers(`{}`)
 	answer := c.hold("/v1/interact")
 	open(t, ctx, c.URL+"/")
