@@ -72,6 +72,7 @@ func TestReturnIsOnePageView(t *testing.T) {
 	open(t, ctx, c.URL+"/")
 	c.requests(t, 1)
 	until(t, ctx, `reuna.profile && reuna.profile()`)
+	c.wait(t, "what was shown", named("Experiment Viewed")) // a page with a request under way is not restored
 	trips, restored, givenUp := 0, 0, 0
 	for ; restored < 2; trips++ {
 		if trips-givenUp == tries || givenUp == busyTries {

@@ -164,12 +164,12 @@ func TestAnEventAndTimeMoveAPerson(t *testing.T) {
 			t.Errorf("restart %v: %v", restart, got)
 		}
 	}
-	clock = begin + quietAfter.Milliseconds() - 1
+	atomic.StoreInt64(&clock, begin+quietAfter.Milliseconds()-1)
 	w.catchUp()
 	if got := w.is(device("a1")); !slices.Equal(got, []uint32{recent}) {
 		t.Errorf("a millisecond early: %v", got)
 	}
-	clock = begin + 3*recentFor.Milliseconds() + 123 // the gateway was away
+	atomic.StoreInt64(&clock, begin+3*recentFor.Milliseconds()+123) // the gateway was away
 	w.close()
 	w = openTuned(t, w.fs, 0, &clock, judged)
 	w.catchUp()
@@ -306,7 +306,7 @@ func TestSweepAndRetire(t *testing.T) {
 		w.send(msg(3*n, event.Page, fmt.Sprint("a", n), ""), msg(3*n+1, event.Page, fmt.Sprint("a", n), ""), msg(3*n+2, event.Page, fmt.Sprint("a", n), ""))
 	}
 	w.close()
-	clock += 100 * recentFor.Milliseconds()
+	atomic.AddInt64(&clock, 100*recentFor.Milliseconds())
 	w = openTuned(t, w.fs, 16, &clock, func(o *people.Options) { judged(o); o.Every = time.Nanosecond })
 	ctx, stop := context.WithCancel(t.Context())
 	var at people.Hash
@@ -392,7 +392,7 @@ func TestATimelineShowsAudiences(t *testing.T) {
 	e.Timestamp, e.ReceivedAt = clock, clock
 	w.send(e)
 	w.catchUp()
-	clock += 2 * recentFor.Milliseconds()
+	atomic.AddInt64(&clock, 2*recentFor.Milliseconds())
 	w.catchUp()
 	w.must(w.log.Barrier().Wait())
 	said := map[people.Said]int{}
