@@ -54,7 +54,7 @@ type Options struct {
 	Connections int
 	Visitors    int
 	Seed        uint64
-	Pprof       string // file for a CPU profile of the gateway that has the definitions; "" for none
+	Pprof       string // file for a CPU profile of the gateway that has the definitions, beside it one of the other (".none"); "" for none
 	Log         io.Writer
 }
 
@@ -115,7 +115,7 @@ func Run(ctx context.Context, o Options) (r *Report, err error) {
 		return s, x, nil
 	}
 	fmt.Fprintln(o.Log, "warming up")
-	without, plain, err := start("none", "builtins: false\n"+nothing)
+	without, plain, err := start("none", nothing)
 	if err != nil {
 		return nil, err
 	}
@@ -164,8 +164,17 @@ func Run(ctx context.Context, o Options) (r *Report, err error) {
 		}
 	}
 	if o.Pprof != "" {
-		fmt.Fprintln(o.Log, "taking a CPU profile")
-		_, err = full.shop.Profile(ctx, workload.Shape{Format: workload.Interact, Batch: 1}, o.Round, adminKey, o.Pprof)
+		for _, p := range []struct {
+			side serve.Side
+			file string
+		}{{plain.shop, o.Pprof + ".none"}, {full.shop, o.Pprof}} {
+			fmt.Fprintln(o.Log, "taking a CPU profile")
+			events, err := p.side.Profile(ctx, workload.Shape{Format: workload.Interact, Batch: 1}, o.Round, adminKey, p.file)
+			if err != nil {
+				return nil, err
+			}
+			fmt.Fprintf(o.Log, "%s: %d events\n", p.file, events)
+		}
 	}
 	return r, err
 }
