@@ -144,8 +144,8 @@ func (g *eraser) standing(h Hash) {
 			return err
 		}
 		x := storedOf(st)
-		for _, a := range x.in {
-			g.b.Delete(keyspace.AppendMember(nil, a, h))
+		for _, m := range x.in {
+			g.b.Delete(keyspace.AppendMember(nil, m.Audience, h))
 		}
 		if x.due != noDue {
 			g.b.Delete(keyspace.AppendDue(nil, x.due, h))

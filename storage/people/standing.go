@@ -81,9 +81,9 @@ type page struct {
 // stored is what the disk has of a standing, besides its record.
 type stored struct {
 	found bool
-	in    []uint32 // audiences
-	due   int64    // second; 0: none
-	woken bool     // there is an entry in the due index at second 0
+	in    []segment.Member
+	due   int64 // second; 0: none
+	woken bool  // there is an entry in the due index at second 0
 }
 
 // noDue is the second of those who change by nothing but what they do.

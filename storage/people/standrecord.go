@@ -2,7 +2,6 @@ package people
 
 import (
 	"fmt"
-	"slices"
 
 	"github.com/reuna/reuna/identity/id"
 	"github.com/reuna/reuna/identity/segment"
@@ -25,9 +24,7 @@ func (s *Store) lookForStandings() error {
 func storedOf(st *segment.Standing) stored {
 	x := stored{found: !never(st), due: dueSecond(st)}
 	if st != nil {
-		for _, m := range st.In {
-			x.in = append(x.in, m.Audience)
-		}
+		x.in = st.In
 	}
 	return x
 }
@@ -76,20 +73,14 @@ func decodeStand(record string) (x id.ID, seq uint64, st *segment.Standing, err 
 type standRecord struct {
 	owner     Hash
 	was, is   stored
-	since     []int64 // of is.in
-	from, to  int     // the record in writer.stood
-	wakesOnce bool    // its wake was heard
+	from, to  int  // the record in writer.stood
+	wakesOnce bool // its wake was heard
 }
 
 // standing notes n's standing to be written; the lock is held, so only copy.
 func (w *writer) standing(n *node) {
 	st := n.stand
 	x := standRecord{owner: n.hash, was: st.stored, is: storedOf(st.now), from: len(w.stood), wakesOnce: st.stored.woken}
-	if st.now != nil {
-		for _, m := range st.now.In {
-			x.since = append(x.since, m.Since)
-		}
-	}
 	if x.is.found {
 		w.stood = st.append(w.stood, n.id)
 	}
@@ -106,18 +97,17 @@ func (w *writer) standings() {
 		if w.err != nil {
 			break
 		}
-		for _, a := range x.was.in {
-			if !slices.Contains(x.is.in, a) {
-				w.b.Delete(keyspace.AppendMember(nil, a, x.owner))
+		x.places(func(key, val []byte) {
+			if val == nil {
+				w.b.Delete(key)
+			} else {
+				w.b.Set(key, val)
 			}
-		}
-		for i, a := range x.is.in {
-			w.b.Set(keyspace.AppendMember(nil, a, x.owner), wire.AppendInt([]byte{memberVersion}, x.since[i]))
-		}
+		})
 		if x.was.due != x.is.due && x.was.due != noDue {
 			w.b.Delete(keyspace.AppendDue(nil, x.was.due, x.owner))
 		}
-		if x.is.due != noDue {
+		if x.is.due != noDue && x.was.due != x.is.due {
 			w.b.Set(keyspace.AppendDue(nil, x.is.due, x.owner), nil)
 		}
 		if x.wakesOnce {
@@ -135,6 +125,28 @@ func (w *writer) standings() {
 	}
 	clear(w.stood)
 	w.stands, w.stood = w.stands[:0], w.stood[:0]
+}
+
+// places calls write for each place in an audience that is another than on the disk; val
+// is nil for one that is no more.
+func (x *standRecord) places(write func(key, val []byte)) {
+	was, is := x.was.in, x.is.in // both ascending
+	for len(was) > 0 || len(is) > 0 {
+		switch {
+		case len(is) == 0 || len(was) > 0 && was[0].Audience < is[0].Audience:
+			write(keyspace.AppendMember(nil, was[0].Audience, x.owner), nil)
+			was = was[1:]
+			continue
+		case len(was) > 0 && was[0] == is[0]: // it is there
+			was = was[1:]
+		default:
+			write(keyspace.AppendMember(nil, is[0].Audience, x.owner), wire.AppendInt([]byte{memberVersion}, is[0].Since))
+			if len(was) > 0 && was[0].Audience == is[0].Audience {
+				was = was[1:]
+			}
+		}
+		is = is[1:]
+	}
 }
 
 const memberVersion = 1 // in clear: since when, ms
