@@ -20,25 +20,39 @@ func (m mask) add(o mask) {
 	}
 }
 
+func (m mask) len() (n int) {
+	for _, w := range m {
+		n += bits.OnesCount64(w)
+	}
+	return n
+}
+
 // judging is what one call of Judge works with, kept for the next.
 type judging struct {
 	set   *Set
 	in    mask    // who the person is in, as far as judged
 	todo  mask    // who is to be judged
-	until []int64 // by place; rule.Never: for ever
+	timed mask    // whom time alone may change
+	until []int64 // by place, when it will; only of those in timed
 	asks  mask    // of the audience at hand
 }
 
 func (w *judging) ready(s *Set) {
 	n, words := len(s.list), (len(s.list)+63)/64
 	w.set = s
-	w.in = slices.Grow(w.in[:0], words)[:words]
-	w.todo = slices.Grow(w.todo[:0], words)[:words]
+	for _, m := range [...]*mask{&w.in, &w.todo, &w.timed} {
+		*m = slices.Grow((*m)[:0], words)[:words]
+		clear(*m)
+	}
 	w.until = slices.Grow(w.until[:0], n)[:n]
-	clear(w.in)
-	clear(w.todo)
-	for i := range w.until {
-		w.until[i] = rule.Never
+}
+
+// holds notes until when what was judged of an audience does.
+func (w *judging) holds(place int, until int64) {
+	if w.until[place] = until; until == rule.Never {
+		w.timed[place/64] &^= 1 << (place % 64)
+	} else {
+		w.timed.set(place)
 	}
 }
 
@@ -61,17 +75,7 @@ func (s *Set) Judge(sub *Subject, was *Standing, changed facet.Change) *Standing
 	}
 	w := &sub.judging
 	w.ready(s)
-	if was != nil {
-		next := 0 // both are ascending
-		for _, m := range was.In {
-			for next < len(s.ids) && s.ids[next].id < m.Audience {
-				next++
-			}
-			if next < len(s.ids) && s.ids[next].id == m.Audience {
-				w.in.set(s.ids[next].place)
-			}
-		}
-	}
+	s.places(w.in, was)
 	switch {
 	case all:
 		for i := range s.list {
@@ -83,7 +87,7 @@ func (s *Set) Judge(sub *Subject, was *Standing, changed facet.Change) *Standing
 			if int(t.place) >= len(s.list) {
 				continue // a forged record
 			}
-			if w.until[t.place] = t.until; t.until <= sub.Now {
+			if w.holds(int(t.place), t.until); t.until <= sub.Now {
 				w.todo.set(int(t.place))
 			}
 		}
@@ -135,7 +139,7 @@ func (s *Set) run(sub *Subject, w *judging) (moved bool) {
 			sub.clock.At(sub.Now)
 			sub.judged++
 			holds := (a.Site == "" || a.Site == sub.profile().Site) && a.rule.Holds(sub)
-			w.until[i] = sub.clock.Until
+			w.holds(i, sub.clock.Until)
 			if holds != w.in.has(i) {
 				moved = true
 				w.in[i/64] ^= 1 << (i % 64)
@@ -146,41 +150,44 @@ func (s *Set) run(sub *Subject, w *judging) (moved bool) {
 	return moved
 }
 
+// places adds the audiences of a standing to a set.
+func (s *Set) places(to mask, st *Standing) {
+	switch {
+	case st == nil:
+	case st.by == s.print && st.places != nil:
+		to.add(st.places)
+	default:
+		next := 0 // both are ascending
+		for _, m := range st.In {
+			for next < len(s.ids) && s.ids[next].id < m.Audience {
+				next++
+			}
+			if next < len(s.ids) && s.ids[next].id == m.Audience {
+				to.set(s.ids[next].place)
+			}
+		}
+	}
+}
+
 // standing is what was judged, or was where that is the same.
 func (s *Set) standing(now int64, w *judging, was *Standing, changed bool) *Standing {
-	if !changed && same(was.timed, w.until) {
+	if !changed && w.same(was.timed) {
 		return was
 	}
 	st := &Standing{by: s.print, Until: rule.Never}
-	n, timeds := 0, 0
-	for _, word := range w.in {
-		n += bits.OnesCount64(word)
-	}
-	for _, at := range w.until {
-		if at != rule.Never {
-			timeds++
+	if changed {
+		s.enter(st, now, w, was)
+	} else { // shared: none of it is ever written
+		if st.In, st.places = was.In, was.places; st.places == nil {
+			st.places = slices.Clone(w.in)
 		}
 	}
-	if n > 0 && !changed {
-		st.In = was.In // shared: neither is ever written
-	} else if n > 0 {
-		st.In = make([]Member, 0, n)
-		for word := range w.in {
-			for rest := w.in[word]; rest != 0; rest &= rest - 1 {
-				m := Member{s.list[word*64+bits.TrailingZeros64(rest)].ID, now}
-				if since, ok := was.Since(m.Audience); ok {
-					m.Since = since
-				}
-				st.In = append(st.In, m)
-			}
-		}
-		slices.SortFunc(st.In, func(a, b Member) int { return compareAudience(a, b.Audience) })
-	}
-	if timeds > 0 {
-		st.timed = make([]timed, 0, timeds)
-		for i, at := range w.until {
-			if at != rule.Never {
-				st.timed = append(st.timed, timed{uint16(i), at})
+	if n := w.timed.len(); n > 0 {
+		st.timed = make([]timed, 0, n)
+		for word, rest := range w.timed {
+			for ; rest != 0; rest &= rest - 1 {
+				i := word*64 + bits.TrailingZeros64(rest)
+				st.timed = append(st.timed, timed{uint16(i), w.until[i]})
 			}
 		}
 	}
@@ -188,16 +195,43 @@ func (s *Set) standing(now int64, w *judging, was *Standing, changed bool) *Stan
 	return st
 }
 
-// same says that the audiences that time may change are those of list.
-func same(list []timed, until []int64) bool {
-	for i, at := range until {
-		if at == rule.Never {
+// enter makes who is in which audience, since when.
+func (s *Set) enter(st *Standing, now int64, w *judging, was *Standing) {
+	st.places = slices.Clone(w.in)
+	n := w.in.len()
+	if n == 0 {
+		return
+	}
+	var before []Member
+	if was != nil {
+		before = was.In
+	}
+	st.In = make([]Member, 0, n)
+	for _, p := range s.ids {
+		if !w.in.has(p.place) {
 			continue
 		}
-		if len(list) == 0 || int(list[0].place) != i || list[0].until != at {
-			return false
+		for len(before) > 0 && before[0].Audience < p.id {
+			before = before[1:]
 		}
-		list = list[1:]
+		m := Member{p.id, now}
+		if len(before) > 0 && before[0].Audience == p.id {
+			m.Since = before[0].Since
+		}
+		st.In = append(st.In, m)
+	}
+}
+
+// same says that the audiences that time may change are those of list.
+func (w *judging) same(list []timed) bool {
+	for word, rest := range w.timed {
+		for ; rest != 0; rest &= rest - 1 {
+			i := word*64 + bits.TrailingZeros64(rest)
+			if len(list) == 0 || int(list[0].place) != i || list[0].until != w.until[i] {
+				return false
+			}
+			list = list[1:]
+		}
 	}
 	return len(list) == 0
 }

@@ -60,12 +60,12 @@ type Set struct {
 	list  []audience
 	place map[string]int // by name, in list
 	ids   []placed       // ascending
-	moved bool           // places are not the definitions' order
+	order []int          // the places, in the order of the definitions
 	print uint64         // of everything that outcomes depend on, but for persons
 
 	reads  facet.Change // of any
 	core   []mask       // by bit: who reads it
-	slots  map[int]mask // by slot: who reads it
+	slots  []mask       // by slot: who reads it; nil: nobody
 	askers []mask       // by place: who asks for it
 }
 
@@ -208,7 +208,6 @@ func (c *compiler) sort() {
 			}
 		}
 		state[i], path = done, path[:len(path)-1]
-		c.moved = c.moved || i != len(c.list)
 		c.list = append(c.list, *a)
 		return true
 	}
@@ -235,9 +234,11 @@ func (c *compiler) circle(path []int) {
 // index tells who reads what.
 func (c *compiler) index() {
 	s, words := c.Set, (len(c.list)+63)/64
-	s.slots = map[int]mask{}
+	s.slots = make([]mask, facet.MaxComputed)
 	s.askers = make([]mask, len(s.list))
+	s.order = make([]int, len(s.list))
 	for i := range s.list {
+		s.order[s.list[i].index] = i
 		s.place[s.list[i].Name] = i
 		s.ids = append(s.ids, placed{s.list[i].ID, i})
 		s.askers[i] = make(mask, words)
@@ -333,17 +334,22 @@ func (s *Set) Names(st *Standing) []string { return s.AppendNames(nil, st) }
 // AppendNames appends the names of a standing's audiences to dst, as Names lists
 // them. The names live as long as the Set.
 func (s *Set) AppendNames(dst []string, st *Standing) []string {
-	if st == nil {
+	if s == nil || st == nil {
 		return dst
 	}
-	from := len(dst)
-	for _, m := range st.In {
-		if i, ok := s.find(m.Audience); ok {
+	in := st.places
+	if st.by != s.print || in == nil {
+		in = make(mask, (len(s.list)+63)/64)
+		s.places(in, st)
+	}
+	return s.appendNames(dst, in)
+}
+
+func (s *Set) appendNames(dst []string, in mask) []string {
+	for _, i := range s.order {
+		if in.has(i) {
 			dst = append(dst, s.list[i].Name)
 		}
-	}
-	if len(dst) > from+1 {
-		slices.SortFunc(dst[from:], func(a, b string) int { return s.list[s.place[a]].index - s.list[s.place[b]].index })
 	}
 	return dst
 }
@@ -362,20 +368,7 @@ func (s *Set) Members(sub *Subject) {
 	}
 	s.run(sub, w)
 	w.set = nil
-	from := len(sub.Segments)
-	for i := range s.list {
-		if w.in.has(i) {
-			sub.Segments = append(sub.Segments, s.list[i].Name)
-		}
-	}
-	s.order(sub.Segments[from:])
-}
-
-// order sorts names as they were defined.
-func (s *Set) order(names []string) {
-	if len(names) > 1 && s.moved {
-		slices.SortFunc(names, func(a, b string) int { return s.list[s.place[a]].index - s.list[s.place[b]].index })
-	}
+	sub.Segments = s.appendNames(sub.Segments, w.in)
 }
 
 // Reads is what of a profile any audience depends on.

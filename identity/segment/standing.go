@@ -22,8 +22,9 @@ type Standing struct {
 	In    []Member // ascending by Audience
 	Until int64    // ms; until then nothing changes by itself. rule.Never: for ever
 
-	by    uint64  // the Set that judged: its fingerprint
-	timed []timed // ascending by place; Until is the least of their untils
+	by     uint64  // the Set that judged: its fingerprint
+	timed  []timed // ascending by place; Until is the least of their untils
+	places mask    // In, in that Set; nil: not known
 }
 
 // timed is an audience that time alone may change.

@@ -2,7 +2,6 @@ package segment
 
 import (
 	"reflect"
-	"slices"
 
 	"github.com/google/cel-go/cel"
 	"github.com/google/cel-go/common/types"
@@ -281,12 +280,11 @@ func (m *members) Contains(v ref.Val) ref.Val {
 // list is made for the rules that walk over it.
 func (m *members) list() *rule.Texts {
 	names := rule.Texts{}
-	for i := range m.set.list {
+	for _, i := range m.set.order {
 		if m.asks.has(i) && m.in.has(i) {
 			names = append(names, m.set.list[i].Name)
 		}
 	}
-	slices.SortFunc(names, func(a, b string) int { return m.set.list[m.set.place[a]].index - m.set.list[m.set.place[b]].index })
 	return &names
 }
 
