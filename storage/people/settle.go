@@ -106,13 +106,27 @@ func (s *Store) settleSlice(from, upTo uint64, done *Settled) (last uint64, err 
 	w := writer{s: s, b: s.o.DB.NewBatch()}
 	defer func() { w.b.Discard() }()
 	// Each owner's month is looked at once in a slice, so the seeker need not see
-	// what the slice writes.
+	// what the slice writes. It would walk over all of that, though, from one owner
+	// back to the one before: so there is a new one with each batch.
+	var seeker *engine.Seeker
+	var made *engine.Batch // when the seeker was
+	defer func() {
+		if seeker != nil {
+			err = errors.Join(err, seeker.Close())
+		}
+	}()
 	lower, upper := keyspace.Bounds(keyspace.AppendSpace(nil, keyspace.History))
-	seeker, err := s.o.DB.NewSeeker(lower, upper)
-	if err != nil {
-		return from - 1, err
+	renew := func() (err error) {
+		if seeker != nil {
+			err = seeker.Close()
+			seeker = nil
+		}
+		if err == nil {
+			seeker, err = s.o.DB.NewSeeker(lower, upper)
+			made = w.b
+		}
+		return err
 	}
-	defer func() { err = errors.Join(err, seeker.Close()) }()
 	slices.SortFunc(x.parts, func(a, b part) int { return cmp.Or(a.history.compare(b.history), cmp.Compare(a.seq, b.seq)) })
 	s.addMonths(x.parts) // before anybody can miss what was in the index
 	for from := 0; from < len(x.parts) && w.err == nil; {
@@ -120,7 +134,12 @@ func (s *Store) settleSlice(from, upTo uint64, done *Settled) (last uint64, err 
 		for to < len(x.parts) && x.parts[to].history == x.parts[from].history {
 			to++
 		}
-		w.err = s.append(&w, seeker, &x, x.parts[from:to], done)
+		if made != w.b {
+			w.err = renew()
+		}
+		if w.err == nil {
+			w.err = s.append(&w, seeker, &x, x.parts[from:to], done)
+		}
 		from = to
 	}
 	for _, p := range x.refused {
@@ -420,67 +439,5 @@ func (w *writer) delete(key []byte) {
 	w.b.Delete(key)
 	if w.b.Len() > batchBytes {
 		w.flush()
-	}
-}
-
-// clockJump is how far the wall's clock may part from the machine's own between
-// two passes.
-const clockJump = time.Hour
-
-// firstPass is how long after a start settling begins.
-const firstPass = 10 * time.Minute
-
-// keepUp settles, and forgets what is too old, now and then, until the store closes.
-func (s *Store) keepUp() {
-	// Soon after a start, or a program that is started daily would never get to it.
-	tick := time.NewTimer(min(s.o.SettleEvery, firstPass))
-	defer tick.Stop()
-	seen, first := time.Now(), true
-	ctx, cancel := context.WithCancel(context.Background())
-	defer cancel()
-	go func() { // ends with the function: stop is closed before running is awaited
-		select {
-		case <-s.stop:
-			cancel()
-		case <-ctx.Done():
-		}
-	}()
-	for {
-		select {
-		case <-s.stop:
-			return
-		case <-tick.C:
-		}
-		tick.Reset(s.o.SettleEvery)
-		began := time.Now()
-		done, err := s.Settle(ctx, s.o.Tail)
-		if first {
-			first = false // what is deleted waits until the clock was watched for a while
-		} else if jump := began.Round(0).Sub(seen.Round(0)) - began.Sub(seen); jump.Abs() > clockJump {
-			// What is deleted by age is gone: a clock that runs ten years ahead for an
-			// hour must not be believed.
-			s.log.Warn("the clock jumped; nothing is deleted by age until it was steady for a while", "by", jump.Round(time.Second), "while", s.o.SettleEvery)
-		} else if err == nil {
-			events := time.Time{}
-			if s.o.KeepEvents > 0 {
-				events = s.o.Now().Add(-s.o.KeepEvents)
-			}
-			if err = s.Expire(events, s.o.Now().Add(-s.o.KeepRefused)); err == nil {
-				err = s.forgetMessages(ctx, s.o.Now().Add(-s.o.DedupeWindow))
-			}
-		}
-		seen = began
-		switch {
-		case errors.Is(err, context.Canceled) || errors.Is(err, engine.ErrClosed):
-			return
-		case err != nil:
-			// Events go on being taken; what waits for this is only room on the disk.
-			s.log.Error("entries could not be moved from the log into histories; trying again later", "err", err)
-		case done.Entries > 0:
-			s.log.Info("entries were moved from the log into histories", "entries", done.Entries, "chunks", done.Chunks, "took", time.Since(began).Round(time.Millisecond))
-		}
-		s.mu.Lock()
-		s.stats.SettleErr = err
-		s.mu.Unlock()
 	}
 }
