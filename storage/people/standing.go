@@ -309,7 +309,7 @@ func (s *Store) become(n *node, st *segment.Standing, at int64, why Cause) bool 
 	if st != nil {
 		after = st.In
 	}
-	if !slices.EqualFunc(before, after, func(a, b segment.Member) bool { return a.Audience == b.Audience }) && !s.tell(n, before, after, at, why) {
+	if !sameAudiences(before, after) && !s.tell(n, before, after, at, why) {
 		return false
 	}
 	if old == st {
@@ -323,11 +323,20 @@ func (s *Store) become(n *node, st *segment.Standing, at int64, why Cause) bool 
 	return true
 }
 
+// sameAudiences says whether two lists name the same audiences. Who was judged again and
+// stays where they were mostly has the very same list.
+func sameAudiences(a, b []segment.Member) bool {
+	if len(a) != len(b) {
+		return false
+	}
+	return len(a) == 0 || &a[0] == &b[0] || slices.EqualFunc(a, b, func(a, b segment.Member) bool { return a.Audience == b.Audience })
+}
+
 // tell appends the transitions from one list of members to another, those that leave first.
 func (s *Store) tell(n *node, before, after []segment.Member, at int64, why Cause) bool {
 	now := s.o.Now().UnixMilli()
-	is := slices.Clone(before)
-	one := func(m segment.Member, entered bool) bool {
+	told := 0
+	if moves(before, after, func(m segment.Member, entered bool) bool {
 		if s.o.Log.Admit() != nil {
 			return false
 		}
@@ -343,26 +352,45 @@ func (s *Store) tell(n *node, before, after []segment.Member, at int64, why Caus
 		s.applied = seq
 		n.stand.seq = seq
 		s.index = append(s.index, indexed{n.hash, t.At, seq})
-		is = enterOrLeave(is, t)
+		told++
+		return true
+	}) {
 		return true
 	}
-	ok := true
-	for _, m := range before {
-		ok = ok && (hasAudience(after, m.Audience) || one(m, false))
+	if told == 0 {
+		return false
 	}
-	for _, m := range after {
-		ok = ok && (hasAudience(before, m.Audience) || one(m, true))
+	// What the log has taken holds. The rest is judged again.
+	is := slices.Clone(before)
+	moves(before, after, func(m segment.Member, entered bool) bool {
+		is = enterOrLeave(is, Transition{Audience: m.Audience, Entered: entered, At: m.Since})
+		told--
+		return told > 0
+	})
+	until := int64(rule.Never)
+	if n.stand.now != nil {
+		until = n.stand.now.Until
 	}
-	if !ok && !slices.Equal(is, before) {
-		// What the log has taken holds. The rest is judged again.
-		until := int64(rule.Never)
-		if n.stand.now != nil {
-			until = n.stand.now.Until
+	n.stand.now, n.stand.dirty = &segment.Standing{In: is, Until: until}, true
+	s.touch(n)
+	return false
+}
+
+// moves calls fn for who leaves and then for who enters from one list to another, both
+// ascending, until it gives false; so does moves then.
+func moves(before, after []segment.Member, fn func(m segment.Member, entered bool) bool) bool {
+	lacks := func(some, others []segment.Member, entered bool) bool {
+		for _, m := range some {
+			for len(others) > 0 && others[0].Audience < m.Audience {
+				others = others[1:]
+			}
+			if (len(others) == 0 || others[0].Audience != m.Audience) && !fn(m, entered) {
+				return false
+			}
 		}
-		n.stand.now, n.stand.dirty = &segment.Standing{In: is, Until: until}, true
-		s.touch(n)
+		return true
 	}
-	return ok
+	return lacks(before, after, false) && lacks(after, before, true)
 }
 
 func (s *Store) audienceName(audience uint32) string {
