@@ -7,6 +7,7 @@ type Peeked struct {
 	Name      []byte
 	Timestamp int64
 	Bot       bool
+	Source    Source
 }
 
 // Peek reads of a record that AppendBinary made, in whatever version, what
@@ -47,7 +48,8 @@ func (r *peeker) peek2(p *Peeked, mapSize int) {
 		r.uint()
 	}
 	r.skip(r.uint()) // the message's id
-	r.skip(3)        // source, trust, packed texts
+	p.Source = Source(r.byte())
+	r.skip(2) // trust, packed texts
 	texts := r.byte()
 	r.skip(uint64(mapSize - 1))
 	if texts&1 != 0 { // the name is the first of them
@@ -58,7 +60,8 @@ func (r *peeker) peek2(p *Peeked, mapSize int) {
 // peek1 reads a record behind its version, as decode1 does.
 func (r *peeker) peek1(p *Peeked) {
 	p.Type = Type(r.byte())
-	r.skip(2)
+	p.Source = Source(r.byte())
+	r.skip(1) // trust
 	p.Bot = r.byte() == 1
 	receivedAt := r.int()
 	if z := r.uint(); z != 0 {

@@ -13,8 +13,8 @@ func peekAgrees(t *testing.T, record []byte) {
 		return // Peek may see that, and need not
 	}
 	p, err := Peek(record)
-	if err != nil || p.Type != e.Type || string(p.Name) != e.Name || p.Timestamp != e.Timestamp || p.Bot != e.Bot.Is {
-		t.Fatalf("%x: peeked %+v, %v; it is %v %q at %d, a robot's: %t", record, p, err, e.Type, e.Name, e.Timestamp, e.Bot.Is)
+	if err != nil || p.Type != e.Type || string(p.Name) != e.Name || p.Timestamp != e.Timestamp || p.Bot != e.Bot.Is || p.Source != e.Source {
+		t.Fatalf("%x: peeked %+v, %v; it is %v %q at %d, a robot's: %t, from %v", record, p, err, e.Type, e.Name, e.Timestamp, e.Bot.Is, e.Source)
 	}
 }
 

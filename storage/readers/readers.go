@@ -1,6 +1,6 @@
-// Package readers keeps what a reader behind the log has made of the entries:
-// sealed, in parts, each written in one batch with the reader's cursor. So
-// after any crash the two belong together, and every entry counts once.
+// Package readers runs readers behind the log, and keeps what they have made of
+// the entries: sealed, in parts, each written in one batch with the reader's
+// cursor. So after any crash the two belong together, and every entry counts once.
 package readers
 
 import (
@@ -32,6 +32,7 @@ type State struct {
 	name   string
 	aead   cipher.AEAD
 	packer *record.Packer
+	anew   bool // what is kept goes with the next commit
 }
 
 // stateVersion is a value's first byte; the rest is sealed, and packed inside.
@@ -60,20 +61,17 @@ func Open(db *engine.DB, log *eventlog.Log, keys Keys, name string) (*State, err
 // Close frees what the state holds.
 func (s *State) Close() { s.packer.Close() }
 
-func binding(key []byte) []byte { return append([]byte("reuna reader "), key...) }
+// Forget begins anew: from now on nothing that was saved is found, and the next
+// commit removes it.
+func (s *State) Forget() { s.anew = true }
 
-// Load gives fn every part that was saved, in the order of their names, and
-// the last entry that they know of; 0 when nothing was saved.
-func (s *State) Load(fn func(part string, value []byte) error) (upTo uint64, err error) {
-	c, err := s.log.Cursor(s.name)
-	if err != nil {
-		return 0, err
-	}
-	return c.Seq, s.Each("", fn)
-}
+func binding(key []byte) []byte { return append([]byte("reuna reader "), key...) }
 
 // Each gives fn every part whose name begins with prefix, in their order.
 func (s *State) Each(prefix string, fn func(part string, value []byte) error) error {
+	if s.anew {
+		return nil
+	}
 	lower, upper := keyspace.Bounds(keyspace.AppendReader(nil, s.name, prefix))
 	return s.db.Iter(lower, upper, func(k, v []byte) (bool, error) {
 		_, part, err := keyspace.ParseReader(k)
@@ -90,6 +88,9 @@ func (s *State) Each(prefix string, fn func(part string, value []byte) error) er
 
 // UpTo is the last entry that the saved parts know of; 0 when nothing was saved.
 func (s *State) UpTo() (uint64, error) {
+	if s.anew {
+		return 0, nil
+	}
 	c, err := s.log.Cursor(s.name)
 	return c.Seq, err
 }
@@ -97,6 +98,9 @@ func (s *State) UpTo() (uint64, error) {
 // Get gives one part; found is false when there is none. It is for states of
 // which not all is held in memory.
 func (s *State) Get(part string) (value []byte, found bool, err error) {
+	if s.anew {
+		return nil, false, nil
+	}
 	k := keyspace.AppendReader(nil, s.name, part)
 	found, err = s.db.Get(k, func(v []byte) (err error) {
 		value, err = s.open(k, part, v)
@@ -129,11 +133,12 @@ type Write struct {
 }
 
 // Begin begins one.
-func (s *State) Begin() *Write { return &Write{s, s.db.NewBatch()} }
-
-// Clear removes every part.
-func (w *Write) Clear() {
-	w.b.DeleteRange(keyspace.Bounds(keyspace.AppendReaderPrefix(nil, w.s.name)))
+func (s *State) Begin() *Write {
+	w := &Write{s, s.db.NewBatch()}
+	if s.anew {
+		w.b.DeleteRange(keyspace.Bounds(keyspace.AppendReaderPrefix(nil, s.name)))
+	}
+	return w
 }
 
 // Set writes a part; a nil value removes it.
@@ -158,5 +163,9 @@ func (w *Write) Commit(upTo uint64) error {
 		w.b.Discard()
 		return err
 	}
-	return w.b.Commit(false)
+	if err := w.b.Commit(false); err != nil {
+		return err
+	}
+	w.s.anew = false
+	return nil
 }

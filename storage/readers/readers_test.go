@@ -3,61 +3,27 @@ package readers_test
 import (
 	"bytes"
 	"fmt"
-	"log/slog"
 	"math/rand/v2"
 	"strings"
 	"testing"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 
-	"github.com/reuna/reuna/storage/engine"
-	"github.com/reuna/reuna/storage/eventlog"
 	"github.com/reuna/reuna/storage/keyspace"
 	"github.com/reuna/reuna/storage/readers"
-	"github.com/reuna/reuna/storage/vault"
+	"github.com/reuna/reuna/storage/readers/readerstest"
 )
 
-var (
-	master = bytes.Repeat([]byte{7}, 32)
-	quiet  = slog.New(slog.DiscardHandler)
-)
-
-type folder struct {
-	db  *engine.DB
-	v   *vault.Vault
-	log *eventlog.Log
-}
+type folder struct{ *readerstest.Folder }
 
 func open(t *testing.T, fs vfs.FS) folder {
 	t.Helper()
-	db, err := engine.Open(engine.Options{Dir: "data", FS: fs, CacheBytes: 1 << 20, Logger: quiet, Exit: func(int) {}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	v, err := vault.Open(db, master)
-	if err != nil {
-		t.Fatal(err)
-	}
-	log, err := eventlog.Open(db, v, eventlog.Options{MinFree: -1, Logger: quiet})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return folder{db, v, log}
-}
-
-func (f folder) close(t *testing.T) {
-	t.Helper()
-	if err := f.log.Close(); err != nil {
-		t.Error(err)
-	}
-	if err := f.db.Close(); err != nil {
-		t.Error(err)
-	}
+	return folder{readerstest.Open(t, "data", fs)}
 }
 
 func (f folder) state(t *testing.T, name string) *readers.State {
 	t.Helper()
-	s, err := readers.Open(f.db, f.log, f.v, name)
+	s, err := readers.Open(f.DB, f.Log, f.Vault, name)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -67,21 +33,20 @@ func (f folder) state(t *testing.T, name string) *readers.State {
 
 func (f folder) append(t *testing.T) uint64 {
 	t.Helper()
-	seq, ticket := f.log.Append([]byte("entry"), 1)
-	if err := ticket.Wait(); err != nil {
-		t.Fatal(err)
-	}
-	return seq
+	return f.Append(t, []byte("entry"), 1)
 }
 
 func parts(t *testing.T, s *readers.State) (upTo uint64, all map[string]string) {
 	t.Helper()
 	all = map[string]string{}
-	upTo, err := s.Load(func(part string, value []byte) error {
+	upTo, err := s.UpTo()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Each("", func(part string, value []byte) error {
 		all[part] = string(value)
 		return nil
-	})
-	if err != nil {
+	}); err != nil {
 		t.Fatal(err)
 	}
 	return upTo, all
@@ -109,10 +74,10 @@ func TestACrashLeavesStateAndPlaceTogether(t *testing.T) {
 		}
 		for range r.IntN(20) {
 			seq := f.append(t)
-			w := s.Begin()
 			if r.IntN(5) == 0 {
-				w.Clear()
+				s.Forget()
 			}
+			w := s.Begin()
 			w.Set("gone", []byte("x"))
 			w.Set("gone", nil)
 			for i := range 5 {
@@ -127,10 +92,10 @@ func TestACrashLeavesStateAndPlaceTogether(t *testing.T) {
 			}
 		}
 		clone := fs.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: r.IntN(101), RNG: rand.New(rand.NewPCG(seed, uint64(behind)))})
-		if last := f.log.Durable(); last > upTo {
+		if last := f.Log.Durable(); last > upTo {
 			behind++
 		}
-		f.close(t)
+		f.Close(t)
 		fs = clone
 	}
 	if behind == 0 {
@@ -140,7 +105,7 @@ func TestACrashLeavesStateAndPlaceTogether(t *testing.T) {
 
 func TestReadersAreApart(t *testing.T) {
 	f := open(t, vfs.NewMem())
-	defer f.close(t)
+	defer f.Close(t)
 	seq := f.append(t)
 	for _, name := range []string{"a", "ab"} {
 		w := f.state(t, name).Begin()
@@ -149,8 +114,15 @@ func TestReadersAreApart(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	w := f.state(t, "ab").Begin()
-	w.Clear()
+	ab := f.state(t, "ab")
+	ab.Forget()
+	if _, all := parts(t, ab); len(all) != 0 {
+		t.Errorf("ab, forgotten, has %q", all)
+	}
+	if _, all := parts(t, f.state(t, "ab")); len(all) != 1 {
+		t.Errorf("ab is to go with the next commit, but has %q", all)
+	}
+	w := ab.Begin()
 	if err := w.Commit(seq); err != nil {
 		t.Fatal(err)
 	}
@@ -161,7 +133,7 @@ func TestReadersAreApart(t *testing.T) {
 		t.Errorf("ab has %q", all)
 	}
 	for _, name := range []string{"", "a\x00b"} {
-		if _, err := readers.Open(f.db, f.log, f.v, name); err == nil {
+		if _, err := readers.Open(f.DB, f.Log, f.Vault, name); err == nil {
 			t.Errorf("%q is a name", name)
 		}
 	}
@@ -172,7 +144,7 @@ func TestReadersAreApart(t *testing.T) {
 func TestStatesAreSealed(t *testing.T) {
 	const secret = "/private/page/of/somebody"
 	f := open(t, vfs.NewMem())
-	defer f.close(t)
+	defer f.Close(t)
 	s := f.state(t, "a")
 	w := s.Begin()
 	w.Set("p", []byte(secret))
@@ -181,31 +153,31 @@ func TestStatesAreSealed(t *testing.T) {
 	}
 	key := keyspace.AppendReader(nil, "a", "p")
 	var value []byte
-	if _, err := f.db.Get(key, func(v []byte) error {
+	if _, err := f.DB.Get(key, func(v []byte) error {
 		value = bytes.Clone(v)
 		return nil
 	}); err != nil || len(value) == 0 || bytes.Contains(value, []byte("private")) {
 		t.Fatalf("the value is %q, %v", value, err)
 	}
 	for i := range value {
-		b := f.db.NewBatch()
+		b := f.DB.NewBatch()
 		changed := bytes.Clone(value)
 		changed[i] ^= 1
 		b.Set(key, changed)
 		if err := b.Commit(false); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := s.Load(func(string, []byte) error { return nil }); err == nil {
+		if err := s.Each("", func(string, []byte) error { return nil }); err == nil {
 			t.Fatalf("byte %d may be changed", i)
 		}
 	}
-	b := f.db.NewBatch()
+	b := f.DB.NewBatch()
 	b.Delete(key)
 	b.Set(keyspace.AppendReader(nil, "a", "q"), value)
 	if err := b.Commit(false); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.Load(func(string, []byte) error { return nil }); err == nil {
+	if err := s.Each("", func(string, []byte) error { return nil }); err == nil {
 		t.Error("a value may be moved")
 	}
 }
@@ -213,7 +185,7 @@ func TestStatesAreSealed(t *testing.T) {
 // TestALogDoesNotWait: a reader that stands still keeps nothing in the log.
 func TestALogDoesNotWait(t *testing.T) {
 	f := open(t, vfs.NewMem())
-	defer f.close(t)
+	defer f.Close(t)
 	first := f.append(t)
 	w := f.state(t, "slow").Begin()
 	if err := w.Commit(first); err != nil {
@@ -222,7 +194,7 @@ func TestALogDoesNotWait(t *testing.T) {
 	for range 10 {
 		f.append(t)
 	}
-	if upTo, _, err := f.log.Expired(0); err != nil || upTo != f.log.Durable() {
-		t.Errorf("entries up to %d may go, of %d, %v", upTo, f.log.Durable(), err)
+	if upTo, _, err := f.Log.Expired(0); err != nil || upTo != f.Log.Durable() {
+		t.Errorf("entries up to %d may go, of %d, %v", upTo, f.Log.Durable(), err)
 	}
 }

@@ -162,19 +162,17 @@ func (r *Reader) held(h people.Hash) (*held, error) {
 		return x, nil
 	}
 	x := &held{}
-	if !r.anew { // what is on disk is to go
-		value, found, err := r.state.Get(personPart + string(h[:]))
+	value, found, err := r.state.Get(personPart + string(h[:]))
+	if err != nil {
+		return nil, err
+	}
+	if found {
+		p, err := readPerson(string(value))
 		if err != nil {
 			return nil, err
 		}
-		if found {
-			p, err := readPerson(string(value))
-			if err != nil {
-				return nil, err
-			}
-			x.person = *p
-			x.keep(r.trials)
-		}
+		x.person = *p
+		x.keep(r.trials)
 	}
 	r.persons[h] = x
 	return x, nil

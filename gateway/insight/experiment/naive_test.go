@@ -113,7 +113,7 @@ func TestAgainstTheDefinition(t *testing.T) {
 	}
 	f.has(t, rd, n.figures(1))
 	shut(t, rd)
-	f.close(t)
+	f.Close(t)
 }
 
 // killed names the folder for the process that is to be killed.
@@ -149,7 +149,7 @@ func TestKill(t *testing.T) {
 		var n naive
 		var e event.Event
 		var x people.Refused
-		if err := f.log.Read(1, func(_ uint64, _ int64, entry []byte) (bool, error) {
+		if err := f.Log.Read(1, func(_ uint64, _ int64, entry []byte) (bool, error) {
 			if _, err := people.ReadEntry(entry, &e, &x); err != nil {
 				return false, err
 			}
@@ -165,11 +165,11 @@ func TestKill(t *testing.T) {
 		}); err != nil {
 			t.Fatal(err)
 		}
-		cursor, err := f.log.Cursor(ReaderName)
+		cursor, err := f.Log.Cursor(ReaderName)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if cursor.Seq > 0 && cursor.Seq < f.log.Durable() {
+		if cursor.Seq > 0 && cursor.Seq < f.Log.Durable() {
 			resumed++
 		}
 		rd := f.reader(t)
@@ -177,7 +177,7 @@ func TestKill(t *testing.T) {
 			f.has(t, rd, n.figures(1))
 		}
 		shut(t, rd)
-		f.close(t)
+		f.Close(t)
 	}
 	t.Logf("%d of 6 kills were between a save and the log's end", resumed)
 	if resumed == 0 {
@@ -190,7 +190,7 @@ func live(t *testing.T, dir string) {
 	f := openFolder(t, dir)
 	f.reader(t, func(o *Options) { o.Every = 3 * time.Millisecond })
 	r := rand.New(rand.NewPCG(rand.Uint64(), 0))
-	for at := begin + int64(f.log.LastSeq())*1000; ; at += 1000 {
+	for at := begin + int64(f.Log.LastSeq())*1000; ; at += 1000 {
 		who := fmt.Sprint("p", r.IntN(200))
 		switch r.IntN(3) {
 		case 0:

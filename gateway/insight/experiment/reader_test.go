@@ -3,7 +3,6 @@ package experiment
 import (
 	"bytes"
 	"fmt"
-	"log/slog"
 	"math"
 	"path/filepath"
 	"slices"
@@ -15,14 +14,10 @@ import (
 	"github.com/reuna/reuna/identity/event"
 	"github.com/reuna/reuna/identity/trait/rule"
 	"github.com/reuna/reuna/identity/wire"
-	"github.com/reuna/reuna/storage/engine"
-	"github.com/reuna/reuna/storage/eventlog"
 	"github.com/reuna/reuna/storage/people"
 	"github.com/reuna/reuna/storage/readers"
-	"github.com/reuna/reuna/storage/vault"
+	"github.com/reuna/reuna/storage/readers/readerstest"
 )
-
-var quiet = slog.New(slog.DiscardHandler)
 
 const begin = int64(1_790_000_000_000)
 
@@ -34,10 +29,8 @@ func hero(version int) Definition {
 
 // folder is an open data folder.
 type folder struct {
-	db  *engine.DB
-	v   *vault.Vault
-	log *eventlog.Log
-	n   int
+	*readerstest.Folder
+	n int
 
 	mu sync.Mutex // guards what follows
 	// same says who is whom: the identifiers of one person have the same name.
@@ -47,29 +40,7 @@ type folder struct {
 
 func openFolder(t testing.TB, dir string) *folder {
 	t.Helper()
-	db, err := engine.Open(engine.Options{Dir: dir, CacheBytes: 1 << 20, Logger: quiet, Exit: func(int) {}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	v, err := vault.Open(db, bytes.Repeat([]byte{7}, 32))
-	if err != nil {
-		t.Fatal(err)
-	}
-	log, err := eventlog.Open(db, v, eventlog.Options{MinFree: -1, Logger: quiet, MaxBlock: 500})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return &folder{db: db, v: v, log: log, same: map[string]string{}, def: hero(1)}
-}
-
-func (f *folder) close(t *testing.T) {
-	t.Helper()
-	if err := f.log.Close(); err != nil {
-		t.Error(err)
-	}
-	if err := f.db.Close(); err != nil {
-		t.Error(err)
-	}
+	return &folder{Folder: readerstest.Open(t, dir, nil), same: map[string]string{}, def: hero(1)}
 }
 
 // whose gives everybody who has the same name as the event's device, that one's
@@ -77,7 +48,7 @@ func (f *folder) close(t *testing.T) {
 func (f *folder) whose(dst []people.Hash, e *event.Event, most int) ([]people.Hash, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	hash := func(s string) people.Hash { return f.v.Hash("anonymous_id", s) }
+	hash := func(s string) people.Hash { return f.Vault.Hash("anonymous_id", s) }
 	name, ok := f.same[e.AnonymousID]
 	if !ok {
 		return append(dst, hash(e.AnonymousID)), nil
@@ -92,7 +63,7 @@ func (f *folder) whose(dst []people.Hash, e *event.Event, most int) ([]people.Ha
 }
 
 func (f *folder) options() Options {
-	return Options{DB: f.db, Log: f.log, Keys: f.v, Person: f.whose, Logger: quiet, Every: time.Hour,
+	return Options{DB: f.DB, Log: f.Log, Keys: f.Vault, Person: f.whose, Logger: readerstest.Quiet, Every: time.Hour,
 		Definition: func(_, placement string) (Definition, bool) {
 			f.mu.Lock()
 			defer f.mu.Unlock()
@@ -132,19 +103,8 @@ func (f *folder) reader(t testing.TB, change ...func(*Options)) *Reader {
 // read waits until the reader has everything.
 func (f *folder) read(t *testing.T, r *Reader) *Reader {
 	t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); r.Stats().UpTo < f.log.Durable(); time.Sleep(time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("the reader stands at %d, the log at %d", r.Stats().UpTo, f.log.Durable())
-		}
-	}
+	f.Wait(t, r.follower.UpTo)
 	return r
-}
-
-func (f *folder) append(t *testing.T, entry []byte) {
-	t.Helper()
-	if _, ticket := f.log.Append(entry, begin); ticket.Wait() != nil {
-		t.Fatal(ticket.Wait())
-	}
 }
 
 func (f *folder) track(t *testing.T, who, name string, at int64, properties string, bot bool) {
@@ -152,7 +112,7 @@ func (f *folder) track(t *testing.T, who, name string, at int64, properties stri
 	f.n++
 	e := event.Event{Type: event.Track, Name: name, MessageID: fmt.Sprint(f.n), AnonymousID: who, ReceivedAt: begin, Timestamp: at,
 		Site: "shop", Properties: event.Value(properties), Bot: event.Bot{Is: bot}}
-	f.append(t, e.AppendBinary([]byte{1, 0}))
+	f.Append(t, e.AppendBinary([]byte{1, 0}), begin)
 }
 
 func (f *folder) show(t *testing.T, who, variant string, at int64) {
@@ -249,7 +209,7 @@ func TestReader(t *testing.T) {
 	const both = "v2 several 0; plain 2 1 100; thrillers 0 0 0\nv1 several 0; plain 1 1 20.25; thrillers 1 1 142; thrillers out 1 1 20"
 	f.has(t, r, both)
 	shut(t, r)
-	f.close(t)
+	f.Close(t)
 
 	f = openFolder(t, dir)
 	f.define(hero(2))
@@ -260,20 +220,20 @@ func TestReader(t *testing.T) {
 	shut(t, r)
 
 	// What cannot be read begins anew, from the log: all of it by the present version.
-	state, err := readers.Open(f.db, f.log, f.v, ReaderName)
+	state, err := readers.Open(f.DB, f.Log, f.Vault, ReaderName)
 	if err != nil {
 		t.Fatal(err)
 	}
 	w := state.Begin()
 	w.Set("t00000001", []byte{99})
-	if err := w.Commit(f.log.Durable()); err != nil {
+	if err := w.Commit(f.Log.Durable()); err != nil {
 		t.Fatal(err)
 	}
 	state.Close()
 	r = f.reader(t)
 	f.has(t, r, "v2 several 1; plain 2 2 120.25; thrillers 1 1 142; thrillers out 1 1 20")
 	shut(t, r)
-	f.close(t)
+	f.Close(t)
 }
 
 // TestOnePerson: what was counted of two who turn out to be one becomes one, at
@@ -305,18 +265,18 @@ func TestOnePerson(t *testing.T) {
 	entry := wire.AppendInt([]byte{5, 1}, begin)
 	entry = wire.AppendUint(entry, 4)
 	for _, x := range []string{"phone", "laptop", "tablet", "user"} {
-		h := f.v.Hash("anonymous_id", x)
+		h := f.Vault.Hash("anonymous_id", x)
 		entry = append(entry, h[:]...)
 	}
 	entry = wire.AppendUint(entry, 0)
 	entry = wire.AppendInt(append(entry, 0), begin)
-	f.append(t, wire.AppendText(entry, "asked"))
+	f.Append(t, wire.AppendText(entry, "asked"), begin)
 	r = f.reader(t)
 	f.has(t, r, "v1 several 1; plain 1 1 90; thrillers 1 1 90")
 	f.buy(t, "user", begin+3*hour, 40)
 	f.has(t, r, "v1 several 1; plain 1 1 90; thrillers 1 1 90")
 	shut(t, r)
-	state, err := readers.Open(f.db, f.log, f.v, ReaderName)
+	state, err := readers.Open(f.DB, f.Log, f.Vault, ReaderName)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -324,7 +284,7 @@ func TestOnePerson(t *testing.T) {
 		t.Error(err)
 	}
 	state.Close()
-	f.close(t)
+	f.Close(t)
 }
 
 // TestBounds: versions beyond the limit are given up, and persons are not held
@@ -343,7 +303,7 @@ func TestBounds(t *testing.T) {
 	f.buy(t, "a", begin+hour, 20)
 	f.has(t, r, strings.ReplaceAll(f.lastThree(5), "plain 1 0 0", "plain 1 1 20"))
 	shut(t, r)
-	f.close(t)
+	f.Close(t)
 }
 
 func (f *folder) lastThree(v int) string {

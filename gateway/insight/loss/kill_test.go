@@ -11,6 +11,7 @@ import (
 
 	"github.com/reuna/reuna/identity/event"
 	"github.com/reuna/reuna/storage/people"
+	"github.com/reuna/reuna/storage/readers/readerstest"
 )
 
 // killed names the folder for the process that is to be killed.
@@ -46,7 +47,7 @@ func TestKill(t *testing.T) {
 		o := oracle{}
 		var e event.Event
 		var x people.Refused
-		if err := f.log.Read(1, func(_ uint64, _ int64, entry []byte) (bool, error) {
+		if err := f.Log.Read(1, func(_ uint64, _ int64, entry []byte) (bool, error) {
 			var s Seen
 			if _, err := people.ReadEntry(entry, &e, &x); err != nil {
 				return false, err
@@ -57,7 +58,7 @@ func TestKill(t *testing.T) {
 		}); err != nil {
 			t.Fatal(err)
 		}
-		c2, err := f.log.Cursor(ReaderName)
+		c2, err := f.Log.Cursor(ReaderName)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -65,14 +66,14 @@ func TestKill(t *testing.T) {
 		if want := o.rows(0); want != "" {
 			f.has(t, rd, want)
 		}
-		if c2.Seq > 0 && c2.Seq < f.log.Durable() {
+		if c2.Seq > 0 && c2.Seq < f.Log.Durable() {
 			resumed++
 		}
-		entries = f.log.Durable()
+		entries = f.Log.Durable()
 		if err := rd.Close(); err != nil {
 			t.Error(err)
 		}
-		f.close(t)
+		f.Close(t)
 	}
 	t.Logf("%d entries; %d of 8 kills were between a save and the log's end", entries, resumed)
 	if resumed == 0 {
@@ -85,7 +86,7 @@ func live(t *testing.T, dir string) {
 	f := openFolder(t, dir)
 	began := time.Now()
 	now := func() time.Time { return at(begin + hourMs).Add(time.Since(began)) }
-	if _, err := Open(Options{DB: f.db, Log: f.log, Keys: f.v, Now: now, Logger: quiet, Every: 3 * time.Millisecond}); err != nil {
+	if _, err := Open(Options{DB: f.DB, Log: f.Log, Keys: f.Vault, Now: now, Logger: readerstest.Quiet, Every: 3 * time.Millisecond}); err != nil {
 		t.Fatal(err)
 	}
 	r := rand.New(rand.NewPCG(rand.Uint64(), 0))

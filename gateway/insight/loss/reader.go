@@ -2,9 +2,7 @@ package loss
 
 import (
 	"cmp"
-	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"sync"
 	"time"
@@ -32,34 +30,23 @@ type Options struct {
 }
 
 // Reader counts what the log says, behind the requests.
-//
-// Invariant: what is saved is what the entries up to the saved cursor say, each
-// once: both are written in one batch.
 type Reader struct {
-	o     Options
-	state *readers.State
-	stop  context.CancelFunc
-	done  sync.WaitGroup
+	o        Options
+	follower *readers.Follower
 
-	mu   sync.Mutex // guards what follows; never held across I/O but for saving
+	mu   sync.Mutex // guards book; never held across I/O but for saving
 	book *Book
-	upTo uint64 // the last entry in the book
 
-	// The loop's own.
-	saved, anew bool // nothing waits to be saved; what is kept must go first
-	last        time.Time
-	seen        Seen
-	event       event.Event
-	refused     people.Refused
+	// The follower's own.
+	seen    Seen
+	event   event.Event
+	refused people.Refused
 }
 
-const (
-	defaultEvery = 10 * time.Second
-	mostEntries  = 4096 // that are taken under one hold of the lock
-)
+const defaultEvery = 10 * time.Second
 
 // Open takes up where the reader was and goes on in the background. What was
-// saved and cannot be read is begun anew: figures are no reason not to start.
+// saved and cannot be read is begun anew.
 func Open(o Options) (*Reader, error) {
 	o.Every = cmp.Or(o.Every, defaultEvery)
 	if o.Now == nil {
@@ -68,40 +55,32 @@ func Open(o Options) (*Reader, error) {
 	if o.Logger == nil {
 		o.Logger = slog.Default()
 	}
-	state, err := readers.Open(o.DB, o.Log, o.Keys, ReaderName)
+	r := &Reader{o: o, book: NewBook(o.MaxRuns)}
+	var err error
+	r.follower, err = readers.Follow(readers.Options{
+		DB: o.DB, Log: o.Log, Keys: o.Keys, Name: ReaderName,
+		Load:  func(s *readers.State) error { return s.Each("", r.book.Load) },
+		Reset: func() { r.reset(0) }, Skip: r.skip, Take: r.take, Due: r.advance, Save: r.save, Saved: r.saved,
+		Every: o.Every, Now: o.Now, Logger: o.Logger,
+	})
 	if err != nil {
 		return nil, err
 	}
-	r := &Reader{o: o, state: state, book: NewBook(o.MaxRuns), saved: true, last: o.Now()}
-	if r.upTo, err = state.Load(r.book.Load); err != nil {
-		o.Logger.Warn("the loss figures cannot be read and begin anew", "err", err)
-		r.upTo, r.anew, r.saved = 0, true, false
-		r.book.Reset(0)
-	}
-	if head := o.Log.Head(); r.upTo+1 < head {
-		r.skip(head)
-	}
-	ctx, cancel := context.WithCancel(context.Background())
-	r.stop = cancel
-	r.done.Go(func() { r.run(ctx) })
 	return r, nil
 }
 
 // Close saves what is counted and ends the reading.
-func (r *Reader) Close() error {
-	r.stop()
-	r.done.Wait()
-	defer r.state.Close()
-	if _, full := r.o.DB.Full(); full {
-		return nil // the next start reads it from the log
-	}
-	return r.save()
+func (r *Reader) Close() error { return r.follower.Close() }
+
+func (r *Reader) reset(floor int64) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.book.Reset(floor)
 }
 
-// skip goes on at the log's first entry after it gave up some that were not
-// read. What arrived in them would count as lost, so nothing that began before
-// is judged.
-func (r *Reader) skip(head uint64) {
+// skip begins anew. What arrived in the entries that are gone would count as
+// lost, so nothing that began before the log's first is judged.
+func (r *Reader) skip(head uint64) (anew bool) {
 	floor := r.o.Now().UnixMilli()
 	err := r.o.Log.Get(head, func(at int64, _ []byte) error {
 		floor = at
@@ -110,55 +89,18 @@ func (r *Reader) skip(head uint64) {
 	if err != nil && !errors.Is(err, eventlog.ErrNoEntry) {
 		r.o.Logger.Warn("the log's first entry cannot be read for the loss figures", "err", err)
 	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.upTo > 0 {
-		r.o.Logger.Warn("the log gave entries up before the loss figures had them; they begin anew", "from", r.upTo+1, "to", head-1)
-	}
-	r.book.Reset(floor)
-	r.upTo, r.anew, r.saved = head-1, true, false
+	r.reset(floor)
+	return true
 }
 
-// run reads until ctx ends. An error ends a reading, and it is tried again
-// after a while: figures that stand still harm nobody else.
-func (r *Reader) run(ctx context.Context) {
-	for ctx.Err() == nil {
-		if err := r.turn(ctx); err != nil && ctx.Err() == nil && !errors.Is(err, eventlog.ErrClosed) {
-			r.o.Logger.Error("the loss figures stand still; trying again", "in", r.o.Every, "err", err)
-			select {
-			case <-ctx.Done():
-			case <-time.After(r.o.Every):
-			}
-		}
-	}
-}
-
-// turn takes what has come, and saves when that is due.
-func (r *Reader) turn(ctx context.Context) error {
-	wait, cancel := context.WithTimeout(ctx, max(r.o.Every-r.o.Now().Sub(r.last), time.Millisecond))
-	defer cancel()
-	_, err := r.o.Log.Follow(wait, r.upTo, mostEntries, r.take)
-	var trimmed *eventlog.TrimmedError
-	switch {
-	case errors.As(err, &trimmed):
-		r.skip(trimmed.Head)
-	case errors.Is(err, eventlog.ErrClosed):
-		r.stop() // the store is closing: Close saves
-		return err
-	case err != nil && wait.Err() == nil:
+// take counts one entry. What other sources than the tag send is not decoded.
+func (r *Reader) take(entry []byte) error {
+	if p, ok, err := people.PeekEvent(entry); err != nil || ok && p.Source != event.FromTag {
 		return err
 	}
-	if ctx.Err() == nil && r.o.Now().Sub(r.last).Abs() >= r.o.Every {
-		return r.save()
-	}
-	return nil
-}
-
-// take counts one entry.
-func (r *Reader) take(seq uint64, _ int64, entry []byte) error {
 	said, err := people.ReadEntry(entry, &r.event, &r.refused)
 	if err != nil {
-		return fmt.Errorf("entry %d: %w", seq, err)
+		return err
 	}
 	speaks := false
 	switch said {
@@ -168,41 +110,32 @@ func (r *Reader) take(seq uint64, _ int64, entry []byte) error {
 		x := &r.refused
 		speaks = ReadRefused(&r.seen, x.Site, x.Source, x.ReceivedAt, x.Run, x.Raw)
 	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
 	if speaks {
+		r.mu.Lock()
+		defer r.mu.Unlock()
 		r.book.Take(&r.seen)
 	}
-	r.upTo, r.saved = seq, false
 	return nil
 }
 
-// save writes what changed, and the place, in one batch.
-func (r *Reader) save() error {
-	r.last = r.o.Now()
-	w := r.state.Begin()
-	defer w.Discard()
+func (r *Reader) advance() {
 	r.mu.Lock()
+	defer r.mu.Unlock()
 	r.book.Advance(r.o.Now())
-	if r.saved {
-		r.mu.Unlock()
-		return nil
-	}
-	if r.anew {
-		w.Clear()
-	}
+}
+
+func (r *Reader) save(w *readers.Write) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	r.book.Changes(w.Set)
-	upTo := r.upTo
-	r.mu.Unlock()
-	if err := w.Commit(upTo); err != nil {
-		return err
-	}
-	// Nobody else takes entries, so what was written is what there is.
+	return nil
+}
+
+// saved: nobody else takes entries, so what was written is what there is.
+func (r *Reader) saved() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.book.Saved()
-	r.saved, r.anew = true, false
-	return nil
 }
 
 // Rows are the counts since an hour, as Book.Rows gives them.
@@ -221,7 +154,8 @@ type State struct {
 
 // State reads it.
 func (r *Reader) State() State {
+	upTo := r.follower.UpTo() // first: the book has all of that, and perhaps more
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return State{r.upTo, r.book.Runs(), r.book.Tally()}
+	return State{upTo, r.book.Runs(), r.book.Tally()}
 }

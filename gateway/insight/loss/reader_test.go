@@ -1,9 +1,7 @@
 package loss
 
 import (
-	"bytes"
 	"fmt"
-	"log/slog"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -12,51 +10,21 @@ import (
 
 	"github.com/reuna/reuna/identity/event"
 	"github.com/reuna/reuna/identity/wire"
-	"github.com/reuna/reuna/storage/engine"
-	"github.com/reuna/reuna/storage/eventlog"
 	"github.com/reuna/reuna/storage/readers"
-	"github.com/reuna/reuna/storage/vault"
+	"github.com/reuna/reuna/storage/readers/readerstest"
 )
 
-var quiet = slog.New(slog.DiscardHandler)
-
 // folder is an open data folder.
-type folder struct {
-	db  *engine.DB
-	v   *vault.Vault
-	log *eventlog.Log
-}
+type folder struct{ *readerstest.Folder }
 
 func openFolder(t *testing.T, dir string) *folder {
 	t.Helper()
-	db, err := engine.Open(engine.Options{Dir: dir, CacheBytes: 1 << 20, Logger: quiet, Exit: func(int) {}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	v, err := vault.Open(db, bytes.Repeat([]byte{7}, 32))
-	if err != nil {
-		t.Fatal(err)
-	}
-	log, err := eventlog.Open(db, v, eventlog.Options{MinFree: -1, Logger: quiet, MaxBlock: 500})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return &folder{db, v, log}
-}
-
-func (f *folder) close(t *testing.T) {
-	t.Helper()
-	if err := f.log.Close(); err != nil {
-		t.Error(err)
-	}
-	if err := f.db.Close(); err != nil {
-		t.Error(err)
-	}
+	return &folder{readerstest.Open(t, dir, nil)}
 }
 
 func (f *folder) reader(t *testing.T, now func() time.Time) *Reader {
 	t.Helper()
-	r, err := Open(Options{DB: f.db, Log: f.log, Keys: f.v, Now: now, Logger: quiet, Every: time.Hour})
+	r, err := Open(Options{DB: f.DB, Log: f.Log, Keys: f.Vault, Now: now, Logger: readerstest.Quiet, Every: time.Hour})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -66,13 +34,7 @@ func (f *folder) reader(t *testing.T, now func() time.Time) *Reader {
 // has waits until the reader has everything, and compares its figures.
 func (f *folder) has(t *testing.T, r *Reader, want ...string) {
 	t.Helper()
-	deadline := time.Now().Add(20 * time.Second)
-	for r.State().UpTo < f.log.Durable() {
-		if time.Now().After(deadline) {
-			t.Fatalf("the reader stands at %d, the log at %d", r.State().UpTo, f.log.Durable())
-		}
-		time.Sleep(time.Millisecond)
-	}
+	f.Wait(t, r.follower.UpTo)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if got := rows(r.book, 0); got != strings.Join(want, "\n") {
@@ -80,19 +42,12 @@ func (f *folder) has(t *testing.T, r *Reader, want ...string) {
 	}
 }
 
-func (f *folder) append(t *testing.T, entry []byte, at int64) {
-	t.Helper()
-	if _, ticket := f.log.Append(entry, at); ticket.Wait() != nil {
-		t.Fatal(ticket.Wait())
-	}
-}
-
 // send has a page's message stand in the log.
 func (f *folder) send(t *testing.T, context string, source event.Source, now int64) {
 	t.Helper()
-	e := event.Event{Type: event.Page, Source: source, MessageID: fmt.Sprint(f.log.LastSeq()), AnonymousID: "a", ReceivedAt: now, Timestamp: now,
+	e := event.Event{Type: event.Page, Source: source, MessageID: fmt.Sprint(f.Log.LastSeq()), AnonymousID: "a", ReceivedAt: now, Timestamp: now,
 		Site: "shop", Context: event.Value(context), Device: event.Device{Browser: "Chrome"}}
-	f.append(t, e.AppendBinary([]byte{1, 0}), now)
+	f.Append(t, e.AppendBinary([]byte{1, 0}), now)
 }
 
 // refuse has a refused message stand in it, as storage/FORMAT.md lays it out.
@@ -102,7 +57,7 @@ func (f *folder) refuse(t *testing.T, run, raw string, now int64) {
 	for _, s := range []string{"shop", "code", "", "message", raw, run} {
 		entry = wire.AppendText(entry, s)
 	}
-	f.append(t, entry, now)
+	f.Append(t, entry, now)
 }
 
 func page(run string, seq int, path, more string) string {
@@ -116,7 +71,7 @@ func TestReaderGoesOnWhereItWas(t *testing.T) {
 	f := openFolder(t, dir)
 	f.send(t, page(one, 1, "/", ""), event.FromTag, begin)
 	f.send(t, page(one, 2, "/", ""), event.FromSDK, begin) // no tag of ours
-	f.append(t, []byte{0}, begin)                          // erased
+	f.Append(t, []byte{0}, begin)                          // erased
 	f.refuse(t, one, `{"type":"nonsense","context":{"seq":3}}`, begin)
 	r := f.reader(t, now)
 	f.has(t, r, "shop Chrome / 3 2")
@@ -125,7 +80,7 @@ func TestReaderGoesOnWhereItWas(t *testing.T) {
 	if err := r.Close(); err != nil {
 		t.Fatal(err)
 	}
-	f.close(t)
+	f.Close(t)
 
 	f = openFolder(t, dir)
 	r = f.reader(t, now)
@@ -136,13 +91,13 @@ func TestReaderGoesOnWhereItWas(t *testing.T) {
 		t.Fatal(err)
 	}
 	// What cannot be read begins anew, from the log.
-	state, err := readers.Open(f.db, f.log, f.v, ReaderName)
+	state, err := readers.Open(f.DB, f.Log, f.Vault, ReaderName)
 	if err != nil {
 		t.Fatal(err)
 	}
 	w := state.Begin()
 	w.Set("b", []byte{99})
-	if err := w.Commit(f.log.Durable()); err != nil {
+	if err := w.Commit(f.Log.Durable()); err != nil {
 		t.Fatal(err)
 	}
 	state.Close()
@@ -151,7 +106,7 @@ func TestReaderGoesOnWhereItWas(t *testing.T) {
 	if err := r.Close(); err != nil {
 		t.Fatal(err)
 	}
-	f.close(t)
+	f.Close(t)
 }
 
 // TestReaderThatWasAway: what the log gave up meanwhile is not taken for lost.
@@ -168,10 +123,10 @@ func TestReaderThatWasAway(t *testing.T) {
 	for n := range 50 {
 		f.send(t, page(old, 2+n, "/", ""), event.FromTag, begin+1000)
 	}
-	end := f.log.Durable()
+	end := f.Log.Durable()
 	f.send(t, page(old, 60, "/", ""), event.FromTag, begin+5*slotMs)
 	f.send(t, page(young, 1, "/", ""), event.FromTag, begin+5*slotMs)
-	if head, err := f.log.Trim(end); err != nil || head < 10 {
+	if head, err := f.Log.Trim(end); err != nil || head < 10 {
 		t.Fatalf("the log begins at %d, %v", head, err)
 	}
 	r = f.reader(t, now)
@@ -182,7 +137,7 @@ func TestReaderThatWasAway(t *testing.T) {
 	if err := r.Close(); err != nil {
 		t.Fatal(err)
 	}
-	f.close(t)
+	f.Close(t)
 }
 
 func TestReadReports(t *testing.T) {
