@@ -112,7 +112,9 @@ func countsRead(member string) facet.Core {
 
 // The most that a person can have of what rules walk over.
 const (
-	maxKeys        = 64   // of an affinity, and purposes
+	maxKeys        = 256  // of an affinity, as a series keeps; and purposes
+	maxKeyBytes    = 256  // of one of an affinity's
+	maxName        = 64   // bytes of a trait's, a segment's, a purpose's, a type's
 	maxSegments    = 1000 // that one could sensibly define
 	maxIdentifiers = 1000 // of a cluster (identity.md, rule 3)
 )
@@ -135,8 +137,18 @@ func newEnv(t *trait.Set) (*rule.Env, error) {
 					return maxIdentifiers
 				}
 			}
+			if path[0] == "computed" && len(path) > 1 {
+				entries, bytes := t.Bounds(path[1])
+				if len(path) == 2 && entries > 0 {
+					return uint64(entries)
+				}
+				return uint64(bytes)
+			}
 			if len(path) == 2 && (path[1] == "@keys" || path[1] == "@items") {
-				return 64 // bytes of a name
+				if path[0] == "affinity" {
+					return maxKeyBytes
+				}
+				return maxName
 			}
 			return 0
 		},

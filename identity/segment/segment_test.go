@@ -206,7 +206,7 @@ func TestFaults(t *testing.T) {
 		{[]Definition{{Name: "a", When: "computed.orders_3d > 1"}}, "segments[0].when", 9, "there is no computed.orders_3d; did you mean orders_30d?"},
 		{[]Definition{{Name: "a", When: "computed.favorite_category == 'x'"}}, "segments[0].when", 9, "there is no computed.favorite_category; did you mean favourite_category?"},
 		{[]Definition{{Name: "a", When: "computed.xyz == 'x'"}}, "segments[0].when", 9, "there is no computed.xyz; computed has orders_30d, favourite_category, favourite_author"},
-		{[]Definition{{Name: "a", When: "computed.orders_30d == 'x'"}}, "segments[0].when", 21, "no matching overload"},
+		{[]Definition{{Name: "a", When: "computed.orders_30d == 'x'"}}, "segments[0].when", 21, "saw computed.orders_30d (int) == \"x\" (string), expected values that go together"},
 		{[]Definition{{Name: "a", When: "counts.pageveiws > 1"}}, "segments[0].when", 7, "there is no counts.pageveiws; did you mean pageviews?"},
 		{[]Definition{{Name: "a", When: "true ||\n  counts.?order.orValue(1) > 1"}}, "segments[0].when", 9, "line 2, column 9: there is no counts.order; did you mean orders?"},
 		{[]Definition{{Name: "a", When: "geo.land == 'FI'"}}, "segments[0].when", 4, "there is no geo.land; geo has country, region"},

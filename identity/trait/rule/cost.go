@@ -46,13 +46,19 @@ func (e *estimator) EstimateCallCost(string, string, *checker.AstNode, []checker
 }
 
 // price tells the worst case of a rule, and refuses one above MaxCost with the
-// part that costs most.
+// part that costs most, and one with more than maxLoops loops in each other.
 func (e *Env) price(r *Reader) uint64 {
 	root := r.tree.Expr()
 	whole, err := e.costOf(r.tree, root)
 	if err != nil {
 		r.whole("its cost cannot be told: %v", err)
 		return 0
+	}
+	if deep, inner := loops(r.tree); deep > maxLoops {
+		line, column := start(r.tree, inner)
+		r.faults = append(r.faults, Fault{Path: r.path, Line: line, Column: column,
+			Message: fmt.Sprintf("loops stand %d deep in each other, the limit is %d; the rule may cost up to %s steps, the limit is %d; leave out loops within loops", deep, maxLoops, steps(whole), MaxCost)})
+		return whole
 	}
 	if whole <= MaxCost {
 		return whole
@@ -77,6 +83,25 @@ func (e *Env) price(r *Reader) uint64 {
 	line, column := start(r.tree, part)
 	r.faults = append(r.faults, Fault{Path: r.path, Line: line, Column: column, Message: message + "; leave out loops within loops and repeated work on long texts"})
 	return whole
+}
+
+// loops is how many loops stand in each other at most, and the innermost. Those
+// over nothing, which optMap and the like are made of, are none.
+func loops(tree *ast.AST) (deep int, inner ast.Expr) {
+	for _, x := range ast.MatchDescendants(ast.NavigateAST(tree), ast.KindMatcher(ast.ComprehensionKind)) {
+		n := 0
+		for y, ok := x, true; ok; y, ok = y.Parent() {
+			if y.Kind() == ast.ComprehensionKind {
+				if over := y.AsComprehension().IterRange(); over.Kind() != ast.ListKind || over.AsList().Size() > 0 {
+					n++
+				}
+			}
+		}
+		if n > deep {
+			deep, inner = n, x
+		}
+	}
+	return deep, inner
 }
 
 // halves are the parts of an expression that a person would take apart.

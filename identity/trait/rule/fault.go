@@ -68,22 +68,17 @@ func (fs Faults) Err() error {
 // maxFaults keeps a text that is no rule at all from filling a screen.
 const maxFaults = 8
 
-// faults tells what the engine found in terms of the rule. tree is nil where
-// the text could not be parsed.
+// faults tells what the checker found in terms of the rule.
 func (e *Env) faults(path string, tree *ast.AST, issues *cel.Issues) (fs Faults) {
 	for _, x := range issues.Errors() {
 		f := Fault{Path: path, Line: max(x.Location.Line(), 1), Column: max(x.Location.Column(), 0) + 1, Message: strings.ReplaceAll(x.Message, " (in container '')", "")}
 		if name, ok := strings.CutPrefix(f.Message, "undeclared reference to '"); ok {
 			e.undeclared(&f, strings.TrimSuffix(name, "'"), tree, x.ExprID)
-		}
-		if name, ok := strings.CutPrefix(f.Message, "undefined field '"); ok {
+		} else if name, ok := strings.CutPrefix(f.Message, "undefined field '"); ok {
 			e.undefined(&f, strings.TrimSuffix(name, "'"), tree, x.ExprID)
+		} else {
+			mistyped(&f, tree, x.ExprID)
 		}
-		// The parser goes on to list every token that it would have taken.
-		if what, _, ok := strings.Cut(f.Message, " expecting {"); ok {
-			f.Message = what
-		}
-		f.Message = strings.ReplaceAll(f.Message, "'<EOF>'", "the end of the rule")
 		if slices.Contains(fs, f) {
 			continue // what is written once may be checked twice
 		}
@@ -113,6 +108,10 @@ func (e *Env) undeclared(f *Fault, name string, tree *ast.AST, id int64) {
 		return
 	}
 	f.Message = fmt.Sprintf("there is no function %s", name)
+	if slices.ContainsFunc(e.cel.Macros(), func(m cel.Macro) bool { return m.Function() == name }) {
+		f.Message = fmt.Sprintf("saw %s with %d arguments, expected a name for each item and a condition, as in segments.exists(s, s == 'x')", name, len(of.AsCall().Args()))
+		return
+	}
 	var known []string
 	for other := range e.cel.Functions() {
 		if isWord(other) {

@@ -262,6 +262,12 @@ func isBlank(r rune) bool { return r == ' ' || r == '\t' || r == '\n' || r == '\
 // Literal is the length of the text literal that source begins with, quotes
 // included; in a raw one no character is escaped.
 func Literal(source string, raw bool) int {
+	n, _ := literal(source, raw)
+	return n
+}
+
+// literal is Literal; closed says that the text ends before source does.
+func literal(source string, raw bool) (length int, closed bool) {
 	quote := source[0]
 	three := len(source) >= 3 && source[1] == quote && source[2] == quote
 	n := 1
@@ -274,8 +280,8 @@ func Literal(source string, raw bool) int {
 			continue
 		}
 		if strings.HasPrefix(source[i:], source[:n]) {
-			return i + n
+			return i + n, true
 		}
 	}
-	return len(source)
+	return len(source), false
 }

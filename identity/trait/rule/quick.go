@@ -51,9 +51,6 @@ type (
 // items are what loops are at.
 type items [maxLoops]event.Value
 
-// maxLoops is how deep loops stand within each other, as NewEnv allows.
-const maxLoops = 2
-
 var spareItems = sync.Pool{New: func() any { return new(items) }}
 
 // Reads is an Activation that gives texts without making values of them.

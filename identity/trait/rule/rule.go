@@ -5,6 +5,7 @@ package rule
 
 import (
 	"fmt"
+	"regexp/syntax"
 	"strings"
 	"sync/atomic"
 
@@ -16,8 +17,10 @@ import (
 // Bounds of one rule. CEL counts about one for each step of the evaluation and
 // a tenth for each byte that is looked at.
 const (
-	maxText  = 4096 // bytes
-	maxDepth = 40   // levels of nesting
+	maxText    = 4096 // bytes
+	maxDepth   = 40   // levels of nesting
+	maxLoops   = 2    // loops within one another
+	maxPattern = 1000 // steps of a regular expression's program
 
 	// MaxCost is the worst case above which a rule is refused: a few
 	// milliseconds of one core, for somebody with everything that limits allow.
@@ -78,8 +81,7 @@ func NewEnv(o Options) (*Env, error) {
 		cel.ParserExpressionSizeLimit(maxText),
 		cel.ParserRecursionLimit(maxDepth),
 		cel.EnableMacroCallTracking(), // to write parts of rules out again
-		cel.RegexProgramSizeLimit(1000),
-		cel.ASTValidators(cel.ValidateRegexLiterals(), cel.ValidateDurationLiterals(), cel.ValidateTimestampLiterals(), cel.ValidateComprehensionNestingLimit(2)),
+		cel.ASTValidators(cel.ValidateDurationLiterals(), cel.ValidateTimestampLiterals()),
 	}
 	e := &Env{size: o.Size, provider: p, vars: map[string]*cel.Type{}, moving: map[string]bool{}, functions: o.Functions}
 	for _, v := range o.Vars {
@@ -108,7 +110,7 @@ func (e *Env) Compile(path, text string, checks ...Check) (*Rule, Faults) {
 	}
 	parsed, issues := e.cel.Parse(text)
 	if issues.Err() != nil {
-		return nil, e.faults(path, nil, issues)
+		return nil, Faults{misreading(path, text, issues)}
 	}
 	if bad := e.expand(path, text, parsed.NativeRep()); len(bad) > 0 {
 		return nil, bad
@@ -119,7 +121,7 @@ func (e *Env) Compile(path, text string, checks ...Check) (*Rule, Faults) {
 	}
 	r := &Reader{path: path, tree: tree.NativeRep()}
 	if got := tree.OutputType(); !got.IsExactType(types.BoolType) {
-		r.whole("the rule gives %s, expected a bool; compare it with something, as in %s == 'x'", typeName(got), excerpt(strings.TrimSpace(text)))
+		r.whole("the rule gives %s, expected a bool; %s", typeName(got), asCondition(strings.TrimSpace(text), got.String()))
 		return nil, r.faults
 	}
 	r.patterns()
@@ -258,13 +260,36 @@ func (r *Reader) calls(function string, fn func(id int64, args []ast.Expr)) {
 
 // patterns refuses regular expressions that are not written in the rule: one
 // that comes with a visitor's event would be compiled at each evaluation, and
-// would choose its own cost.
+// would choose its own cost. Those that are written there have theirs: what a
+// character of the text may cost. (CEL's own limit panics at a counted repetition,
+// as in ^[0-9]{5}$.)
 func (r *Reader) patterns() {
 	r.calls("matches", func(id int64, args []ast.Expr) {
 		if len(args) == 0 || args[len(args)-1].Kind() != ast.LiteralKind {
 			r.Fault(id, "the pattern of matches must be written in the rule, as in matches('^a+$')")
+			return
+		}
+		last := args[len(args)-1]
+		pattern, _ := last.AsLiteral().(types.String)
+		if n, err := programSize(string(pattern)); err != nil {
+			r.Fault(last.ID(), "saw %q, expected a regular expression (RE2): %v", excerpt(string(pattern)), err)
+		} else if n > maxPattern {
+			r.Fault(last.ID(), "the pattern %q may cost up to %d steps for each character, the limit is %d; repeat less in it", excerpt(string(pattern)), n, maxPattern)
 		}
 	})
+}
+
+// programSize is of how many instructions a regular expression is when it runs.
+func programSize(pattern string) (int, error) {
+	re, err := syntax.Parse(pattern, syntax.Perl)
+	if err != nil {
+		return 0, err
+	}
+	program, err := syntax.Compile(re.Simplify())
+	if err != nil {
+		return 0, err
+	}
+	return len(program.Inst), nil
 }
 
 // MembersOf calls fn for each text that the rule looks for in the list name, as
