@@ -64,8 +64,8 @@ func parse(args []string, stderr io.Writer) (*flags, error) {
 	var o flags
 	f := flag.NewFlagSet("benchmarks", flag.ContinueOnError)
 	f.SetOutput(stderr)
-	f.IntVar(&o.rounds, "rounds", 5, "rounds of each side, in turn")
-	f.DurationVar(&o.round, "round-duration", 4*time.Second, "length of a round")
+	f.IntVar(&o.rounds, "rounds", 5, "rounds of each side, in turn; 3 with -audiences")
+	f.DurationVar(&o.round, "round-duration", 4*time.Second, "length of a round; 20s with -audiences, since a checkpoint comes every 8 to 30 seconds and its cost belongs to the events")
 	f.IntVar(&o.connections, "connections", 64, "keep-alive connections")
 	f.IntVar(&o.visitors, "visitors", 10_000, "how many different visitors")
 	f.Uint64Var(&o.seed, "seed", 1, "of the visitors and what they do")
@@ -88,6 +88,12 @@ func parse(args []string, stderr io.Writer) (*flags, error) {
 	}
 	given := map[string]bool{}
 	f.Visit(func(g *flag.Flag) { given[g.Name] = true })
+	if o.audiences && !given["rounds"] {
+		o.rounds = 3
+	}
+	if o.audiences && !given["round-duration"] {
+		o.round = 20 * time.Second
+	}
 	o.enriching.Quick = *quick
 	o.filling.Calm, o.filling.Round = 20*time.Second, 2*time.Second
 	if *quick {
