@@ -36,8 +36,9 @@ type FillOptions struct {
 	UpTo uint64
 	// From is where an earlier run had come; zero begins at the beginning.
 	From Hash
-	// Share is how much of one processor the fill may use, above 0 and up to 1; 0
-	// means DefaultFillShare. It rests after every quarter of a millisecond of work.
+	// Share is how much of one processor the fill may use while others wait for
+	// one, above 0 and up to 1; 0 means DefaultFillShare. What nobody waits for it
+	// uses besides, up to four fifths of one.
 	Share float64
 	// TailBytes bounds what is held of the log's tail at a time; 0 means 64 MiB. With
 	// more than that in it the tail is read several times.
@@ -54,8 +55,8 @@ type FillOptions struct {
 	Slice time.Duration
 }
 
-// DefaultFillShare reads some 200,000 events a second on a machine with two busy
-// processors, and hardly shows in what requests take: BenchmarkFill.
+// DefaultFillShare reads some 70,000 events a second beside programs that leave
+// nothing of two processors, and hardly shows in what requests take: BenchmarkFill.
 const DefaultFillShare = 0.35
 
 const (
@@ -123,6 +124,8 @@ type fill struct {
 	add     func(*facet.Contribution)
 	ready   []filled // that wait to be written
 	drops   uint64   // of the store, before what is ready was read
+	plain   []byte   // scratch: a record,
+	packed  []byte   // and packed
 }
 
 func (x *fill) run(ctx context.Context) error {

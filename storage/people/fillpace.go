@@ -5,27 +5,39 @@ import (
 	"time"
 )
 
-// pace has a run give way: often, to whoever waits for a processor, and for so
-// long that it uses no more than its share of one; and less than that where
-// others were waiting, since then it is in somebody's way.
+// pace has a run use what others leave of one processor, and give way when they
+// need it: it takes a nap every few milliseconds, and where it wakes late others
+// are waiting for a processor too, so it works less between its naps; where it
+// wakes in time, a little more.
 type pace struct {
-	rest  float64       // that a moment's work is followed by
+	least float64       // share of one processor that it uses however busy the others are
+	share float64       // that it uses now
 	owed  time.Duration // of rest
 	began time.Time
 	calls int
 }
 
-func newPace(share float64) pace { return pace{rest: 1/share - 1, began: time.Now()} }
+func newPace(least float64) pace { return pace{least: least, share: least, began: time.Now()} }
 
 const (
-	// quantum is how long work goes on before it gives way. Without that others wait
-	// for up to ten milliseconds, since that is when the runtime looks.
-	quantum = 200 * time.Microsecond
+	// quantum is how long work goes on before it lets goroutines by that wait for
+	// the same processor. Without that they wait for up to ten milliseconds, since
+	// that is when the runtime looks.
+	quantum = 400 * time.Microsecond
 	// shortest is the least that is slept: less takes as long.
 	shortest = time.Millisecond
 	// longest is the most that is added for others at a time, so that on a machine
 	// that is always busy a run gets on.
 	longest = time.Millisecond
+	// late is how much later than asked for a nap ends when somebody else was at
+	// work. On an idle machine it is a tenth of a millisecond.
+	late = 400 * time.Microsecond
+	// mostShare is what is used of a processor that nobody else wants: a nap every
+	// four milliseconds, in which others get to the network, and the run hears of them.
+	mostShare = 0.8
+	// A nap that ends in time adds to the share, one that ends late takes a part of
+	// it: while one in six is late it stays as it is.
+	shareMore, shareLess = 0.02, 0.8
 )
 
 // tick is called often, between pieces of work that are shorter than a quantum.
@@ -34,7 +46,7 @@ func (p *pace) tick() {
 	if worked < quantum {
 		return
 	}
-	p.owed += time.Duration(float64(worked) * p.rest)
+	p.owed += time.Duration(float64(worked) * (1/p.share - 1))
 	if p.owed < shortest {
 		before := time.Now()
 		runtime.Gosched()
@@ -45,7 +57,18 @@ func (p *pace) tick() {
 	slept := time.Now()
 	time.Sleep(p.owed)
 	p.began = time.Now()
-	p.owed = max(p.owed-p.began.Sub(slept), -shortest)
+	took := p.began.Sub(slept)
+	p.learn(took - p.owed)
+	p.owed = max(p.owed-took, -shortest)
+}
+
+// learn sets the share by how late a nap ended.
+func (p *pace) learn(by time.Duration) {
+	if by > late {
+		p.share = max(p.least, p.share*shareLess)
+	} else {
+		p.share = max(p.least, min(p.share+shareMore, mostShare))
+	}
 }
 
 // few is tick for pieces that are shorter than a look at the clock.

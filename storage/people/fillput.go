@@ -138,17 +138,17 @@ func (x *fill) prepare(list []filled) ([]filled, error) {
 				continue // the same, or it came into memory just now and is not on the disk: see fresh
 			}
 		}
-		h, err := s.openHeld(f.hash, f.place, f.stored, f.key)
-		if err != nil {
+		var h *held
+		if h, x.packed, err = s.openHeldIn(x.packed, f.hash, f.place, f.stored, f.key); err != nil {
 			return nil, err
 		}
 		if c := h.f.Fill(f.series, x.o.IDs); c.IsZero() {
 			continue
 		}
 		f.owner = h.f.Key
-		plain := h.append(nil)
-		packed := s.packer.Pack([]byte{heldVersion}, plain)
-		f.sealed = f.key.Seal(f.sealed[:0], packed, f.place)
+		x.plain = h.append(x.plain[:0])
+		x.packed = s.packer.Pack(append(x.packed[:0], heldVersion), x.plain)
+		f.sealed = f.key.Seal(f.sealed[:0], x.packed, f.place)
 		ready = append(ready, *f)
 		x.pace.tick()
 	}
@@ -157,11 +157,18 @@ func (x *fill) prepare(list []filled) ([]filled, error) {
 
 // openHeld reads a facet's record with its key.
 func (s *Store) openHeld(h Hash, place, sealed []byte, key *vault.Key) (*held, error) {
-	plain, err := key.Open(nil, sealed, place)
+	x, _, err := s.openHeldIn(nil, h, place, sealed, key)
+	return x, err
+}
+
+// openHeldIn is openHeld with scratch, which it gives back.
+func (s *Store) openHeldIn(scratch []byte, h Hash, place, sealed []byte, key *vault.Key) (*held, []byte, error) {
+	scratch, err := key.Open(scratch[:0], sealed, place)
 	if err != nil {
-		return nil, fmt.Errorf("record %x: %w", place, err)
+		return nil, scratch, fmt.Errorf("record %x: %w", place, err)
 	}
-	return s.decodeHeld(plain, h)
+	x, err := s.decodeHeld(scratch, h)
+	return x, scratch, err
 }
 
 // commit writes records. They tell nothing that was not on the disk before, so

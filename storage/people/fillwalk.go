@@ -14,10 +14,11 @@ import (
 )
 
 // walk stands on one owner after the other, in the order of their hashes, in
-// all months of histories and among the facets at the same time.
+// all months of histories, among the facets and among keys at the same time.
 type walk struct {
 	months  []*engine.Walker
 	facets  *engine.Walker
+	keys    *engine.Walker
 	key     []byte
 	scratch record.Scratch
 }
@@ -32,7 +33,11 @@ func (w *walk) open(s *Store, at Hash, months []keyspace.Month) (err error) {
 		w.months = append(w.months, it)
 	}
 	_, upper := keyspace.Bounds(keyspace.AppendSpace(nil, keyspace.Facet))
-	w.facets, err = s.o.DB.NewWalker(keyspace.AppendFacet(nil, at), upper)
+	if w.facets, err = s.o.DB.NewWalker(keyspace.AppendFacet(nil, at), upper); err != nil {
+		return err
+	}
+	_, upper = keyspace.Bounds(keyspace.AppendVault(nil, keyspace.VaultFacet, nil))
+	w.keys, err = s.o.DB.NewWalker(keyspace.AppendVault(nil, keyspace.VaultFacet, at[:]), upper)
 	return err
 }
 
@@ -40,10 +45,12 @@ func (w *walk) close() (err error) {
 	for _, it := range w.months {
 		err = errors.Join(err, it.Close())
 	}
-	if w.facets != nil {
-		err = errors.Join(err, w.facets.Close())
+	for _, it := range [...]*engine.Walker{w.facets, w.keys} {
+		if it != nil {
+			err = errors.Join(err, it.Close())
+		}
 	}
-	w.months, w.facets = w.months[:0], nil
+	w.months, w.facets, w.keys = w.months[:0], nil, nil
 	return err
 }
 
@@ -69,19 +76,41 @@ func (w *walk) next() (lowest []byte) {
 	return lowest
 }
 
+// forward has a walker stand on a key, or where it would be. Nearly always it
+// is one of the next.
+func forward(it *engine.Walker, key []byte) (there bool) {
+	for range 8 {
+		k := it.Key()
+		if c := bytes.Compare(k, key); k == nil || c >= 0 {
+			return k != nil && c == 0
+		}
+		it.Next()
+	}
+	it.Seek(key)
+	return bytes.Equal(it.Key(), key)
+}
+
 // record is the facet's record; nil when it has none.
 func (w *walk) record(h Hash) ([]byte, error) {
 	w.key = keyspace.AppendFacet(w.key[:0], h)
-	if k := w.facets.Key(); k != nil && bytes.Compare(k, w.key) < 0 {
-		w.facets.Next() // nearly always the one
-		if k = w.facets.Key(); k != nil && bytes.Compare(k, w.key) < 0 {
-			w.facets.Seek(w.key)
-		}
-	}
-	if !bytes.Equal(w.facets.Key(), w.key) {
+	if !forward(w.facets, w.key) {
 		return nil, nil
 	}
 	return w.facets.Value()
+}
+
+// facetKey is the facet's key. Nobody destroys one between the walk's beginning
+// and its end: erasing waits.
+func (w *walk) facetKey(s *Store, h Hash) (*vault.Key, error) {
+	w.key = keyspace.AppendVault(w.key[:0], keyspace.VaultFacet, h[:])
+	if !forward(w.keys, w.key) {
+		return s.o.Vault.FacetKeyOnce(h) // it was made since the walk began, or there is none
+	}
+	val, err := w.keys.Value()
+	if err != nil {
+		return nil, err
+	}
+	return s.o.Vault.FacetKeyAt(h, val)
 }
 
 // slice fills the next facets, for a fraction of a second.
@@ -181,7 +210,7 @@ func (x *fill) facet(h Hash) error {
 				continue
 			}
 			if key == nil {
-				if key, err = x.s.o.Vault.FacetKeyOnce(h); err != nil {
+				if key, err = x.walk.facetKey(x.s, h); err != nil {
 					return err
 				}
 			}

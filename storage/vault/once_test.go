@@ -1,17 +1,28 @@
 package vault
 
 import (
+	"bytes"
 	"errors"
 	"testing"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"github.com/reuna/reuna/storage/keyspace"
 )
 
-// TestFacetKeyOnce: it gives the same keys as FacetKey at every moment of their
+// TestFacetKeyOnce: it, and FacetKeyAt where there is a record, gives the same keys as FacetKey at every moment of their
 // lives, and pushes none out of memory.
 func TestFacetKeyOnce(t *testing.T) {
 	v, db := open(t, vfs.NewMem())
 	v.facets.init(4)
+	stored := func(f [16]byte) (val []byte) {
+		t.Helper()
+		_, err := db.Get(keyspace.AppendVault(nil, keyspace.VaultFacet, f[:]), func(v []byte) error { val = bytes.Clone(v); return nil })
+		if err != nil {
+			t.Fatal(err)
+		}
+		return val
+	}
 	opens := func(i int, want bool) {
 		t.Helper()
 		f := facetName(i)
@@ -19,6 +30,11 @@ func TestFacetKeyOnce(t *testing.T) {
 		if !want {
 			if !errors.Is(err, ErrNoKey) {
 				t.Errorf("facet %d has a key: %v", i, err)
+			}
+			if val := stored(f); val != nil { // it is being destroyed
+				if _, err := v.FacetKeyAt(f, val); !errors.Is(err, ErrNoKey) {
+					t.Errorf("facet %d has a key: %v", i, err)
+				}
 			}
 			return
 		}
@@ -29,8 +45,19 @@ func TestFacetKeyOnce(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got, err := once.Open(nil, k.Seal(nil, []byte("data"), f[:]), f[:]); err != nil || string(got) != "data" {
-			t.Errorf("facet %d: %q, %v", i, got, err)
+		same := func(other *Key) {
+			t.Helper()
+			if got, err := other.Open(nil, k.Seal(nil, []byte("data"), f[:]), f[:]); err != nil || string(got) != "data" {
+				t.Errorf("facet %d: %q, %v", i, got, err)
+			}
+		}
+		same(once)
+		if val := stored(f); val != nil {
+			at, err := v.FacetKeyAt(f, val)
+			if err != nil {
+				t.Fatal(err)
+			}
+			same(at)
 		}
 	}
 	opens(0, false)
@@ -48,7 +75,11 @@ func TestFacetKeyOnce(t *testing.T) {
 		t.Fatal(err)
 	}
 	for i := range 20 {
-		if _, err := v.FacetKeyOnce(facetName(i)); err != nil {
+		_, err := v.FacetKeyOnce(facetName(i))
+		if err == nil {
+			_, err = v.FacetKeyAt(facetName(i), stored(facetName(i)))
+		}
+		if err != nil {
 			t.Fatal(err)
 		}
 	}
