@@ -59,7 +59,7 @@ func (s *Store) writeDirty() error {
 	s.savingNodes, s.indexing = nodes, index
 	s.taken, s.writing = map[Hash]int64{}, s.taken
 	s.rotations++
-	s.begun = applied
+	s.begun, s.told = applied, 0
 	writing := s.writing
 	s.mu.Unlock()
 	if len(facets)+len(nodes)+len(index)+len(refused)+len(writing) == 0 && (!s.judges || upTo == s.cursor) {

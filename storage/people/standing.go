@@ -352,6 +352,7 @@ func (s *Store) tell(n *node, before, after []segment.Member, at int64, why Caus
 		s.applied = seq
 		n.stand.seq = seq
 		s.index = append(s.index, indexed{n.hash, t.At, seq})
+		s.told++
 		told++
 		return true
 	}) {
@@ -434,6 +435,7 @@ func enterOrLeave(list []segment.Member, t Transition) []segment.Member {
 func (s *Store) replayTransition(t Transition) {
 	n := s.nodes[t.ID]
 	s.index = append(s.index, indexed{n.hash, t.At, t.Seq})
+	s.told++
 	st := n.standing()
 	if t.Seq <= st.seq {
 		return
