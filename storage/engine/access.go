@@ -103,6 +103,21 @@ func (s *Seeker) Last(lower, upper []byte) (k, v []byte, found bool, err error) 
 	return s.it.Key(), v, true, nil
 }
 
+// Get is DB.Get: fn is given the value of a key if the key is there.
+func (s *Seeker) Get(key []byte, fn func(v []byte) error) (found bool, err error) {
+	if !s.it.SeekGE(key) || !bytes.Equal(s.it.Key(), key) {
+		if err := s.it.Error(); err != nil {
+			return false, readError(err)
+		}
+		return false, nil
+	}
+	v, err := s.it.ValueAndErr()
+	if err != nil {
+		return false, readError(err)
+	}
+	return true, fn(v)
+}
+
 // Close ends the seeker.
 func (s *Seeker) Close() error {
 	defer s.db.uses.leave()

@@ -3,6 +3,7 @@ package engine
 import (
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"testing"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -55,5 +56,41 @@ func TestWalker(t *testing.T) {
 	}
 	if _, err := db.NewWalker(nil, nil); !errors.Is(err, ErrClosed) {
 		t.Errorf("a walk of a closed store: %v", err)
+	}
+}
+
+func TestSeekerGetsWhatTheStoreHas(t *testing.T) {
+	db, err := Open(Options{Dir: "data", FS: vfs.NewMem()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	b := db.NewBatch()
+	for i := 0; i < 100; i += 2 {
+		b.Set(fmt.Appendf(nil, "\xf0%04d", i), fmt.Appendf(nil, "value %d", i))
+	}
+	if err := b.Commit(false); err != nil {
+		t.Fatal(err)
+	}
+	s, err := db.NewSeeker(nil, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, i := range rand.Perm(102) {
+		got := ""
+		found, err := s.Get(fmt.Appendf(nil, "\xf0%04d", i), func(v []byte) error {
+			got = string(v)
+			return nil
+		})
+		if err != nil || found != (i < 100 && i%2 == 0) || found && got != fmt.Sprint("value ", i) {
+			t.Errorf("%d: %q, %t, %v", i, got, found, err)
+		}
+	}
+	wrong := errors.New("no")
+	if found, err := s.Get([]byte("\xf00002"), func([]byte) error { return wrong }); !found || err != wrong {
+		t.Errorf("%t, %v", found, err)
+	}
+	if err := s.Close(); err != nil {
+		t.Error(err)
 	}
 }

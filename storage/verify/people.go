@@ -153,7 +153,7 @@ func (c *checker) checkEdges() error {
 			c.fault(k, "has a value of %d bytes: expected none", len(v))
 		}
 		place := keyspace.AppendFacet(nil, h)
-		found, err := c.o.DB.Get(place, func(v []byte) error {
+		found, err := c.at.Get(place, func(v []byte) error {
 			f, _, err := c.storedFacet(h, place, v)
 			if err != nil {
 				return nil // told where facets are compared
@@ -279,7 +279,7 @@ func (c *checker) compareSides(k []byte, x, y Hash, plain []byte, lenient bool) 
 		return
 	}
 	other := keyspace.AppendPair(nil, y, x)
-	found, err := c.o.DB.Get(other, func(v []byte) error {
+	found, err := c.at.Get(other, func(v []byte) error {
 		theirs, err := c.unseal(y, other, v)
 		if err == nil && !bytes.Equal(theirs, plain) {
 			c.fault(k, "says something else than the record from the other side")

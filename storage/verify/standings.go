@@ -265,7 +265,7 @@ func (c *checker) checkMembers() error {
 func (c *checker) standingOf(h Hash) (x Standing, ok bool) {
 	x = Standing{Until: math.MaxInt64}
 	key, ok := keyspace.AppendStanding(nil, h), true
-	_, err := c.o.DB.Get(key, func(v []byte) error {
+	_, err := c.at.Get(key, func(v []byte) error {
 		var err error
 		if x, err = c.storedStanding(h, key, v); err != nil {
 			ok = false

@@ -130,7 +130,10 @@ func Run(ctx context.Context, o Options) (Report, error) {
 		return c.report, err
 	}
 	defer c.packer.Close()
-	if err := c.run(); err != nil {
+	if c.at, err = o.DB.NewSeeker(nil, nil); err != nil {
+		return c.report, fmt.Errorf("verify: %w", err)
+	}
+	if err := errors.Join(c.run(), c.at.Close()); err != nil {
 		return c.report, fmt.Errorf("verify: %w", err)
 	}
 	return c.report, nil
@@ -142,6 +145,7 @@ type checker struct {
 	ctx    context.Context
 	report Report
 
+	at     *engine.Seeker // for keys here and there: to open the tables for each takes longer than all else
 	blocks *record.Codec
 	chunks *record.ChunkCodec
 	packer *record.Packer
@@ -279,7 +283,7 @@ func (c *checker) walkSpace(step string, s keyspace.Space, fn func(k, v []byte))
 
 // has says that a key is there.
 func (c *checker) has(key []byte) bool {
-	found, err := c.o.DB.Get(key, func([]byte) error { return nil })
+	found, err := c.at.Get(key, func([]byte) error { return nil })
 	if err != nil {
 		c.fault(key, "cannot be read: %v", err)
 		return true // one fault is enough
