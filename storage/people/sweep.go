@@ -35,13 +35,27 @@ type sweep struct {
 
 	facets, nodes, names, pairs, standings *engine.Walker // names: for one look at a time
 	key                                    []byte
+
+	// found are those of a batch whose standing is another one now. They are kept
+	// together: each for itself would have the log commit all the while, and requests
+	// wait for that.
+	found []found
+}
+
+// found is who has nothing but a facet, and what they were judged to be.
+type found struct {
+	node   *node // read from the disk, as is
+	facet  *held
+	judged Snapshot
+	now    *segment.Standing
+	at     int64 // ms
 }
 
 const (
 	// sweepFacets is how many facets a sweep reads between two looks whether to checkpoint.
 	sweepFacets = 512
-	// sweepShare is the part of one processor that a sweep may use.
-	sweepShare = 0.7
+	// sweepShare is the part of one processor that a sweep uses while others wait for one.
+	sweepShare = DefaultFillShare
 	// sweepTell is the longest time between two calls of its progress.
 	sweepTell = 5 * time.Second
 )
@@ -108,6 +122,7 @@ func (x *sweep) batch(ctx context.Context, at Hash) (last Hash, whole bool, err 
 	s.mu.Lock()
 	x.drops = s.drops
 	s.mu.Unlock()
+	x.found = x.found[:0]
 	defer func() { err = errors.Join(err, x.close()) }()
 	if err := x.open(at); err != nil {
 		return last, false, err
@@ -125,6 +140,9 @@ func (x *sweep) batch(ctx context.Context, at Hash) (last Hash, whole bool, err 
 		x.facets.Next()
 	}
 	whole = x.facets.Key() == nil
+	if err := x.keep(); err != nil {
+		return last, false, err
+	}
 	// Those whom no facet alone tells all about.
 	for x.nodes.Key() != nil {
 		h, f, err := keyspace.ParseNode(x.nodes.Key())
@@ -260,9 +278,8 @@ func (x *sweep) facet(h Hash) error {
 // in memory, or was while this went on.
 func (x *sweep) alone(o id.ID, nh Hash, f *held) (done bool, err error) {
 	s := x.s
-	absent := func() bool { return s.nodes[o] == nil && s.facets[f.hash] == nil && s.drops == x.drops }
 	s.mu.Lock()
-	ok := absent()
+	ok := x.absent(o, f)
 	s.mu.Unlock()
 	if !ok {
 		return false, nil
@@ -281,19 +298,49 @@ func (x *sweep) alone(o id.ID, nh Hash, f *held) (done bool, err error) {
 	if err != nil {
 		return false, goneIsNobody(err)
 	}
-	w := want{s: s, drops: x.drops, gotNodes: []*node{n}, gotFacets: []*held{f}}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if !absent() {
-		return false, nil
+	x.found = append(x.found, found{n, f, Snapshot{Profile: snap.Profile, Present: snap.Present}, st, now})
+	return true, nil
+}
+
+// absent says that nothing of who has nothing but a facet is in memory, or was since the
+// walkers were opened. The lock is held.
+func (x *sweep) absent(o id.ID, f *held) bool {
+	s := x.s
+	return s.nodes[o] == nil && s.facets[f.hash] == nil && s.drops == x.drops
+}
+
+// keep keeps what alone has found. Who came into memory since is judged as all others.
+func (x *sweep) keep() error {
+	s := x.s
+	for i := range x.found {
+		p := &x.found[i]
+		s.mu.Lock()
+		kept := x.keepOne(p)
+		s.mu.Unlock()
+		if !kept {
+			if _, err := s.sweepOne(named{p.node.hash, p.facet.hash}); err != nil {
+				return err
+			}
+		}
+		x.pace.tick()
 	}
+	clear(x.found)
+	x.found = x.found[:0]
+	return nil
+}
+
+func (x *sweep) keepOne(p *found) bool {
+	s := x.s
+	if !x.absent(p.node.id, p.facet) {
+		return false
+	}
+	w := want{s: s, drops: x.drops, gotNodes: []*node{p.node}, gotFacets: []*held{p.facet}}
 	w.install()
-	if s.nodes[o] != n || s.facets[f.hash] != f || len(n.pairs) > 0 || len(n.facets) != 1 {
-		return false, nil
+	if s.nodes[p.node.id] != p.node || s.facets[p.facet.hash] != p.facet || len(p.node.pairs) > 0 || len(p.node.facets) != 1 {
+		return false
 	}
-	judged := Snapshot{Profile: snap.Profile, Present: snap.Present}
-	s.snapshot(&judged, n, nil)
-	return s.keep(&judged, st, now, judged.cause(now)), nil
+	s.snapshot(&p.judged, p.node, nil)
+	return s.keep(&p.judged, p.now, p.at, p.judged.cause(p.at))
 }
 
 // standing reads what the disk has of an identifier's.
