@@ -350,10 +350,11 @@ func (m *Manager) apply() error {
 		return err
 	}
 	var since uint64
-	m.people.Between(func(last uint64) facet.Change {
+	_, stale := m.stale(l)
+	m.people.Between(func(last uint64) (reads facet.Change, fresh []uint32) {
 		since = last
 		m.publish(l)
-		return l.Segments.Reads()
+		return l.Segments.Reads(), stale
 	})
 	m.waiting, m.waits = p.waiting, p.waitingFor
 	if err := m.begin(fresh, since, l); err != nil {

@@ -185,22 +185,27 @@ func (m *Manager) filled(ctx context.Context, ids []uint32) error {
 	return m.apply() // which begins the next job
 }
 
-// sweep judges everybody when rules have changed since that was done.
-func (m *Manager) sweep(ctx context.Context) (more bool, err error) {
-	live := m.live.Load()
-	depths := live.depths()
-	stale := map[string]string{}
-	var ids []uint32
+// stale are the audiences at work whose rules not everybody was judged by: a key of
+// each rule, by name, and their ids, ascending.
+func (m *Manager) stale(l *Live) (keys map[string]string, ids []uint32) {
+	depths := l.depths()
+	keys = map[string]string{}
 	for _, a := range m.o.Kept.Audiences() {
 		if deep, ok := depths[a.Name]; ok && a.Swept != digest(deep) {
-			stale[a.Name] = digest(deep)
+			keys[a.Name] = digest(deep)
 			ids = append(ids, a.ID)
 		}
 	}
+	slices.Sort(ids)
+	return keys, ids
+}
+
+// sweep judges everybody when rules have changed since that was done.
+func (m *Manager) sweep(ctx context.Context) (more bool, err error) {
+	stale, ids := m.stale(m.live.Load())
 	if len(stale) == 0 {
 		return false, nil
 	}
-	slices.Sort(ids)
 	what := digest(fmt.Sprint(stale)) // a map prints in the order of its keys
 	job, ok := m.o.Kept.Job(sweepJob + what)
 	if !ok {

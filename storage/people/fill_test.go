@@ -223,14 +223,14 @@ func (x *fillStory) define() []definitions.Series {
 			return nil
 		}))
 		since := uint64(0)
-		x.w.Between(func(last uint64) (reads facet.Change) {
+		x.w.Between(func(last uint64) (reads facet.Change, fresh []uint32) {
 			since = last
 			var list []definitions.Series
 			for _, n := range ids {
 				list = append(list, definitions.Series{ID: n, Since: last})
 			}
 			x.set.Store(x.compile(list, true))
-			return reads
+			return reads, nil
 		})
 		if x.rng.IntN(3) == 0 { // nothing has been said about since: facets may have been written by then
 			x.live(x.rng.IntN(5))

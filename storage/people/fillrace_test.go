@@ -63,10 +63,10 @@ func TestFillBesideTraffic(t *testing.T) {
 		send(r)
 	}
 	var since uint64
-	w.Between(func(last uint64) (reads facet.Change) {
+	w.Between(func(last uint64) (reads facet.Change, fresh []uint32) {
 		since = last
 		set.Store(compile(count("live", 1, 0), count("filled", 2, last)))
-		return reads
+		return reads, nil
 	})
 
 	stop := make(chan struct{})

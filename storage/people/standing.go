@@ -152,8 +152,9 @@ func (s *Store) folded(k facet.Key, c facet.Change, seq uint64, at int64) {
 
 // watch is what any audience reads (Between): all of it, until that was told.
 type watch struct {
-	all  bool
-	some facet.Change
+	all   bool
+	some  facet.Change
+	fresh *fresh // nil: everybody was judged by every rule
 }
 
 func (w *watch) of(c facet.Change) facet.Change {
@@ -243,6 +244,9 @@ func (s *Store) keep(x *Snapshot, st *segment.Standing, now int64, why Cause) bo
 				return false
 			}
 		}
+	}
+	if by := s.watched.fresh.definedFirst(x, st); by != nil && why != CauseIdentity && !s.become(x.of, by, now, CauseDefinition) {
+		return false
 	}
 	if !s.become(x.of, st, now, why) {
 		return false

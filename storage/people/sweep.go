@@ -70,6 +70,7 @@ func (s *Store) Sweep(ctx context.Context, from Hash, progress func(at Hash, per
 	}
 	s.mu.Lock()
 	s.judging.sweeps++
+	fresh := s.watched.fresh
 	s.mu.Unlock()
 	defer func() {
 		s.mu.Lock()
@@ -108,6 +109,11 @@ func (s *Store) Sweep(ctx context.Context, from Hash, progress func(at Hash, per
 			}
 		}
 		if whole {
+			s.mu.Lock()
+			if s.watched.fresh == fresh { // else there are newer definitions
+				s.watched.fresh = nil
+			}
+			s.mu.Unlock()
 			break
 		}
 		at, more = after(last)

@@ -21,7 +21,7 @@ type Cause byte
 const (
 	CauseEvent      Cause = 1 // something that the person did
 	CauseTime       Cause = 2 // a window moved on
-	CauseDefinition Cause = 3 // the audience, or a trait that it reads, was defined anew
+	CauseDefinition Cause = 3 // the audience, or a trait that it reads, was defined anew since the person was judged last
 	CauseIdentity   Cause = 4 // who belongs to the person changed
 	CauseErasure    Cause = 5 // the person was erased
 )
