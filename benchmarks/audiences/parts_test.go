@@ -116,6 +116,7 @@ func BenchmarkEvent(b *testing.B) {
 					sub.Profile, sub.Now = p, at
 					sub.Computed.Reset(ts, p, at)
 					standings[of[i]] = ss.Judge(sub, standings[of[i]], done.Change)
+					p.Release()
 					if standings[of[i]].Until-at <= 2000 {
 						soon++
 					}

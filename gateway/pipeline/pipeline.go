@@ -337,6 +337,7 @@ func (p *Pipeline) view(j *job) (v View, err error) {
 
 func (p *Pipeline) answer(dst []byte, j *job, v *View) []byte {
 	dst = p.o.Decider.Append(dst, v, j.r.Site, j.r.Batch.Placements)
+	v.Snapshot.Done()
 	if j.refusal != nil {
 		dst = appendTokenError(dst, j.refusal)
 	}

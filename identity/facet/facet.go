@@ -160,10 +160,11 @@ type Facet struct {
 	Returns int64      // orders and products that came back
 	Seen    []Exposure // ascending by placement, variant and holdout; never written
 	// Computed are the series of computed traits, ascending by ID. Profiles share the
-	// list and the series: what was made before the last Join is never written.
+	// list and the series: while one that was not released has them, neither is written.
 	Computed []*Series
-	joined   epoch // how often it was joined
-	listed   epoch // when Computed was made
+	parted   epoch  // how often a profile kept what it shared
+	listed   epoch  // when Computed was made
+	lent     *lease // to the profiles since; nil: there are none
 }
 
 // Bounds of a facet.
@@ -255,6 +256,7 @@ func (f *Facet) Fold(e *event.Event, seq uint64, r *Rules) (done Folded) {
 	if r.Contribute != nil {
 		x := contributing.Get().(*contributor)
 		x.f = f
+		f.part()
 		r.Contribute(e, seq, x.add)
 		done.Change.Computed = x.change.Computed
 		x.f, x.change = nil, Change{}

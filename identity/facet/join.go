@@ -95,8 +95,7 @@ func Join(facets []*Facet) *Profile {
 			arrival.putFirst(f.Arrival.At, f.Arrival.Value)
 		}
 		if len(f.Computed) > 0 {
-			f.joined++
-			p.Computed.add(f.Computed)
+			p.Computed.add(f.Computed, f.lend())
 		}
 		// The facets of one device are neighbours: its sessions are one union,
 		// so that logging in does not start a second one.

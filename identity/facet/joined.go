@@ -12,6 +12,8 @@ type Joined struct {
 	first []*Series   // of the first facet that has any, ascending by ID; shared with it
 	more  [][]*Series // of the others
 	memo  *memo       // of several facets
+	lent  *lease      // of first
+	lents []*lease    // of more
 }
 
 // memo keeps what was joined.
@@ -21,13 +23,14 @@ type memo struct {
 }
 
 // add takes the series of another facet in, before anybody asks for one.
-func (j *Joined) add(list []*Series) {
+func (j *Joined) add(list []*Series, lent *lease) {
 	switch {
 	case len(list) == 0:
 	case j.first == nil:
-		j.first = list
+		j.first, j.lent = list, lent
 	default:
-		if j.more = append(j.more, list); j.memo == nil {
+		j.more, j.lents = append(j.more, list), append(j.lents, lent)
+		if j.memo == nil {
 			j.memo = new(memo)
 		}
 	}

@@ -96,8 +96,8 @@ func (c *Contribution) text() string {
 }
 
 // Series is what one facet, or several, contributed to one version of a
-// definition. A profile's is never written. A facet's is written in place until the
-// facet is joined into a profile; then a contribution makes another one.
+// definition. A facet's is written in place unless a profile has it that may still be
+// read; then a contribution makes another one.
 type Series struct {
 	ID     uint32
 	Most   uint16
@@ -111,8 +111,8 @@ type Series struct {
 	data   content
 }
 
-// epoch tells what a facet made since it was last joined from what it made before,
-// which profiles may have.
+// epoch tells what a facet made since profiles last kept what they shared with it from
+// what it made before, which they may have.
 type epoch uint64
 
 // always is the epoch of an owner that never shares.
@@ -200,6 +200,7 @@ func (p Partial) Add(c *Contribution) { p[c.Spec.ID] = p[c.Spec.ID].with(c, alwa
 // that is begun again counts nothing twice. Of ids that p does not have nothing is
 // noted. The Change is by the slots of the Specs that p was made by.
 func (f *Facet) Fill(p Partial, ids []uint32) (c Change) {
+	f.part()
 	for _, id := range ids {
 		add := p[id]
 		if add == nil {
@@ -234,7 +235,7 @@ func (s *Series) emptied(of *Series) *Series {
 }
 
 // now is the facet's epoch: what was made in it is in no profile.
-func (f *Facet) now() epoch { return f.joined + 1 }
+func (f *Facet) now() epoch { return f.parted + 1 }
 
 // place puts a series at its place in the list, in the stead of the one of the same
 // ID that was found there.

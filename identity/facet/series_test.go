@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -151,6 +152,61 @@ func TestProfilesStayAsTheyWere(t *testing.T) {
 			t.Fatalf("round %d: a facet that was joined is another than one that never was", round)
 		}
 	}
+}
+
+// TestReleasedProfilesCostNoCopy, and those that are still read stay as they were,
+// beside others that are given back meanwhile.
+func TestReleasedProfilesCostNoCopy(t *testing.T) {
+	f, rules, e := visited(100)
+	fold := func() { e.Timestamp += 20_000; f.Fold(e, 1, rules) }
+	held := Join([]*Facet{f})
+	before := written(held.Computed.All())
+	Join([]*Facet{f}).Release()
+	fold()
+	Join([]*Facet{f}).Release()
+	own := f.Computed[0]
+	fold()
+	if f.Computed[0] != own {
+		t.Error("a series was copied that nobody reads")
+	}
+	if !bytes.Equal(written(held.Computed.All()), before) {
+		t.Error("a profile that is still read was changed")
+	}
+	other := Join([]*Facet{f, {Key: Key{UserID: "u"}}})
+	before = written(other.Computed.All())
+	held.Release() // of an earlier lease
+	for range 5 {
+		fold()
+	}
+	if !bytes.Equal(written(other.Computed.All()), before) {
+		t.Error("a profile that is still read was changed when an earlier one was released")
+	}
+	if held.Release(); len(held.Computed.All()) > 0 {
+		t.Error("a released profile has series")
+	}
+}
+
+// TestProfilesAreReadWhileFacetsAreWritten, as answers and folds are: the race
+// detector is the judge.
+func TestProfilesAreReadWhileFacetsAreWritten(t *testing.T) {
+	f, rules, e := visited(50)
+	var readers sync.WaitGroup
+	for i := range 300 {
+		p := Join([]*Facet{f})
+		readers.Go(func() {
+			before := written(p.Computed.All())
+			if after := written(p.Computed.All()); !bytes.Equal(before, after) {
+				t.Error("a profile changed while it was read")
+			}
+			p.Release()
+		})
+		if i%3 == 0 {
+			readers.Wait()
+		}
+		e.Timestamp += 20_000
+		f.Fold(e, 1, rules)
+	}
+	readers.Wait()
 }
 
 // TestFoldsInPlaceDoNotAllocate, but where a list grows or a text is kept.

@@ -45,6 +45,16 @@ type Snapshot struct {
 	waits  bool     // somebody waits for it to be judged, or a member has a standing of their own
 	moved  bool     // who belongs to the person changed
 	page   bool     // what one device's page may see: it is no person
+	own    bool     // the profile was made for this snapshot alone
+}
+
+// Done says that nobody will read the snapshot's profile again: it has no computed
+// traits any more. A call of it saves the store a copy of what the next event changes.
+func (x *Snapshot) Done() {
+	if x.own {
+		x.own = false
+		x.Profile.Release()
+	}
 }
 
 // stand is what an identifier in memory knows of standings.

@@ -62,7 +62,7 @@ func (s *Store) Device(visitor string) (x Snapshot, err error) {
 		if s.judges && len(list) > 0 && !s.standAlone(&x, w, n, list, all) {
 			return nil
 		}
-		x.Profile = facet.Join(list)
+		x.Profile, x.own = facet.Join(list), true
 		return nil
 	})
 	return x, err
