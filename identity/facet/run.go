@@ -12,6 +12,8 @@ type run struct {
 	older []count
 	last  count // n is 0 where there are no cells
 	sums  *sums // nil where no cell has amounts
+	n     int64 // of all cells
+	sum   int64
 }
 
 // count is a cell without amounts.
@@ -91,6 +93,10 @@ func (r *run) drop(n int) {
 	case n >= r.len():
 		*r = run{}
 	case n > 0:
+		for i := range n {
+			c := r.at(i)
+			r.n, r.sum = r.n-c.N, r.sum-c.Sum
+		}
 		r.older = r.older[n:]
 		if r.sums != nil {
 			r.sums.older = r.sums.older[n:]
@@ -104,13 +110,16 @@ func (r *run) put(x cell) {
 	case r.last.n == 0 || x.at > r.last.at:
 		r.push(x)
 	case x.at < r.last.at:
-		*r = r.union(&run{last: count{x.at, x.N}, sums: &sums{last: amounts{x.Sum, x.Min, x.Max}}})
+		var one run
+		one.push(x)
+		*r = r.union(&one)
 	case r.sums == nil && x.Sum|x.Min|x.Max == 0:
-		r.last.n += x.N
+		r.last.n, r.n = r.last.n+x.N, r.n+x.N
 	default:
 		c := r.at(len(r.older))
 		c.Add(x.Tally)
 		r.newest(c)
+		r.n, r.sum = r.n+x.N, r.sum+x.Sum
 	}
 }
 
@@ -123,6 +132,7 @@ func (r *run) push(x cell) {
 		}
 	}
 	r.newest(x)
+	r.n, r.sum = r.n+x.N, r.sum+x.Sum
 }
 
 // newest makes x the newest cell.

@@ -23,8 +23,8 @@ func (s *Series) Counts(dst []Score, now, window int64) (list []Score, until int
 		return dst, until
 	}
 	for i := range t.keys {
-		n := int64(0)
-		until = min(until, t.keys[i].each(s, now, window, func(_ int64, x Tally) { n += x.N }))
+		n, _, next := t.keys[i].sum(s, now, window)
+		until = min(until, next)
 		if n > 0 {
 			dst = append(dst, Score{t.keys[i].key, float64(n)})
 		}

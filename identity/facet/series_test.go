@@ -209,6 +209,44 @@ func TestProfilesAreReadWhileFacetsAreWritten(t *testing.T) {
 	readers.Wait()
 }
 
+// TestSumsAreThoseOfTallies: what is kept of the whole, less what does not count, is the
+// sum of what counts.
+func TestSumsAreThoseOfTallies(t *testing.T) {
+	seed := uint64(time.Now().UnixNano())
+	t.Logf("seed %d", seed)
+	for round := range uint64(100) {
+		r := rand.New(rand.NewPCG(seed, round))
+		list := make([]Contribution, 1+r.IntN(400))
+		spread := []int64{5_000, 300_000, 3_000_000}[r.IntN(3)]
+		for i := range list {
+			list[i] = someContribution(r, spread)
+		}
+		half := r.IntN(len(list))
+		a, b := filled(partialOf(list[:half])), filled(partialOf(list[half:]))
+		for _, f := range []*Facet{a, b, decode(t, a.AppendBinary(nil))} {
+			for range 20 {
+				x := someContribution(r, spread)
+				f.Fold(&event.Event{Type: event.Track, Timestamp: x.At, MessageID: "m"}, 1, &Rules{Contribute: func(_ *event.Event, _ uint64, add func(*Contribution)) { add(&x) }})
+			}
+		}
+		for _, p := range []*Profile{Join([]*Facet{a}), Join([]*Facet{a, b})} {
+			for _, s := range p.Computed.All() {
+				now, window := 1_700_000_000_000+r.Int64N(spread), s.Window
+				if r.IntN(2) == 0 && window > 0 {
+					window = 1 + r.Int64N(window)
+				}
+				for _, key := range []string{"", "a", "b"} {
+					want, wantUntil := s.Tally(key, now, window)
+					want.Min, want.Max = 0, 0
+					if got, until := s.Sum(key, now, window); got != want || until != wantUntil {
+						t.Fatalf("round %d: series %d, key %q, window %d: %+v until %d, want %+v until %d", round, s.ID, key, window, got, until, want, wantUntil)
+					}
+				}
+			}
+		}
+	}
+}
+
 // TestFoldsInPlaceDoNotAllocate, but where a list grows or a text is kept.
 func TestFoldsInPlaceDoNotAllocate(t *testing.T) {
 	f := &Facet{}

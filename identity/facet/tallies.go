@@ -284,6 +284,59 @@ func (k *keyed) each(s *Series, now, window int64, fn func(at int64, t Tally)) (
 	return until
 }
 
+// sum is how often and how much counts in (now − window, now], as each would give it:
+// all but the cells at both ends that do not count, of which there are few.
+func (k *keyed) sum(s *Series, now, window int64) (n, amount, until int64) {
+	unit := s.Width
+	if s.exact() {
+		unit = 1000
+	}
+	n, amount, until = k.cells.within(unit, now, window)
+	if k.older != nil {
+		n2, amount2, until2 := k.older.within(s.Width, now, window)
+		n, amount, until = n+n2, amount+amount2, min(until, until2)
+	}
+	return n, amount, until
+}
+
+// within sums up the cells in (now − window, now], all where window is 0; unit is how
+// many ms apart their places are.
+func (r *run) within(unit, now, window int64) (n, amount, until int64) {
+	n, amount, until = r.n, r.sum, math.MaxInt64
+	if window == 0 {
+		return n, amount, until
+	}
+	first, end := 0, r.len()
+	for ; first < end && r.place(first)*unit <= now-window; first++ {
+		c := r.at(first)
+		n, amount = n-c.N, amount-c.Sum
+	}
+	for ; end > first && r.place(end-1)*unit > now; end-- {
+		c := r.at(end - 1)
+		n, amount, until = n-c.N, amount-c.Sum, c.at*unit
+	}
+	if first < end {
+		until = min(until, r.place(first)*unit+window)
+	}
+	return n, amount, until
+}
+
+// Sum is Tally without the least and the largest amount, and quicker.
+func (s *Series) Sum(key string, now, window int64) (sum Tally, until int64) {
+	t, ok := s.tallies()
+	if !ok {
+		sum, until = s.Tally(key, now, window)
+		sum.Min, sum.Max = 0, 0
+		return sum, until
+	}
+	i, found := t.find(key)
+	if !found {
+		return Tally{}, math.MaxInt64
+	}
+	sum.N, sum.Sum, until = t.keys[i].sum(s, now, window)
+	return sum, until
+}
+
 // Tally sums up what counts for key in (now − window, now]; of all time when
 // window is 0. until is when the sum changes by itself; math.MaxInt64: never.
 // A nil Series is an empty one.
