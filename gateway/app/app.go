@@ -22,6 +22,7 @@ import (
 	"github.com/reuna/reuna/gateway/insight/experiment"
 	"github.com/reuna/reuna/gateway/insight/loss"
 	"github.com/reuna/reuna/gateway/ops"
+	"github.com/reuna/reuna/gateway/tagserve"
 	"github.com/reuna/reuna/identity/id"
 	"github.com/reuna/reuna/identity/token"
 	"github.com/reuna/reuna/storage/audit"
@@ -45,9 +46,12 @@ type Options struct {
 	// DemoFanFor is how long a purchase makes a fan in the demo shop; 0: as long as
 	// the shop has it.
 	DemoFanFor time.Duration
-	Logger     *slog.Logger
-	Stdout     io.Writer      // for the first start's greeting; nil: none
-	Exit       func(code int) // when the store can no longer be trusted; nil: os.Exit
+	// Packs has tags that were compressed before, for who starts several gateways
+	// in one process; nil: this one keeps its own, for Reload.
+	Packs  *tagserve.Packs
+	Logger *slog.Logger
+	Stdout io.Writer      // for the first start's greeting; nil: none
+	Exit   func(code int) // when the store can no longer be trusted; nil: os.Exit
 }
 
 // App is one gateway: one data folder, two listeners.
@@ -105,6 +109,9 @@ func Start(o Options) (started *App, err error) {
 	}
 	if o.Exit == nil {
 		o.Exit = os.Exit
+	}
+	if o.Packs == nil {
+		o.Packs = new(tagserve.Packs)
 	}
 	a := &App{o: o, cfg: o.Config, log: o.Logger, served: make(chan error, 2)}
 	a.proxied, a.endProxied = context.WithCancel(context.Background())

@@ -29,7 +29,7 @@ func startFans(t *testing.T) *gateway {
 	g := &gateway{t: t, dir: filepath.Join(t.TempDir(), "data")}
 	cfg.DataDir, cfg.SiteAddr, cfg.DeskAddr = g.dir, "127.0.0.1:0", "127.0.0.1:0"
 	g.App, err = app.Start(app.Options{
-		Config: cfg, AdminKey: adminKey, DemoFanFor: fanFor, Logger: slog.New(slog.NewTextHandler(testLog{t}, nil)),
+		Packs: &packs, Config: cfg, AdminKey: adminKey, DemoFanFor: fanFor, Logger: slog.New(slog.NewTextHandler(testLog{t}, nil)),
 		Exit: func(code int) { t.Errorf("the gateway wants to exit with %d", code) },
 	})
 	if err != nil {

@@ -54,7 +54,7 @@ func (a *App) newFront(cfg *config.Config) (f *front, err error) {
 	}
 	f.main = &f.sites[0]
 	shown := &pages{a: a, f: f}
-	if f.tags, err = tagserve.New(tagserve.Options{Sites: f.tagSites(), Prefix: cfg.TagPrefix, Answer: shown.withTag}); err != nil {
+	if f.tags, err = tagserve.New(tagserve.Options{Sites: f.tagSites(), Prefix: cfg.TagPrefix, Answer: shown.withTag, Packs: a.o.Packs}); err != nil {
 		return nil, err
 	}
 	extra := map[string]fasthttp.RequestHandler{cfg.TagPrefix: f.robots.seeTags(f.tags.Handle, cfg.TrustedProxies), "/openapi.yaml": collect.OpenAPI}

@@ -15,6 +15,7 @@ import (
 
 	"github.com/reuna/reuna/gateway/app"
 	"github.com/reuna/reuna/gateway/config"
+	"github.com/reuna/reuna/gateway/tagserve"
 )
 
 const (
@@ -35,6 +36,10 @@ sites:
     page_traits: [plan, interests]
     identity_keys: [{kid: k1, alg: HS256, secret: ` + idSecret + `}]
 `
+
+// packs has the tags of all gateways in this process: to compress them takes half
+// of a start.
+var packs tagserve.Packs
 
 // gateway is a running App in a folder of its own.
 type gateway struct {
@@ -64,7 +69,7 @@ func (g *gateway) run(text string) {
 	}
 	cfg.DataDir, cfg.SiteAddr, cfg.DeskAddr = g.dir, "127.0.0.1:0", "127.0.0.1:0"
 	g.App, err = app.Start(app.Options{
-		Config: cfg, AdminKey: adminKey, Logger: slog.New(slog.NewTextHandler(testLog{g.t}, nil)),
+		Packs: &packs, Config: cfg, AdminKey: adminKey, Logger: slog.New(slog.NewTextHandler(testLog{g.t}, nil)),
 		Exit: func(code int) { g.t.Errorf("the gateway wants to exit with %d", code) },
 	})
 	if err != nil {

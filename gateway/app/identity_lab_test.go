@@ -98,7 +98,7 @@ func (l *lab) start() {
 		cfg.Sites[0].Session = l.session // shorter than an operator may set it
 	}
 	l.App, err = app.Start(app.Options{
-		Config: cfg, AdminKey: adminKey,
+		Packs: &packs, Config: cfg, AdminKey: adminKey,
 		Logger: slog.New(slog.NewTextHandler(testLog{l.root}, &slog.HandlerOptions{Level: slog.LevelWarn})),
 		Exit:   func(code int) { l.root.Errorf("the gateway wants to exit with %d", code) },
 	})

@@ -133,7 +133,7 @@ func TestAUsedLinkStaysUsedThroughAReload(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if g.App, err = app.Start(app.Options{Config: cfg, Reread: read, AdminKey: adminKey, Logger: slog.New(slog.NewTextHandler(testLog{t}, nil))}); err != nil {
+	if g.App, err = app.Start(app.Options{Packs: &packs, Config: cfg, Reread: read, AdminKey: adminKey, Logger: slog.New(slog.NewTextHandler(testLog{t}, nil))}); err != nil {
 		t.Fatal(err)
 	}
 	shop := &host{g: g, name: "www.shop.example"}

@@ -34,7 +34,7 @@ func (g *gateway) edit(text string, change func(*config.Config)) error {
 	cfg.DataDir, cfg.SiteAddr, cfg.DeskAddr = g.dir, "127.0.0.1:0", "127.0.0.1:0"
 	change(cfg)
 	g.App, err = app.Start(app.Options{
-		Config: cfg, AdminKey: adminKey, Logger: slog.New(slog.NewTextHandler(testLog{g.t}, nil)),
+		Packs: &packs, Config: cfg, AdminKey: adminKey, Logger: slog.New(slog.NewTextHandler(testLog{g.t}, nil)),
 		Reread: func() (*config.Config, error) { return cfg, nil },
 		Exit:   func(code int) { g.t.Errorf("the gateway wants to exit with %d", code) },
 	})

@@ -29,7 +29,7 @@ func TestReloadRevokesKeys(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	a, err := app.Start(app.Options{Config: cfg, Reread: read, Logger: slog.New(slog.NewTextHandler(testLog{t}, nil))})
+	a, err := app.Start(app.Options{Packs: &packs, Config: cfg, Reread: read, Logger: slog.New(slog.NewTextHandler(testLog{t}, nil))})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"path"
 	"strings"
+	"sync"
 
 	"github.com/valyala/fasthttp"
 )
@@ -32,20 +33,23 @@ type document struct {
 	cache string // Cache-Control
 	etag  string
 	plain []byte
-	gzip  []byte // nil when it would not be smaller
+	// gzip is the compressed body, made when first asked for; nil when it would not
+	// be smaller.
+	gzip func() []byte
 }
 
 func newDocument(kind string, body []byte) *document {
 	sum := sha256.Sum256(body)
-	d := &document{kind: kind, cache: cacheAsk, etag: `"` + hex.EncodeToString(sum[:8]) + `"`, plain: body}
-	var packed bytes.Buffer
-	w := gzip.NewWriter(&packed)
-	w.Write(body) // a bytes.Buffer takes everything
-	w.Close()
-	if packed.Len() < len(body) {
-		d.gzip = packed.Bytes()
-	}
-	return d
+	return &document{kind: kind, cache: cacheAsk, etag: `"` + hex.EncodeToString(sum[:8]) + `"`, plain: body, gzip: sync.OnceValue(func() []byte {
+		var packed bytes.Buffer
+		w := gzip.NewWriter(&packed)
+		w.Write(body) // a bytes.Buffer takes everything
+		w.Close()
+		if packed.Len() < len(body) {
+			return packed.Bytes()
+		}
+		return nil
+	})}
 }
 
 // send answers with the document, or with 304 to whoever has it.
@@ -59,10 +63,12 @@ func (d *document) send(ctx *fasthttp.RequestCtx) {
 		return
 	}
 	ctx.SetContentType(d.kind)
-	if d.gzip != nil && ctx.Request.Header.HasAcceptEncoding("gzip") {
-		h.Set("Content-Encoding", "gzip")
-		ctx.Response.SetBodyRaw(d.gzip)
-		return
+	if ctx.Request.Header.HasAcceptEncoding("gzip") {
+		if packed := d.gzip(); packed != nil {
+			h.Set("Content-Encoding", "gzip")
+			ctx.Response.SetBodyRaw(packed)
+			return
+		}
 	}
 	ctx.Response.SetBodyRaw(d.plain)
 }

@@ -11,9 +11,7 @@
 package tagserve
 
 import (
-	"bytes"
 	"cmp"
-	"compress/gzip"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -22,7 +20,6 @@ import (
 	"strings"
 	"sync"
 
-	"github.com/andybalholm/brotli"
 	"github.com/valyala/fasthttp"
 
 	"github.com/reuna/reuna/tag"
@@ -46,6 +43,9 @@ type Options struct {
 	// the members "profile" and "decisions", to dst, safe inside a script. false:
 	// this request gets none. nil: none does.
 	Answer func(ctx *fasthttp.RequestCtx, site string, dst []byte) ([]byte, bool)
+	// Packs has what other servers have compressed, and is given what this one
+	// does; nil: there is none.
+	Packs *Packs
 }
 
 // Server answers for the tags of all sites.
@@ -68,8 +68,9 @@ type built struct {
 
 // file is one answer, in every form that is asked for.
 type file struct {
-	plain, brotli, gzip []byte
-	etag, cache, kind   string
+	pack
+	plain             []byte
+	etag, cache, kind string
 
 	// Of a tag that may come with an answer:
 	site, global string
@@ -92,7 +93,10 @@ func New(o Options) (*Server, error) {
 		return nil, fmt.Errorf("tagserve: prefix %q: expected a slash at both ends, such as \"/tag/\"", o.Prefix)
 	}
 	s := &Server{prefix: o.Prefix, answer: o.Answer, files: make(map[string]*file, 4*len(o.Sites)+1), sites: make(map[string]*built, len(o.Sites))}
-	types, err := newFile([]byte(tag.Types()), "text/plain; charset=utf-8")
+	if o.Packs == nil {
+		o.Packs = new(Packs)
+	}
+	types, err := newFile([]byte(tag.Types()), "text/plain; charset=utf-8", o.Packs)
 	if err != nil {
 		return nil, fmt.Errorf("tagserve: the types: %w", err)
 	}
@@ -107,7 +111,7 @@ func New(o Options) (*Server, error) {
 		wait.Go(func() {
 			slots <- struct{}{}
 			defer func() { <-slots }()
-			b, files, err := build(site)
+			b, files, err := build(site, o.Packs)
 			if err != nil {
 				errs[i] = fmt.Errorf("tagserve: site %q: %w", site.Name, err)
 				return
@@ -136,7 +140,7 @@ func New(o Options) (*Server, error) {
 }
 
 // build makes a site's tag and its files, by their names behind the prefix.
-func build(site Site) (*built, map[string]*file, error) {
+func build(site Site, packs *Packs) (*built, map[string]*file, error) {
 	o := site.Tag
 	o.WriteKey = site.WriteKey
 	o.Given = o.Given || site.Profile
@@ -144,11 +148,11 @@ func build(site Site) (*built, map[string]*file, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	short, err := newFile(b.JS, script)
+	short, err := newFile(b.JS, script, packs)
 	if err != nil {
 		return nil, nil, err
 	}
-	module, err := newFile(b.ESM, script)
+	module, err := newFile(b.ESM, script, packs)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -171,35 +175,10 @@ func build(site Site) (*built, map[string]*file, error) {
 	return one, files, nil
 }
 
-// newFile compresses a text once and for all.
-func newFile(text []byte, kind string) (f *file, err error) {
+func newFile(text []byte, kind string, packs *Packs) (*file, error) {
 	sum := sha256.Sum256(text)
-	f = &file{plain: text, etag: `"` + hex.EncodeToString(sum[:8]) + `"`, cache: cacheShort, kind: kind}
-	if f.brotli, err = compress(text, func(w *bytes.Buffer) writer { return brotli.NewWriterLevel(w, brotli.BestCompression) }); err != nil {
-		return nil, err
-	}
-	f.gzip, err = compress(text, func(w *bytes.Buffer) writer {
-		z, _ := gzip.NewWriterLevel(w, gzip.BestCompression) // its only error is a level that does not exist
-		return z
-	})
-	return f, err
-}
-
-type writer interface {
-	Write([]byte) (int, error)
-	Close() error
-}
-
-func compress(text []byte, to func(*bytes.Buffer) writer) ([]byte, error) {
-	var b bytes.Buffer
-	w := to(&b)
-	if _, err := w.Write(text); err != nil {
-		return nil, err
-	}
-	if err := w.Close(); err != nil {
-		return nil, err
-	}
-	return b.Bytes(), nil
+	made, err := packs.of(sum, text)
+	return &file{pack: made, plain: text, etag: `"` + hex.EncodeToString(sum[:8]) + `"`, cache: cacheShort, kind: kind}, err
 }
 
 // Snippet is the HTML that a page of the site pastes into its head; empty for
