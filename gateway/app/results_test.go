@@ -45,6 +45,9 @@ func TestResultsOfAPlacement(t *testing.T) {
 		if fmt.Sprint(answer) != fmt.Sprint(got) {
 			t.Fatalf("visitor %d was shown %v, and then %v", i, got, answer)
 		}
+		if answer = at(send("seen", seen, "Experiment Viewed"), "decisions", "hero"); fmt.Sprint(answer) != fmt.Sprint(got) {
+			t.Fatalf("visitor %d was shown %v, told it twice by one message, and is then shown %v", i, got, answer)
+		}
 		answer = at(send("seen again", seen, "Experiment Viewed"), "decisions", "hero")
 		if again := answer.(map[string]any)["variant"]; got["holdout"] != true && again == got["variant"] {
 			t.Errorf("visitor %d was shown %v twice, as often as may be, and is shown it again", i, again)

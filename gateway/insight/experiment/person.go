@@ -86,6 +86,7 @@ func readPerson(record string) (*person, error) {
 // unless they do already. Changed says whether the record is another now.
 func (p *person) seen(t *trial, cell int, at int64) (changed bool) {
 	x := show{trial: t.id, cell: uint32(cell), first: at}
+	t.shown(at)
 	i, found := slices.BinarySearchFunc(p.shows, x, func(a, b show) int { return a.compare(&b) })
 	if found {
 		if at >= p.shows[i].first {
@@ -97,11 +98,17 @@ func (p *person) seen(t *trial, cell int, at int64) (changed bool) {
 	p.shows = slices.Insert(p.shows, i, x)
 	t.enter(&x)
 	t.together(len(p.of(t.id))-1, len(p.of(t.id)))
-	if t.first == 0 || at < t.first {
-		t.first = at
-	}
-	t.last = max(t.last, at)
 	return true
+}
+
+// shown notes when the trial was, to whomever.
+func (t *trial) shown(at int64) {
+	if t.first == 0 || at < t.first {
+		t.first, t.changed = at, true
+	}
+	if at > t.last {
+		t.last, t.changed = at, true
+	}
 }
 
 // did counts an event that is what a trial is for.

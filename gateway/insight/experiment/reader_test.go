@@ -386,3 +386,18 @@ func FuzzRecords(f *testing.F) {
 		}
 	})
 }
+
+// TestLastShown: a variant is shown to those who have seen it before, too.
+func TestLastShown(t *testing.T) {
+	f := openFolder(t, filepath.Join(t.TempDir(), "data"))
+	r := f.reader(t)
+	defer shut(t, r)
+	f.show(t, "a", "plain", begin+hour)
+	f.show(t, "a", "plain", begin+3*hour)
+	f.show(t, "a", "plain", begin+2*hour)
+	f.show(t, "a", "plain", begin) // late
+	x := f.read(t, r).Results("", "hero")[0]
+	if x.First.UnixMilli() != begin || x.Last.UnixMilli() != begin+3*hour || x.Variants[0].Persons != 1 {
+		t.Errorf("%+v", x)
+	}
+}

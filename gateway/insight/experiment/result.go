@@ -46,8 +46,12 @@ type Against struct {
 // the newest first. site is whose alone the placement is; empty: every site's.
 func (r *Reader) Results(site, placement string) (list []Result) {
 	r.mu.Lock()
-	defer r.mu.Unlock()
-	for _, t := range r.versions(site, placement) {
+	counted := r.versions(site, placement)
+	for i, t := range counted { // what they say is made of them takes too long for the lock
+		counted[i] = &trial{def: t.def, cells: slices.Clone(t.cells), several: t.several, first: t.first, last: t.last}
+	}
+	r.mu.Unlock()
+	for _, t := range counted {
 		list = append(list, t.result())
 	}
 	return list

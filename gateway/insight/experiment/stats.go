@@ -111,28 +111,29 @@ func Best(rates []Rate) []float64 {
 	}
 	step := (to - from) / float64(n)
 	density, below := make([]float64, len(rates)), make([]float64, len(rates))
-	total := make([]float64, len(rates))
-	at := func(i, k int) float64 {
-		a, b := posterior(rates[i])
-		x := from + (float64(k)+0.5)*step
+	norm := make([]float64, len(rates))
+	for i, r := range rates {
+		a, b := posterior(r)
 		lga, _ := math.Lgamma(a)
 		lgb, _ := math.Lgamma(b)
 		lgc, _ := math.Lgamma(a + b)
-		return math.Exp((a-1)*math.Log(x)+(b-1)*math.Log1p(-x)+lgc-lga-lgb) * step
+		norm[i] = lgc - lga - lgb + math.Log(step)
 	}
+	before := make([]float64, len(rates)) // the product of all others' before each
 	for k := range n {
-		for i := range rates {
-			density[i] = at(i, k)
-			total[i] += density[i]
+		x := from + (float64(k)+0.5)*step
+		log, rest := math.Log(x), math.Log1p(-x)
+		p := 1.0
+		for i, r := range rates {
+			a, b := posterior(r)
+			density[i] = math.Exp((a-1)*log + (b-1)*rest + norm[i])
+			before[i] = p
+			p *= min(1, below[i]+density[i]/2)
 		}
-		for i := range rates {
-			p := density[i]
-			for j := range rates {
-				if j != i {
-					p *= min(1, below[j]+density[j]/2)
-				}
-			}
-			out[i] += p
+		p = 1
+		for i := len(rates) - 1; i >= 0; i-- {
+			out[i] += density[i] * before[i] * p
+			p *= min(1, below[i]+density[i]/2)
 		}
 		for i := range rates {
 			below[i] += density[i]
