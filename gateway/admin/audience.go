@@ -85,11 +85,7 @@ const (
 // serveMembers lists who is in an audience: person ids, and with ?with= their
 // identifiers of those types. The activity log has each person who is told.
 func (c *call) serveMembers() *failure {
-	k, f := c.knowledge()
-	if f != nil {
-		return f
-	}
-	name, f := c.named(KindSegment)
+	k, name, f := c.oneOf(KindSegment)
 	if f != nil {
 		return f
 	}

@@ -118,6 +118,14 @@ func (c *call) named(kind string) (string, *failure) {
 	return name, nil
 }
 
+// oneOf gives what knows of definitions, and the path's name.
+func (c *call) oneOf(kind string) (k Knowledge, name string, f *failure) {
+	if k, f = c.knowledge(); f == nil {
+		name, f = c.named(kind)
+	}
+	return k, name, f
+}
+
 func (c *call) undefined(kind string) *failure {
 	return refuse(fasthttp.StatusNotFound, "unknown_definition", fmt.Sprintf("there is no %s %q; GET /admin/v1/%s lists those there are", kind, clip([]byte(c.param)), plural(kind)))
 }
@@ -193,11 +201,7 @@ func serveDefinitions(kind string) func(*call) *failure {
 
 func serveDefinition(kind string) func(*call) *failure {
 	return func(c *call) *failure {
-		k, f := c.knowledge()
-		if f != nil {
-			return f
-		}
-		name, f := c.named(kind)
+		k, name, f := c.oneOf(kind)
 		if f != nil {
 			return f
 		}
@@ -220,11 +224,7 @@ type definitionVersionView struct {
 
 func serveVersions(kind string) func(*call) *failure {
 	return func(c *call) *failure {
-		k, f := c.knowledge()
-		if f != nil {
-			return f
-		}
-		name, f := c.named(kind)
+		k, name, f := c.oneOf(kind)
 		if f != nil {
 			return f
 		}
@@ -325,7 +325,7 @@ func (c *call) changeDefinition(kind, what string, do func(ctx context.Context, 
 	name, f := c.named(kind)
 	if f != nil {
 		if what == "put" {
-			f = faulty(DefinitionFaults{{Field: "name", Message: fmt.Sprintf("the address names %q; expected 1 to 64 letters, digits and _ . - that begin with a letter or digit", clip([]byte(c.param)))}})
+			f = faulty(DefinitionFaults{{Field: "name", Message: fmt.Sprintf("the address names %q; expected 1 to 64 letters, digits and _ . - that begin with a letter, a digit or _", clip([]byte(c.param)))}})
 		}
 		return f
 	}

@@ -65,11 +65,7 @@ func viewInterval(x Interval) intervalView {
 
 // serveResults tells numbers of persons, and nobody.
 func (c *call) serveResults() *failure {
-	k, f := c.knowledge()
-	if f != nil {
-		return f
-	}
-	name, f := c.named(KindPlacement)
+	k, name, f := c.oneOf(KindPlacement)
 	if f != nil {
 		return f
 	}

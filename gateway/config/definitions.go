@@ -128,13 +128,29 @@ const (
 )
 
 func (k *checker) traits() {
-	k.atMost("traits", len(k.c.Traits), MaxTraits)
+	each(k, "trait", k.c.Traits, MaxTraits, func(at string, t *Trait) (name, site string) { k.trait(at, t); return t.Name, t.Site })
+}
+
+func (k *checker) segments() {
+	each(k, "segment", k.c.Segments, MaxSegments, func(at string, s *Segment) (name, site string) { k.segment(at, s); return s.Name, s.Site })
+}
+
+// placements are known by their names alone, also those of different sites: their
+// versions, the desk's addresses, and who was shown what.
+func (k *checker) placements() {
+	each(k, "placement", k.c.Placements, MaxPlacements, func(at string, p *Placement) (name, site string) { k.placement(at, p); return p.Name, p.Site })
+}
+
+// each checks the definitions of a kind: how many they are, each by itself, and
+// their names and sites.
+func each[T any](k *checker, kind string, all []T, most int, check func(at string, d *T) (name, site string)) {
+	k.atMost(kind+"s", len(all), most)
 	names := map[string]int{}
-	for i := range k.c.Traits {
-		at, t := index("traits", i), &k.c.Traits[i]
-		k.trait(at, t)
-		k.unique(at+".name", t.Name, names, i, "a trait of that name")
-		k.site(at, t.Site)
+	for i := range all {
+		at := index(kind+"s", i)
+		name, site := check(at, &all[i])
+		k.unique(at+".name", name, names, i, "a "+kind+" of that name")
+		k.site(at, site)
 	}
 }
 
@@ -143,32 +159,10 @@ func (k *checker) trait(at string, t *Trait) {
 	k.name(join(at, "name"), t.Name, traitForm, "letters, digits and _ (rules read it as computed.name)")
 }
 
-func (k *checker) segments() {
-	k.atMost("segments", len(k.c.Segments), MaxSegments)
-	names := map[string]int{}
-	for i := range k.c.Segments {
-		at, s := index("segments", i), &k.c.Segments[i]
-		k.segment(at, s)
-		k.unique(at+".name", s.Name, names, i, "a segment of that name")
-		k.site(at, s.Site)
-	}
-}
-
 func (k *checker) segment(at string, s *Segment) {
 	k.label(join(at, "name"), s.Name)
 	if s.When == "" {
 		k.fault(join(at, "when"), "saw no rule, expected one such as counts.orders > 0")
-	}
-}
-
-func (k *checker) placements() {
-	k.atMost("placements", len(k.c.Placements), MaxPlacements)
-	names := map[string]int{}
-	for i := range k.c.Placements {
-		at, p := index("placements", i), &k.c.Placements[i]
-		k.placement(at, p)
-		k.unique(at+".name", p.Name, names, i, "a placement of that name")
-		k.site(at, p.Site)
 	}
 }
 
