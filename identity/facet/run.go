@@ -13,7 +13,6 @@ type run struct {
 	last  count // n is 0 where there are no cells
 	sums  *sums // nil where no cell has amounts
 	n     int64 // of all cells
-	sum   int64
 }
 
 // count is a cell without amounts.
@@ -22,10 +21,11 @@ type count struct {
 	n  int64
 }
 
-// sums are the amounts of a run's cells, in the same order.
+// sums are the amounts of a run's cells, in the same order, and of all of them.
 type sums struct {
 	older []amounts
 	last  amounts
+	all   amounts
 }
 
 type amounts struct{ sum, min, max int64 }
@@ -93,15 +93,45 @@ func (r *run) drop(n int) {
 	case n >= r.len():
 		*r = run{}
 	case n > 0:
-		for i := range n {
-			c := r.at(i)
-			r.n, r.sum = r.n-c.N, r.sum-c.Sum
+		for _, c := range r.older[:n] {
+			r.n -= c.n
 		}
 		r.older = r.older[n:]
 		if r.sums != nil {
-			r.sums.older = r.sums.older[n:]
+			r.dropAmounts(n)
 		}
 	}
+}
+
+// dropAmounts takes those of the first n cells away; the cells are gone already.
+func (r *run) dropAmounts(n int) {
+	x := r.sums
+	extreme := false
+	for _, a := range x.older[:n] {
+		x.all.sum -= a.sum
+		extreme = extreme || a.min == x.all.min || a.max == x.all.max
+	}
+	if x.older = x.older[n:]; extreme {
+		rest := r.between(0, r.len())
+		x.all.min, x.all.max = rest.Min, rest.Max
+	}
+}
+
+// all sums up every cell.
+func (r *run) all() Tally {
+	if r.sums == nil {
+		return Tally{N: r.n}
+	}
+	return Tally{r.n, r.sums.all.sum, r.sums.all.min, r.sums.all.max}
+}
+
+// between sums up the cells from the place i up to j, which is left out.
+func (r *run) between(i, j int) (sum Tally) {
+	for ; i < j; i++ {
+		c := r.at(i)
+		sum.Add(c.Tally)
+	}
+	return sum
 }
 
 // put adds x.
@@ -119,7 +149,7 @@ func (r *run) put(x cell) {
 		c := r.at(len(r.older))
 		c.Add(x.Tally)
 		r.newest(c)
-		r.n, r.sum = r.n+x.N, r.sum+x.Sum
+		r.count(x.Tally)
 	}
 }
 
@@ -132,7 +162,16 @@ func (r *run) push(x cell) {
 		}
 	}
 	r.newest(x)
-	r.n, r.sum = r.n+x.N, r.sum+x.Sum
+	r.count(x.Tally)
+}
+
+// count takes x into what is kept of all cells.
+func (r *run) count(x Tally) {
+	all := r.all()
+	all.Add(x)
+	if r.n = all.N; r.sums != nil {
+		r.sums.all = amounts{all.Sum, all.Min, all.Max}
+	}
 }
 
 // newest makes x the newest cell.

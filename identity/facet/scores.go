@@ -23,9 +23,9 @@ func (s *Series) Counts(dst []Score, now, window int64) (list []Score, until int
 		return dst, until
 	}
 	for i := range t.keys {
-		n, _, next := t.keys[i].sum(s, now, window)
+		sum, next := t.keys[i].tally(s, now, window)
 		until = min(until, next)
-		if n > 0 {
+		if n := sum.N; n > 0 {
 			dst = append(dst, Score{t.keys[i].key, float64(n)})
 		}
 	}

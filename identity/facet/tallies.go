@@ -251,90 +251,45 @@ func (t *tallies) merge(s *Series, other content) content {
 	return n
 }
 
-// each calls fn for what counts in (now − window, now], with the moment at which
-// it counts to have happened, in ms. window 0 is all time, now included or not.
-// until is when this changes by time alone.
-func (k *keyed) each(s *Series, now, window int64, fn func(at int64, t Tally)) (until int64) {
-	until = math.MaxInt64
-	cell := func(at int64, t Tally) {
-		switch {
-		case window == 0:
-			fn(at, t)
-		case at > now:
-			until = min(until, at)
-		case at > now-window:
-			fn(at, t)
-			until = min(until, at+window)
-		}
-	}
-	if k.older != nil {
-		for i := range k.older.len() {
-			c := k.older.at(i)
-			cell(c.at*s.Width, c.Tally)
-		}
-	}
+// tally sums up what counts in (now − window, now]: a second or a bucket does if it
+// began then. window 0 is all time, now included or not. until is when this changes by
+// time alone.
+func (k *keyed) tally(s *Series, now, window int64) (sum Tally, until int64) {
 	unit := s.Width
 	if s.exact() {
 		unit = 1000
 	}
-	for i := range k.cells.len() {
-		c := k.cells.at(i)
-		cell(c.at*unit, c.Tally)
-	}
-	return until
-}
-
-// sum is how often and how much counts in (now − window, now], as each would give it:
-// all but the cells at both ends that do not count, of which there are few.
-func (k *keyed) sum(s *Series, now, window int64) (n, amount, until int64) {
-	unit := s.Width
-	if s.exact() {
-		unit = 1000
-	}
-	n, amount, until = k.cells.within(unit, now, window)
+	sum, until = k.cells.within(unit, now, window)
 	if k.older != nil {
-		n2, amount2, until2 := k.older.within(s.Width, now, window)
-		n, amount, until = n+n2, amount+amount2, min(until, until2)
+		older, next := k.older.within(s.Width, now, window)
+		sum.Add(older)
+		until = min(until, next)
 	}
-	return n, amount, until
+	return sum, until
 }
 
 // within sums up the cells in (now − window, now], all where window is 0; unit is how
-// many ms apart their places are.
-func (r *run) within(unit, now, window int64) (n, amount, until int64) {
-	n, amount, until = r.n, r.sum, math.MaxInt64
+// many ms apart their places are. Nearly always that is all of them.
+func (r *run) within(unit, now, window int64) (sum Tally, until int64) {
+	until = math.MaxInt64
 	if window == 0 {
-		return n, amount, until
+		return r.all(), until
 	}
 	first, end := 0, r.len()
-	for ; first < end && r.place(first)*unit <= now-window; first++ {
-		c := r.at(first)
-		n, amount = n-c.N, amount-c.Sum
+	for first < end && r.place(first)*unit <= now-window {
+		first++
 	}
-	for ; end > first && r.place(end-1)*unit > now; end-- {
-		c := r.at(end - 1)
-		n, amount, until = n-c.N, amount-c.Sum, c.at*unit
+	for end > first && r.place(end-1)*unit > now {
+		end--
+		until = r.place(end) * unit
 	}
 	if first < end {
 		until = min(until, r.place(first)*unit+window)
 	}
-	return n, amount, until
-}
-
-// Sum is Tally without the least and the largest amount, and quicker.
-func (s *Series) Sum(key string, now, window int64) (sum Tally, until int64) {
-	t, ok := s.tallies()
-	if !ok {
-		sum, until = s.Tally(key, now, window)
-		sum.Min, sum.Max = 0, 0
-		return sum, until
+	if first == 0 && end == r.len() {
+		return r.all(), until
 	}
-	i, found := t.find(key)
-	if !found {
-		return Tally{}, math.MaxInt64
-	}
-	sum.N, sum.Sum, until = t.keys[i].sum(s, now, window)
-	return sum, until
+	return r.between(first, end), until
 }
 
 // Tally sums up what counts for key in (now − window, now]; of all time when
@@ -352,8 +307,7 @@ func (s *Series) Tally(key string, now, window int64) (sum Tally, until int64) {
 	if !found {
 		return Tally{}, math.MaxInt64
 	}
-	until = t.keys[i].each(s, now, window, func(_ int64, x Tally) { sum.Add(x) })
-	return sum, until
+	return t.keys[i].tally(s, now, window)
 }
 
 func (s *Series) tallies() (*tallies, bool) {

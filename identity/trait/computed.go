@@ -105,16 +105,12 @@ func (c *Computed) Affinity() []facet.Score {
 }
 
 func readCount(d *definition, c *Computed, s *facet.Series, v *Value) {
-	t, until := s.Sum("", c.now, d.Window.Milliseconds())
+	t, until := s.Tally("", c.now, d.Window.Milliseconds())
 	v.known, v.n, v.Until = true, t.N, until
 }
 
 func readAmount(d *definition, c *Computed, s *facet.Series, v *Value) {
-	read := s.Sum
-	if d.Kind == Min || d.Kind == Max {
-		read = s.Tally
-	}
-	t, until := read("", c.now, d.Window.Milliseconds())
+	t, until := s.Tally("", c.now, d.Window.Milliseconds())
 	v.known, v.Until = t.N > 0 || d.Kind == Sum, until
 	switch {
 	case t.N == 0:
@@ -130,7 +126,7 @@ func readAmount(d *definition, c *Computed, s *facet.Series, v *Value) {
 }
 
 func readRFM(d *definition, c *Computed, s *facet.Series, v *Value) {
-	t, until := s.Sum("", c.now, d.Window.Milliseconds())
+	t, until := s.Tally("", c.now, d.Window.Milliseconds())
 	if v.Until = until; t.N == 0 {
 		return
 	}
