@@ -38,7 +38,7 @@ type FillOptions struct {
 	From Hash
 	// Share is how much of one processor the fill may use while others wait for
 	// one, above 0 and up to 1; 0 means DefaultFillShare. What nobody waits for it
-	// uses besides, up to four fifths of one.
+	// uses besides, up to a whole one: one half to read, one to write.
 	Share float64
 	// TailBytes bounds what is held of the log's tail at a time; 0 means 64 MiB. With
 	// more than that in it the tail is read several times.
@@ -89,7 +89,8 @@ func (s *Store) Fill(ctx context.Context, o FillOptions) error {
 	if o.Share < 0 || o.Share > 1 {
 		return fmt.Errorf("people: a fill may use %v of a processor; expected more than 0, up to 1", o.Share)
 	}
-	x := &fill{s: s, o: o, at: o.From, oldest: math.MinInt64, pace: newPace(o.Share), wants: map[string]bool{}, partial: facet.Partial{}, told: time.Now()}
+	x := &fill{s: s, o: o, at: o.From, oldest: math.MinInt64, pace: newPace(o.Share / 2), wants: map[string]bool{}, partial: facet.Partial{}, told: time.Now()}
+	x.writing = writing{x: x, pace: newPace(o.Share / 2)}
 	x.add = func(c *facet.Contribution) { x.partial.Add(c) }
 	if reach := o.Traits.Reach(); reach > 0 {
 		// Coarse parts of a series count whole: a little more than it looks back.
@@ -110,7 +111,6 @@ type fill struct {
 
 	at     Hash  // everybody before it is filled, in memory at least
 	end    bool  // at is behind the last
-	warm   bool  // some of it is in memory only
 	events int64 // that were read
 	told   time.Time
 	first  float64 // share of the work that reading the tail is
@@ -122,10 +122,8 @@ type fill struct {
 	event   event.Event
 	partial facet.Partial // of the facet at hand
 	add     func(*facet.Contribution)
-	ready   []filled // that wait to be written
-	drops   uint64   // of the store, before what is ready was read
-	plain   []byte   // scratch: a record,
-	packed  []byte   // and packed
+	ready   []filled // that wait to be written,
+	writing writing  // and those that are
 }
 
 func (x *fill) run(ctx context.Context) error {
@@ -167,11 +165,11 @@ func (x *fill) tell(last bool) error {
 	if !last && time.Since(x.told) < x.o.Every {
 		return nil
 	}
-	if x.warm {
+	if x.writing.warm { // nothing is being written between two slices
 		if err := x.s.Checkpoint(); err != nil {
 			return err
 		}
-		x.warm = false
+		x.writing.warm = false
 	}
 	x.told = time.Now()
 	if x.o.Progress == nil {

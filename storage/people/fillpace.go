@@ -32,9 +32,10 @@ const (
 	// late is how much later than asked for a nap ends when somebody else was at
 	// work. On an idle machine it is a tenth of a millisecond.
 	late = 400 * time.Microsecond
-	// mostShare is what is used of a processor that nobody else wants: a nap every
-	// four milliseconds, in which others get to the network, and the run hears of them.
-	mostShare = 0.8
+	// mostShare is what is used of a processor that nobody else wants: a nap of a
+	// millisecond after each of work, since only then others get to the network
+	// where the other processors are at work too.
+	mostShare = 0.5
 	// A nap that ends in time adds to the share, one that ends late takes a part of
 	// it: while one in six is late it stays as it is.
 	shareMore, shareLess = 0.02, 0.8

@@ -10,10 +10,10 @@ func TestPace(t *testing.T) {
 		late     func(nap int) bool
 		low, top float64 // where the share must be in the end
 	}{
-		"nobody else":     {0.35, func(int) bool { return false }, mostShare, mostShare},
-		"always others":   {0.35, func(int) bool { return true }, 0.35, 0.35},
-		"now and then":    {0.35, func(n int) bool { return n%20 == 0 }, 0.6, mostShare},
-		"every other nap": {0.35, func(n int) bool { return n%2 == 0 }, 0.35, 0.45},
+		"nobody else":     {0.2, func(int) bool { return false }, mostShare, mostShare},
+		"always others":   {0.2, func(int) bool { return true }, 0.2, 0.2},
+		"now and then":    {0.2, func(n int) bool { return n%20 == 0 }, 0.35, mostShare},
+		"every other nap": {0.2, func(n int) bool { return n%2 == 0 }, 0.2, 0.3},
 		"a whole one":     {1, func(n int) bool { return n%2 == 0 }, 1, 1},
 	} {
 		p := newPace(c.least)

@@ -3,6 +3,7 @@ package people
 import (
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/reuna/reuna/identity/facet"
 	"github.com/reuna/reuna/identity/id"
@@ -21,7 +22,41 @@ type filled struct {
 	owner         facet.Key // whose it is
 }
 
-// write adds what is ready to its facets: in memory, where they are there;
+// writing adds what a fill has found, while the fill reads on.
+type writing struct {
+	x    *fill
+	pace pace
+	busy chan error // what becomes of it; nil: nothing is being written
+
+	// What follows is the goroutine's that writes, while one does.
+	warm   bool   // something was filled in memory only
+	drops  uint64 // of the store, before what is written was read
+	plain  []byte // scratch: a record,
+	packed []byte // and packed
+}
+
+// begin has what is ready written, once what was before is. The list is the
+// goroutine's from now on.
+func (w *writing) begin(list []filled) error {
+	if err := w.wait(); err != nil || len(list) == 0 {
+		return err
+	}
+	w.busy = make(chan error, 1)
+	go func() { w.busy <- w.write(list) }()
+	return nil
+}
+
+// wait waits until nothing is being written.
+func (w *writing) wait() error {
+	if w.busy == nil {
+		return nil
+	}
+	err := <-w.busy
+	w.busy = nil
+	return err
+}
+
+// write adds what was found to its facets: in memory, where they are there;
 // otherwise on the disk, past the memory, so that a fill of millions does not
 // push out those whom requests need.
 //
@@ -30,10 +65,11 @@ type filled struct {
 // known to be absent until it is written; what was read for a request before
 // that is thrown away (Store.drops). And if anything left memory since this run
 // read the facet's record, the record may be old: it is read again.
-func (x *fill) write() error {
-	s := x.s
-	for len(x.ready) > 0 {
-		list, err := x.prepare(x.inMemory(x.ready))
+func (w *writing) write(found []filled) error {
+	s := w.x.s
+	w.pace.began = time.Now()
+	for len(found) > 0 {
+		list, err := w.prepare(w.inMemory(found))
 		if err != nil {
 			return err
 		}
@@ -42,16 +78,16 @@ func (x *fill) write() error {
 			s.mu.Unlock()
 			return s.failed
 		}
-		if s.drops != x.drops {
-			x.drops = s.drops
+		if s.drops != w.drops {
+			w.drops = s.drops
 			s.mu.Unlock()
 			for i := range list {
 				list[i].stored = nil
 			}
-			x.ready = list
+			found = list
 			continue
 		}
-		came := x.ready[:0:0]
+		came := found[:0:0]
 		absent := list[:0]
 		s.filling = map[Hash]struct{}{}
 		for i := range list {
@@ -63,11 +99,11 @@ func (x *fill) write() error {
 			absent = append(absent, list[i])
 		}
 		s.mu.Unlock()
-		err = x.commit(absent)
+		err = w.commit(absent)
 		s.mu.Lock()
 		s.filling = nil
-		if s.drops++; s.drops == x.drops+1 {
-			x.drops++ // what else was read is as good as before
+		if s.drops++; s.drops == w.drops+1 {
+			w.drops++ // what else was read is as good as before
 		}
 		for i := range absent {
 			s.changed(absent[i].owner)
@@ -76,16 +112,15 @@ func (x *fill) write() error {
 		if err != nil {
 			return err
 		}
-		x.ready = came
+		found = came
 	}
-	x.ready = x.ready[:0]
 	return nil
 }
 
 // inMemory fills the facets that are in memory, and gives the others.
-func (x *fill) inMemory(list []filled) (rest []filled) {
+func (w *writing) inMemory(list []filled) (rest []filled) {
 	const hold = 8 // facets in one hold of the lock
-	s := x.s
+	s := w.x.s
 	for from := 0; from < len(list); from += hold {
 		s.mu.Lock()
 		for i := from; i < min(from+hold, len(list)); i++ {
@@ -94,10 +129,10 @@ func (x *fill) inMemory(list []filled) (rest []filled) {
 				rest = append(rest, list[i])
 				continue
 			}
-			if c := h.f.Fill(list[i].series, x.o.IDs); c.IsZero() {
+			if c := h.f.Fill(list[i].series, w.x.o.IDs); c.IsZero() {
 				continue // by a run before
 			}
-			x.warm = true
+			w.warm = true
 			s.changed(h.f.Key)
 			if !h.dirty {
 				h.dirty = true
@@ -105,15 +140,15 @@ func (x *fill) inMemory(list []filled) (rest []filled) {
 			}
 		}
 		s.mu.Unlock()
-		x.pace.tick()
+		w.pace.tick()
 	}
 	return rest
 }
 
 // prepare makes the records of facets that are not in memory, and leaves out
 // those that are gone or filled.
-func (x *fill) prepare(list []filled) ([]filled, error) {
-	s, ready := x.s, list[:0]
+func (w *writing) prepare(list []filled) ([]filled, error) {
+	s, ready := w.x.s, list[:0]
 	for i := range list {
 		f := &list[i]
 		if f.sealed != nil && f.stored != nil { // made in a round before
@@ -139,18 +174,18 @@ func (x *fill) prepare(list []filled) ([]filled, error) {
 			}
 		}
 		var h *held
-		if h, x.packed, err = s.openHeldIn(x.packed, f.hash, f.place, f.stored, f.key); err != nil {
+		if h, w.packed, err = s.openHeldIn(w.packed, f.hash, f.place, f.stored, f.key); err != nil {
 			return nil, err
 		}
-		if c := h.f.Fill(f.series, x.o.IDs); c.IsZero() {
+		if c := h.f.Fill(f.series, w.x.o.IDs); c.IsZero() {
 			continue
 		}
 		f.owner = h.f.Key
-		x.plain = h.append(x.plain[:0])
-		x.packed = s.packer.Pack(append(x.packed[:0], heldVersion), x.plain)
-		f.sealed = f.key.Seal(f.sealed[:0], x.packed, f.place)
+		w.plain = h.append(w.plain[:0])
+		w.packed = s.packer.Pack(append(w.packed[:0], heldVersion), w.plain)
+		f.sealed = f.key.Seal(f.sealed[:0], w.packed, f.place)
 		ready = append(ready, *f)
-		x.pace.tick()
+		w.pace.tick()
 	}
 	return ready, nil
 }
@@ -174,11 +209,11 @@ func (s *Store) openHeldIn(scratch []byte, h Hash, place, sealed []byte, key *va
 // commit writes records. They tell nothing that was not on the disk before, so
 // nobody has to wait for the log, and a loss of them is a fill that is begun
 // again.
-func (x *fill) commit(list []filled) error {
+func (w *writing) commit(list []filled) error {
 	if len(list) == 0 {
 		return nil
 	}
-	b := x.s.o.DB.NewBatch()
+	b := w.x.s.o.DB.NewBatch()
 	defer b.Discard()
 	for i := range list {
 		b.Set(list[i].place, list[i].sealed)

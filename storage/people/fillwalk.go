@@ -122,7 +122,7 @@ func (x *fill) slice() (err error) {
 		return err
 	}
 	s.mu.Lock()
-	x.drops = s.drops
+	x.writing.drops = s.drops
 	var months []keyspace.Month
 	for _, m := range s.months {
 		if (m + 1).Begin() > x.oldest { // nothing is received before it happened
@@ -130,7 +130,8 @@ func (x *fill) slice() (err error) {
 		}
 	}
 	s.mu.Unlock()
-	defer func() { err = errors.Join(err, x.walk.close()) }()
+	defer func() { err = errors.Join(err, x.writing.wait(), x.walk.close()) }()
+	x.pace.began = time.Now()
 	if err := x.walk.open(s, x.at, months); err != nil {
 		return err
 	}
@@ -156,6 +157,16 @@ func (x *fill) slice() (err error) {
 		}
 	}
 	return x.write()
+}
+
+// write has what is ready written beside what follows.
+func (x *fill) write() error {
+	list := x.ready
+	x.ready = nil
+	x.pace.tick()
+	err := x.writing.begin(list)
+	x.pace.began = time.Now() // waiting is no work
+	return err
 }
 
 // nextOwner is the lowest that histories or the tail have something of. At the
