@@ -32,7 +32,6 @@ const (
 type Definition struct {
 	Kind, Name string
 	Source     string
-	Version    int    // of what was kept under its name, from 1
 	Body       []byte // canonical JSON: equal bodies are the same definition
 
 	Trait     trait.Definition   // of a trait
@@ -72,9 +71,6 @@ type Live struct {
 	traits, segments, placements map[string]Definition
 	hidden                       map[string]trait.Definition
 }
-
-// Wants says whether a series is still wanted.
-func (l *Live) Wants(id uint32) bool { return l.ids[id] }
 
 // Hidden says that a computed trait is one that a function in a rule reads.
 func (l *Live) Hidden(name string) bool {

@@ -26,11 +26,8 @@ type Options struct {
 	// Decode reads a body that was kept.
 	Decode     func(kind, name string, body []byte) (Definition, error)
 	Placements Placements
-	// Published is told of what is at work from now on, before anybody else can
-	// see it, between two entries of the log: it must be quick. Nil: nobody is.
-	Published func(*Live)
-	Now       func() time.Time // default time.Now
-	Logger    *slog.Logger     // default slog.Default()
+	Now        func() time.Time // default time.Now
+	Logger     *slog.Logger     // default slog.Default()
 }
 
 // Manager keeps definitions at work. It is safe for concurrent use.
@@ -97,7 +94,7 @@ func Open(o Options, fixed []Definition) (*Manager, error) {
 	if err != nil {
 		return nil, err
 	}
-	m.publish(l)
+	m.live.Store(l)
 	return m, nil
 }
 
@@ -141,13 +138,6 @@ func (m *Manager) AudienceName(id uint32) string {
 	return ""
 }
 
-func (m *Manager) publish(l *Live) {
-	if m.o.Published != nil {
-		m.o.Published(l)
-	}
-	m.live.Store(l)
-}
-
 // Check compiles fixed together with what operators put, and changes nothing.
 func (m *Manager) Check(fixed []Definition, placements Placements) error {
 	m.mu.Lock()
@@ -189,7 +179,7 @@ func (m *Manager) kept(keep func(*definitions.Version) bool) (list []Definition)
 
 func (m *Manager) decode(v *definitions.Version) (Definition, error) {
 	d, err := m.o.Decode(v.Kind, v.Name, v.Body)
-	d.Kind, d.Name, d.Version, d.Body = v.Kind, v.Name, int(v.Number), v.Body
+	d.Kind, d.Name, d.Body = v.Kind, v.Name, v.Body
 	d.Source = FromAPI
 	if v.Source == definitions.File {
 		d.Source = FromFile
@@ -253,11 +243,9 @@ func (m *Manager) keepFixed() error {
 			if d.Source != FromFile {
 				continue
 			}
-			v, err := c.Put(definitions.Version{Kind: d.Kind, Name: d.Name, At: now, Actor: "config", Source: definitions.File, Body: d.Body})
-			if err != nil {
+			if _, err := c.Put(definitions.Version{Kind: d.Kind, Name: d.Name, At: now, Actor: "config", Source: definitions.File, Body: d.Body}); err != nil {
 				return err
 			}
-			d.Version = int(v.Number)
 		}
 		for _, kind := range [...]string{Trait, Segment, Placement} {
 			for _, v := range m.o.Kept.Latest(kind) {
@@ -353,7 +341,7 @@ func (m *Manager) apply() error {
 	_, stale := m.stale(l)
 	m.people.Between(func(last uint64) (reads facet.Change, fresh []uint32) {
 		since = last
-		m.publish(l)
+		m.live.Store(l)
 		return l.Segments.Reads(), stale
 	})
 	m.waiting, m.waits = p.waiting, p.waitingFor

@@ -90,7 +90,7 @@ func TestWhatIsNewWaitsForItsPast(t *testing.T) {
 		t.Errorf("%v wait for %v, expected %v", p.waitingFor, p.waiting, want)
 	}
 	for _, id := range p.waiting {
-		if !l.Wants(id) {
+		if !l.ids[id] {
 			t.Errorf("series %d does not count while it is filled", id)
 		}
 	}
@@ -119,7 +119,7 @@ func TestAChangedDefinitionStaysAsItWas(t *testing.T) {
 	if during.traits["\x00orders"].Trait.ID != old || during.Rule("buyers") != "computed.orders >= 1 && count('Product Viewed', '1d') > 0" || during.Placements.([]any)[0] != "hero: computed.orders > 2" {
 		t.Errorf("at work are %v, %q, %v", during.traits["\x00orders"].Trait, during.Rule("buyers"), during.Placements)
 	}
-	if len(p.waiting) != 1 || !during.Wants(p.waiting[0]) || !during.Wants(old) {
+	if len(p.waiting) != 1 || !during.ids[p.waiting[0]] || !during.ids[old] {
 		t.Errorf("waiting %v; both versions must count", p.waiting)
 	}
 	if len(during.hidden) != 1 {
@@ -128,7 +128,7 @@ func TestAChangedDefinitionStaysAsItWas(t *testing.T) {
 
 	s.whole = everything
 	after, p := s.plan(t, during, changed...)
-	if after.traits["\x00orders"].Trait.ID == old || after.Wants(old) || after.Rule("buyers") != "computed.orders >= 5" || len(p.waitingFor) != 0 || len(after.hidden) != 0 {
+	if after.traits["\x00orders"].Trait.ID == old || after.ids[old] || after.Rule("buyers") != "computed.orders >= 5" || len(p.waitingFor) != 0 || len(after.hidden) != 0 {
 		t.Errorf("at work are %v, %q; %v wait", after.traits["\x00orders"].Trait, after.Rule("buyers"), p.waitingFor)
 	}
 }

@@ -94,11 +94,6 @@ func (m *Manager) job(kind string, ids []uint32, pending bool) Job {
 	return j
 }
 
-// Kept gives the versions that were put under a name, the newest first.
-func (m *Manager) Kept(kind, name string) ([]definitions.Version, error) {
-	return m.o.Kept.History(kind, name)
-}
-
 // Past compiles what was defined at a time, ms since 1970 UTC, of files and of
 // operators, and what the program brings now. Its series count from the first
 // entry and are nobody else's: it is for looking at what was, not for work.
