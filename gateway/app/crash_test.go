@@ -116,6 +116,7 @@ func launch(t *testing.T, bin, dir string, args ...string) *process {
 // be in its device's timeline, once; what was sent without an answer may be
 // there, once, or not.
 func TestKillUnderLoad(t *testing.T) {
+	t.Parallel() // half of the time it waits
 	const devices, senders = 16, 8
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)

@@ -57,6 +57,7 @@ var (
 //	L x y              a server's link                  X a->b  reset
 //	link x y, cut x y [as n], lift n, erase x           the operator
 func TestIdentityScenarios(t *testing.T) {
+	t.Parallel() // half of the time it waits
 	t.Logf("seed %d", *identitySeed)
 	root := t
 	var shared *lab

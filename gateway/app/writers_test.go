@@ -33,6 +33,7 @@ var (
 // and then send again what was. Events happen at random times, so their order
 // in the log is not that of their times.
 func TestWritersEqualASequence(t *testing.T) {
+	t.Parallel() // half of the time it waits
 	const writers = 64
 	t.Logf("seed %d", *writersSeed)
 	r := rand.New(rand.NewPCG(*writersSeed, 0))
