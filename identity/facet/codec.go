@@ -322,7 +322,7 @@ func (f *Facet) readFour(r *wire.Reader) {
 		}
 	}
 	if n := r.Count(); n > 0 {
-		f.Computed, f.listed = make([]*Series, 0, n), f.now()
+		f.Computed, f.listed = make([]Kept, 0, n), f.now()
 		for i := range n {
 			s := readSeries(r, f.Last)
 			if r.Bad() || i > 0 && f.Computed[i-1].ID >= s.ID {
@@ -330,7 +330,7 @@ func (f *Facet) readFour(r *wire.Reader) {
 				return
 			}
 			s.made = f.now()
-			f.Computed = append(f.Computed, s)
+			f.Computed = append(f.Computed, Kept{s.ID, s})
 		}
 	}
 }

@@ -161,7 +161,7 @@ type Facet struct {
 	Seen    []Exposure // ascending by placement, variant and holdout; never written
 	// Computed are the series of computed traits, ascending by ID. Profiles share the
 	// list and the series: while one that was not released has them, neither is written.
-	Computed []*Series
+	Computed []Kept
 	parted   epoch  // how often a profile kept what it shared
 	listed   epoch  // when Computed was made
 	lent     *lease // to the profiles since; nil: there are none
@@ -289,7 +289,7 @@ func (x *contributor) contribute(c *Contribution) {
 	i, found := find(f.Computed, c.Spec.ID)
 	if !found {
 		f.place(i, false, (*Series)(nil).with(c, f.now()))
-	} else if have := f.Computed[i]; have.made == f.now() {
+	} else if have := f.Computed[i].Series; have.made == f.now() {
 		have.with(c, have.made)
 	} else {
 		f.place(i, true, have.with(c, f.now()))

@@ -82,7 +82,7 @@ func TestOrderOfFoldingLeavesNoTrace(t *testing.T) {
 	}
 }
 
-func written(list []*Series) (dst []byte) {
+func written(list []Kept) (dst []byte) {
 	for _, s := range list {
 		dst = s.AppendBinary(dst)
 	}

@@ -9,21 +9,21 @@ import (
 // for: most events and most rules are about few of them. It is safe for concurrent
 // use. The zero Joined is empty.
 type Joined struct {
-	first []*Series   // of the first facet that has any, ascending by ID; shared with it
-	more  [][]*Series // of the others
-	memo  *memo       // of several facets
-	lent  *lease      // of first
-	lents []*lease    // of more
+	first []Kept   // of the first facet that has any, ascending by ID; shared with it
+	more  [][]Kept // of the others
+	memo  *memo    // of several facets
+	lent  *lease   // of first
+	lents []*lease // of more
 }
 
 // memo keeps what was joined.
 type memo struct {
 	mu     sync.Mutex
-	series []*Series // ascending by ID
+	series []Kept // ascending by ID
 }
 
 // add takes the series of another facet in, before anybody asks for one.
-func (j *Joined) add(list []*Series, lent *lease) {
+func (j *Joined) add(list []Kept, lent *lease) {
 	switch {
 	case len(list) == 0:
 	case j.first == nil:
@@ -40,11 +40,11 @@ func (j *Joined) add(list []*Series, lent *lease) {
 func (j *Joined) of(id uint32) (s *Series) {
 	parts := 0
 	if i, ok := find(j.first, id); ok {
-		s, parts = j.first[i], 1
+		s, parts = j.first[i].Series, 1
 	}
 	for _, list := range j.more {
 		if i, ok := find(list, id); ok {
-			s, parts = list[i], parts+1
+			s, parts = list[i].Series, parts+1
 		}
 	}
 	if parts < 2 {
@@ -54,7 +54,7 @@ func (j *Joined) of(id uint32) (s *Series) {
 	defer j.memo.mu.Unlock()
 	at, found := find(j.memo.series, id)
 	if found {
-		return j.memo.series[at]
+		return j.memo.series[at].Series
 	}
 	s = nil
 	for k := range len(j.more) + 1 {
@@ -63,18 +63,18 @@ func (j *Joined) of(id uint32) (s *Series) {
 		switch {
 		case !ok:
 		case s == nil:
-			s = list[i]
+			s = list[i].Series
 		default:
-			s = s.merged(list[i])
+			s = s.merged(list[i].Series)
 		}
 	}
-	j.memo.series = append(j.memo.series, nil)
+	j.memo.series = append(j.memo.series, Kept{})
 	copy(j.memo.series[at+1:], j.memo.series[at:])
-	j.memo.series[at] = s
+	j.memo.series[at] = Kept{id, s}
 	return s
 }
 
-func (j *Joined) part(k int) []*Series {
+func (j *Joined) part(k int) []Kept {
 	if k == 0 {
 		return j.first
 	}
@@ -82,7 +82,7 @@ func (j *Joined) part(k int) []*Series {
 }
 
 // All gives every series, ascending by ID.
-func (j *Joined) All() (list []*Series) {
+func (j *Joined) All() (list []Kept) {
 	var ids []uint32
 	for k := range len(j.more) + 1 {
 		for _, s := range j.part(k) {
@@ -91,7 +91,7 @@ func (j *Joined) All() (list []*Series) {
 	}
 	slices.Sort(ids)
 	for _, id := range slices.Compact(ids) {
-		list = append(list, j.of(id))
+		list = append(list, Kept{id, j.of(id)})
 	}
 	return list
 }

@@ -1,6 +1,9 @@
 package facet
 
-import "slices"
+import (
+	"math"
+	"slices"
+)
 
 // run is a list of cells, ascending and each at another place. The newest, which
 // nearly every change is about, stands apart.
@@ -15,11 +18,19 @@ type run struct {
 	n     int64 // of all cells
 }
 
-// count is a cell without amounts.
+// count is a cell without amounts. What happened before 1970 or after 2106 counts as
+// of the first or the last second that there is, and beyond 4,294,967,295 no cell
+// counts: there are so many cells that it matters how large they are.
 type count struct {
-	at int64 // second, or index of a bucket
-	n  int64
+	at uint32 // second, or index of a bucket
+	n  uint32
 }
+
+// clamped is the place of a cell for a second or an index.
+func clamped(at int64) int64 { return min(max(at, 0), math.MaxUint32) }
+
+// plus adds up to what a cell can count.
+func (c *count) plus(n int64) { c.n = uint32(min(int64(c.n)+n, math.MaxUint32)) }
 
 // sums are the amounts of a run's cells, in the same order, and of all of them.
 type sums struct {
@@ -36,6 +47,8 @@ type cell struct {
 	Tally
 }
 
+func (x *cell) count() count { return count{uint32(x.at), uint32(min(x.N, math.MaxUint32))} }
+
 func (r *run) len() int {
 	if r.last.n == 0 {
 		return 0
@@ -46,9 +59,9 @@ func (r *run) len() int {
 // place is the i-th cell's.
 func (r *run) place(i int) int64 {
 	if i < len(r.older) {
-		return r.older[i].at
+		return int64(r.older[i].at)
 	}
-	return r.last.at
+	return int64(r.last.at)
 }
 
 // at gives the i-th cell.
@@ -64,7 +77,7 @@ func (r *run) at(i int) cell {
 	default:
 		a = r.sums.last
 	}
-	return cell{c.at, Tally{c.n, a.sum, a.min, a.max}}
+	return cell{int64(c.at), Tally{int64(c.n), a.sum, a.min, a.max}}
 }
 
 // copied is the run to be written by another, or by the same owner when nobody
@@ -94,7 +107,7 @@ func (r *run) drop(n int) {
 		*r = run{}
 	case n > 0:
 		for _, c := range r.older[:n] {
-			r.n -= c.n
+			r.n -= int64(c.n)
 		}
 		r.older = r.older[n:]
 		if r.sums != nil {
@@ -137,14 +150,15 @@ func (r *run) between(i, j int) (sum Tally) {
 // put adds x.
 func (r *run) put(x cell) {
 	switch {
-	case r.last.n == 0 || x.at > r.last.at:
+	case r.last.n == 0 || x.at > int64(r.last.at):
 		r.push(x)
-	case x.at < r.last.at:
+	case x.at < int64(r.last.at):
 		var one run
 		one.push(x)
 		*r = r.union(&one)
 	case r.sums == nil && x.Sum|x.Min|x.Max == 0:
-		r.last.n, r.n = r.last.n+x.N, r.n+x.N
+		r.last.plus(x.N)
+		r.n += x.N
 	default:
 		c := r.at(len(r.older))
 		c.Add(x.Tally)
@@ -176,7 +190,7 @@ func (r *run) count(x Tally) {
 
 // newest makes x the newest cell.
 func (r *run) newest(x cell) {
-	r.last = count{x.at, x.N}
+	r.last = x.count()
 	a := amounts{x.Sum, x.Min, x.Max}
 	if r.sums == nil && a != (amounts{}) {
 		r.sums = new(sums)

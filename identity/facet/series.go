@@ -104,16 +104,16 @@ type Series struct {
 	Form   Form
 	Filled bool // what happened before the definition is in it
 	slot   uint16
+	made   epoch // when its owner made it; zero: not for a single owner
 	Window int64
 	Width  int64
 	Last   int64 // the newest contribution's time, ms
-	made   epoch // when its owner made it; zero: not for a single owner
 	data   content
 }
 
 // epoch tells what a facet made since profiles last kept what they shared with it from
 // what it made before, which they may have.
-type epoch uint64
+type epoch uint32
 
 // always is the epoch of an owner that never shares.
 const always = ^epoch(0)
@@ -175,8 +175,15 @@ func (s *Series) merged(o *Series) *Series {
 	return &n
 }
 
+// Kept is a series in a list. Its ID stands beside it, so that who looks for one
+// touches the memory of no other: most of it is far from any cache.
+type Kept struct {
+	ID uint32
+	*Series
+}
+
 // find gives the place of an id in a list in ascending order of them.
-func find(list []*Series, id uint32) (int, bool) {
+func find(list []Kept, id uint32) (int, bool) {
 	low, high := 0, len(list)
 	for low < high {
 		if m := int(uint(low+high) >> 1); list[m].ID < id {
@@ -214,7 +221,7 @@ func (f *Facet) Fill(p Partial, ids []uint32) (c Change) {
 		case f.Computed[i].Filled:
 			continue
 		default:
-			if n = f.Computed[i].merged(add); n == f.Computed[i] { // of another form: it stays
+			if n = f.Computed[i].merged(add); n == f.Computed[i].Series { // of another form: it stays
 				n = n.data.fork(n)
 				n.made = 0
 			}
@@ -241,20 +248,20 @@ func (f *Facet) now() epoch { return f.parted + 1 }
 // ID that was found there.
 func (f *Facet) place(i int, found bool, s *Series) {
 	if f.listed != f.now() { // a profile may share it
-		list := make([]*Series, len(f.Computed), len(f.Computed)+1)
+		list := make([]Kept, len(f.Computed), len(f.Computed)+1)
 		copy(list, f.Computed)
 		f.Computed, f.listed = list, f.now()
 	}
 	if found {
-		f.Computed[i] = s
+		f.Computed[i].Series = s
 	} else {
-		f.Computed = insert(f.Computed, i, s)
+		f.Computed = insert(f.Computed, i, Kept{s.ID, s})
 	}
 }
 
 // Prune drops the series of definitions that are no more.
 func (f *Facet) Prune(keep func(id uint32) bool) {
-	gone := func(s *Series) bool { return !keep(s.ID) }
+	gone := func(s Kept) bool { return !keep(s.ID) }
 	if slices.ContainsFunc(f.Computed, gone) {
 		f.Computed = slices.DeleteFunc(slices.Clone(f.Computed), gone)
 	}

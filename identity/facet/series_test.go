@@ -97,7 +97,7 @@ func TestSeriesDependOnNothingButWhatWasContributed(t *testing.T) {
 }
 
 // all asks for some series before it asks for all.
-func all(r *rand.Rand, p *Profile) []*Series {
+func all(r *rand.Rand, p *Profile) []Kept {
 	for range r.IntN(5) {
 		p.Series(uint32(r.IntN(12)))
 	}
@@ -269,7 +269,7 @@ func TestTalliesAreWhatWasCounted(t *testing.T) {
 				}
 				for i := range tallies.keys {
 					k := &tallies.keys[i]
-					want, wantUntil := counted(k, s, now, window)
+					want, wantUntil := counted(k, s.Series, now, window)
 					if got, until := s.Tally(k.key, now, window); got != want || until != wantUntil {
 						t.Fatalf("round %d: series %d, key %q, window %d: %+v until %d, want %+v until %d", round, s.ID, k.key, window, got, until, want, wantUntil)
 					}
@@ -451,5 +451,29 @@ func TestFoldsThatNobodyWantsDoNotAllocate(t *testing.T) {
 	f.Fold(e, 1, rules)
 	if n := testing.AllocsPerRun(100, func() { e.Timestamp++; f.Fold(e, 1, rules) }); n > 0 {
 		t.Errorf("%v allocations a fold", n)
+	}
+}
+
+// TestCellsKeepWhatTheyCan: a time that no second of a cell tells is of the first or
+// the last, in the record too, and a cell that counts its most stays there.
+func TestCellsKeepWhatTheyCan(t *testing.T) {
+	spec := &Spec{ID: 1, Form: Tallies, Most: 1, Width: 1000}
+	p := Partial{}
+	for _, at := range []int64{-62_000_000_000_000, 0, 1_700_000_000_000, 4_294_967_296_000, 250_000_000_000_000} {
+		p.Add(&Contribution{Spec: spec, At: at, Tally: One(at)})
+	}
+	f := decode(t, filled(p).AppendBinary(nil))
+	if got, _ := f.Computed[0].Tally("", 4_294_967_295_000, 1<<60); got.N != 5 {
+		t.Errorf("%+v: expected 5", got)
+	}
+	if got, until := f.Computed[0].Tally("", 4_294_967_294_999, 1<<60); got.N != 3 || until != 4_294_967_295_000 {
+		t.Errorf("%+v until %d: expected 3", got, until)
+	}
+	var r run
+	for range 3 {
+		r.put(cell{1, Tally{N: 1<<32 - 2}})
+	}
+	if r.last.n != 1<<32-1 {
+		t.Errorf("%d", r.last.n)
 	}
 }

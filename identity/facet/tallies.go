@@ -106,10 +106,10 @@ func (t *tallies) put(s *Series, c *Contribution) {
 	k.last = max(k.last, c.At)
 	if s.exact() {
 		before := k.cells.len()
-		k.cells.put(cell{floor(c.At, 1000), c.Tally})
+		k.cells.put(cell{clamped(floor(c.At, 1000)), c.Tally})
 		t.points += k.cells.len() - before
 	} else {
-		k.cells.put(cell{s.bucket(c.At), c.Tally})
+		k.cells.put(cell{clamped(s.bucket(c.At)), c.Tally})
 	}
 	t.settle(s)
 }
@@ -154,7 +154,7 @@ func (t *tallies) settle(s *Series) {
 		if k.older == nil {
 			k.older = new(run)
 		}
-		k.older.put(cell{s.bucket(p.at * 1000), p.Tally})
+		k.older.put(cell{clamped(s.bucket(p.at * 1000)), p.Tally})
 		t.points--
 	}
 	for len(t.keys) > maxSeriesKeys {

@@ -1,6 +1,10 @@
 package facet
 
-import "github.com/reuna/reuna/identity/wire"
+import (
+	"math"
+
+	"github.com/reuna/reuna/identity/wire"
+)
 
 // append writes the keys; times are told by how far they are behind the series' newest.
 func (t *tallies) append(dst []byte, s *Series) []byte {
@@ -34,8 +38,11 @@ func (r *run) append(dst []byte, near int64) []byte {
 	first := r.at(0)
 	dst = wire.AppendInt(dst, near-first.at)
 	dst = first.Tally.append(dst)
-	prev := first.at
 	if r.sums == nil {
+		prev := r.last.at
+		if n > 1 {
+			prev = r.older[0].at
+		}
 		for i := 1; i < n; i++ {
 			c := r.last
 			if i < len(r.older) {
@@ -56,6 +63,7 @@ func (r *run) append(dst []byte, near int64) []byte {
 		}
 		return dst
 	}
+	prev := first.at
 	for i := 1; i < n; i++ {
 		c := r.at(i)
 		apart := uint64(c.at-prev) << 1
@@ -134,14 +142,19 @@ func readRun(r *wire.Reader, near int64) (list run) {
 		list.older = make([]count, 0, n-1)
 	}
 	at := near - r.Int()
-	list.push(cell{at, readTally(r)})
+	first := cell{at, readTally(r)}
+	if at != clamped(at) || first.N > math.MaxUint32 {
+		r.Fail()
+		return list
+	}
+	list.push(first)
 	for range n - 1 {
 		apart := r.Uint()
 		x := cell{at + int64(apart>>1), Tally{N: 1}}
 		if apart&1 == 1 {
 			x.Tally = readTally(r)
 		}
-		if x.at <= at {
+		if x.at <= at || x.at != clamped(x.at) || x.N > math.MaxUint32 {
 			r.Fail()
 			return list
 		}

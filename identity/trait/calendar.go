@@ -93,18 +93,24 @@ func (z *zones) ofPerson(d *event.Device, g *event.Geo) *time.Location {
 // period is the number of the day, week (from Monday on) or month that holds a
 // time, such that the next has the next number.
 func period(unit string, ms int64, zone *time.Location) int64 {
-	y, m, d := time.UnixMilli(ms).In(zone).Date()
 	if unit == Month {
+		y, m, _ := time.UnixMilli(ms).In(zone).Date()
 		return int64(y)*12 + int64(m) - 1
 	}
-	days := time.Date(y, m, d, 0, 0, 0, 0, time.UTC).Unix() / 86400
-	if time.Date(y, m, d, 0, 0, 0, 0, time.UTC).Unix()%86400 < 0 {
-		days--
-	}
+	days := floorDiv(ms+ahead(ms, zone), unitMillis(Day))
 	if unit == Week { // 1970 began on a Thursday
 		return floorDiv(days+3, 7)
 	}
 	return days
+}
+
+// ahead is by how much clocks in a zone are ahead of UTC's, in ms.
+func ahead(ms int64, zone *time.Location) int64 {
+	if zone == time.UTC {
+		return 0
+	}
+	_, seconds := time.UnixMilli(ms).In(zone).Zone()
+	return int64(seconds) * 1000
 }
 
 // beginning is when a period begins, in ms.

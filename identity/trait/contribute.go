@@ -14,7 +14,8 @@ type work struct {
 	e     *event.Event
 	add   func(*facet.Contribution)
 	c     facet.Contribution
-	holds []verdict // of each different condition
+	holds []verdict      // of each different condition
+	zone  *time.Location // the person's; nil: not asked for yet
 }
 
 // verdict is what a condition said of the event at hand.
@@ -54,7 +55,7 @@ func (s *Set) Contribute(e *event.Event, seq uint64, add func(*facet.Contributio
 			d.kind.contribute(d, w)
 		}
 	}
-	w.e, w.add, w.c = nil, nil, facet.Contribution{}
+	w.e, w.add, w.zone, w.c = nil, nil, nil, facet.Contribution{}
 	w.vars.reset(nil)
 	clear(w.holds)
 	s.work.Put(w)
@@ -178,14 +179,29 @@ func (d *definition) addScores(w *work) {
 const hours = "000102030405060708091011121314151617181920212223"
 
 func (d *definition) addHour(w *work) {
-	h := time.UnixMilli(w.e.Timestamp).In(d.zone(&w.e.Device, &w.e.Geo)).Hour()
+	zone := w.zoneFor(d)
+	h := floorDiv(w.e.Timestamp+ahead(w.e.Timestamp, zone), unitMillis(Hour)) % 24
+	if h < 0 {
+		h += 24
+	}
 	w.c.Key, w.c.Tally.N = hours[2*h:2*h+2], 1
 	w.add(&w.c)
 }
 
 func (d *definition) addPeriod(w *work) {
-	w.c.Mark = period(d.unit, w.e.Timestamp, d.zone(&w.e.Device, &w.e.Geo))
+	w.c.Mark = period(d.unit, w.e.Timestamp, w.zoneFor(d))
 	w.add(&w.c)
+}
+
+// zoneFor is the definition's time zone for the event at hand: the person's is found once.
+func (w *work) zoneFor(d *definition) *time.Location {
+	if d.fixed != nil {
+		return d.fixed
+	}
+	if w.zone == nil {
+		w.zone = d.zone(&w.e.Device, &w.e.Geo)
+	}
+	return w.zone
 }
 
 // zone is the definition's time zone: the one it names, or a person's.

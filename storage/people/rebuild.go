@@ -374,12 +374,12 @@ func (x *rebuild) equal(space keyspace.Space, k, stored, derived []byte) (same, 
 // from its time on. Of moments the series does not say how far back they are read, so
 // none are compared.
 func (x *rebuild) computed(f *facet.Facet) {
-	var list []*facet.Series
+	var list []facet.Kept
 	for _, s := range f.Computed {
 		if s.Window == 0 && s.Form != facet.Moments && (x.o.Whole == nil || x.o.Whole(s.ID)) {
-			whole := *s
+			whole := *s.Series
 			whole.Filled = true
-			list = append(list, &whole)
+			list = append(list, facet.Kept{ID: s.ID, Series: &whole})
 		}
 	}
 	f.Computed = list
