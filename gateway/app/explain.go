@@ -27,7 +27,7 @@ const sampled = 2000
 // Preview estimates the size of an audience from a sample of persons. Each is
 // folded anew from their events, so that it does not matter whether anything of
 // it was defined before.
-func (k knowledge) Preview(ctx context.Context, body admin.DefinitionBody) (x admin.AudiencePreview, err error) {
+func (k *knowledge) Preview(ctx context.Context, body admin.DefinitionBody) (x admin.AudiencePreview, err error) {
 	p, b, err := config.ReadPreview(config.Format(body.Format), body.Text)
 	if err != nil {
 		return x, inBody(err)
@@ -93,7 +93,7 @@ func estimate(in, looked, total int64, share float64) admin.Estimate {
 }
 
 // Explain says why.
-func (k knowledge) Explain(ctx context.Context, q admin.ExplainQuery) (x admin.Explanation, err error) {
+func (k *knowledge) Explain(ctx context.Context, q admin.ExplainQuery) (x admin.Explanation, err error) {
 	person, err := k.a.people.Person(q.Person, q.View)
 	if err != nil {
 		return x, err
@@ -146,7 +146,7 @@ func until(at int64) int64 {
 	return at
 }
 
-func (k knowledge) whyIn(l *define.Live, sub *segment.Subject, q *admin.ExplainQuery, x *admin.Explanation) error {
+func (k *knowledge) whyIn(l *define.Live, sub *segment.Subject, q *admin.ExplainQuery, x *admin.Explanation) error {
 	why, err := l.Segments.Explain(sub, q.Name)
 	if err != nil {
 		return k.notThen(q, x)
@@ -180,7 +180,7 @@ func (k knowledge) whyIn(l *define.Live, sub *segment.Subject, q *admin.ExplainQ
 
 // notThen is for a definition that nothing can be told of, at the time that is
 // asked for.
-func (k knowledge) notThen(q *admin.ExplainQuery, x *admin.Explanation) error {
+func (k *knowledge) notThen(q *admin.ExplainQuery, x *admin.Explanation) error {
 	for _, s := range k.a.defs.List(q.Kind) {
 		switch {
 		case s.Name != q.Name:
@@ -198,7 +198,7 @@ func (k knowledge) notThen(q *admin.ExplainQuery, x *admin.Explanation) error {
 	return admin.ErrUndefined
 }
 
-func (k knowledge) whyValue(sub *segment.Subject, q *admin.ExplainQuery, x *admin.Explanation) error {
+func (k *knowledge) whyValue(sub *segment.Subject, q *admin.ExplainQuery, x *admin.Explanation) error {
 	v, ok := sub.Computed.Get(q.Name)
 	if !ok {
 		return k.notThen(q, x)
@@ -210,7 +210,7 @@ func (k knowledge) whyValue(sub *segment.Subject, q *admin.ExplainQuery, x *admi
 	return nil
 }
 
-func (k knowledge) whyShown(l *define.Live, sub *segment.Subject, p *people.Person, q *admin.ExplainQuery, x *admin.Explanation) error {
+func (k *knowledge) whyShown(l *define.Live, sub *segment.Subject, p *people.Person, q *admin.ExplainQuery, x *admin.Explanation) error {
 	l.Segments.Members(sub)
 	site := q.Site
 	if site == "" {
@@ -266,7 +266,7 @@ func parts(list []rule.Part) (out []admin.RulePart) {
 }
 
 // Transitions are the audiences that a person entered and left.
-func (k knowledge) Transitions(_ context.Context, x id.ID, v id.View, before string, most int) (list []admin.Transition, next string, err error) {
+func (k *knowledge) Transitions(_ context.Context, x id.ID, v id.View, before string, most int) (list []admin.Transition, next string, err error) {
 	var at people.Place
 	if before != "" {
 		raw, err := hex.DecodeString(before)

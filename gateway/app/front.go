@@ -161,7 +161,7 @@ func (a *App) newDesk(cfg *config.Config, f *front) (*admin.Server, error) {
 		keys = append(keys, k)
 	}
 	return admin.New(admin.Options{
-		Keys: keys, People: a.people, Activity: a.audit, Erasures: a.erasures, Jobs: operations{a.ops}, State: operations{a.ops}, Sites: sites{a, f}, Types: a.types, Derive: a.judge.derive, Knowledge: knowledge{a}, Metrics: a.meters.set, Ready: a.deskReady,
+		Keys: keys, People: a.people, Activity: a.audit, Erasures: a.erasures, Jobs: operations{a.ops}, State: operations{a.ops}, Sites: sites{a, f}, Types: a.types, Derive: a.judge.derive, Knowledge: &knowledge{a: a}, Metrics: a.meters.set, Ready: a.deskReady,
 		Logger: a.log, Version: a.o.Version,
 	})
 }

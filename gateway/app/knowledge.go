@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync/atomic"
 
 	"github.com/reuna/reuna/gateway/admin"
 	"github.com/reuna/reuna/gateway/config"
@@ -19,25 +20,34 @@ import (
 
 // knowledge answers the desk for definitions.
 type knowledge struct {
-	a *App
+	a    *App
+	read atomic.Pointer[readings]
+}
+
+// readings are what the rules of definitions read and cost at most. To find it
+// out compiles each of them, so it is kept for as long as the same is at work.
+type readings struct {
+	of   *define.Live
+	uses map[string][]string // by segments/name or placements/name, which others: traits/name, segments/name
+	cost map[string]uint64   // of audiences, by name
 }
 
 // Definitions lists those of a kind, by name.
-func (k knowledge) Definitions(kind string) ([]admin.Definition, error) {
-	uses := k.uses()
+func (k *knowledge) Definitions(kind string) ([]admin.Definition, error) {
+	read := k.readings()
 	var list []admin.Definition
 	for _, x := range k.a.defs.List(kind) {
-		list = append(list, k.definition(&x, uses))
+		list = append(list, k.definition(&x, read))
 	}
 	slices.SortFunc(list, func(a, b admin.Definition) int { return strings.Compare(a.Name, b.Name) })
 	return list, nil
 }
 
 // Definition gives one.
-func (k knowledge) Definition(kind, name string) (admin.Definition, error) {
+func (k *knowledge) Definition(kind, name string) (admin.Definition, error) {
 	for _, x := range k.a.defs.List(kind) {
 		if x.Name == name {
-			d := k.definition(&x, k.uses())
+			d := k.definition(&x, k.readings())
 			if kind == define.Segment && x.ID != 0 {
 				n, err := k.a.people.CountMembers(x.ID)
 				if err != nil {
@@ -51,7 +61,7 @@ func (k knowledge) Definition(kind, name string) (admin.Definition, error) {
 	return admin.Definition{}, admin.ErrUndefined
 }
 
-func (k knowledge) definition(x *define.Status, uses map[string][]string) admin.Definition {
+func (k *knowledge) definition(x *define.Status, read *readings) admin.Definition {
 	d := admin.Definition{
 		Kind: x.Kind, Name: x.Name, Source: x.Source, Body: x.Body, State: admin.StateActive,
 		Backfill: admin.Backfill{State: x.Job.State, Progress: x.Job.Share, Events: x.Job.Events, Left: x.Job.Left.Milliseconds()},
@@ -75,30 +85,31 @@ func (k knowledge) definition(x *define.Status, uses map[string][]string) admin.
 		d.State = admin.StatePending
 	}
 	me := x.Kind + "s/" + x.Name
-	d.Uses = uses[me]
-	for other, list := range uses {
+	d.Uses = read.uses[me]
+	for other, list := range read.uses {
 		if slices.Contains(list, me) {
 			d.UsedBy = append(d.UsedBy, other)
 		}
 	}
 	slices.Sort(d.UsedBy)
-	if x.Kind == define.Segment {
-		l := k.a.defs.Live()
-		if r, bad := l.Env.Rule("when", x.Segment.When, l.Segments.All()); len(bad) == 0 {
-			d.Cost = r.Cost()
-		}
+	if x.Kind == define.Segment && x.Refused == nil {
+		d.Cost = read.cost[x.Name]
 	}
 	return d
 }
 
-// uses tells for every definition which others it reads.
-func (k knowledge) uses() map[string][]string {
-	out := map[string][]string{}
+// readings of what is at work.
+func (k *knowledge) readings() *readings {
 	l := k.a.defs.Live()
-	read := func(of, path, text string) {
+	if x := k.read.Load(); x != nil && x.of == l {
+		return x
+	}
+	x := &readings{l, map[string][]string{}, map[string]uint64{}}
+	out := x.uses
+	read := func(of, path, text string) (cost uint64) {
 		r, bad := l.Env.Rule(path, text, l.Segments.All())
 		if len(bad) > 0 {
-			return
+			return 0
 		}
 		for _, u := range r.Uses() {
 			switch u.Name {
@@ -112,22 +123,24 @@ func (k knowledge) uses() map[string][]string {
 		}
 		slices.Sort(out[of])
 		out[of] = slices.DeleteFunc(slices.Compact(out[of]), func(s string) bool { return strings.HasSuffix(s, "/") })
+		return r.Cost()
 	}
 	for _, d := range k.a.defs.Wanted() {
 		switch d.Kind {
 		case define.Segment:
-			read("segments/"+d.Name, "when", d.Segment.When)
+			x.cost[d.Name] = read("segments/"+d.Name, "when", d.Segment.When)
 		case define.Placement:
 			for _, r := range d.Rules {
 				read("placements/"+d.Name, r.Path, r.CEL)
 			}
 		}
 	}
-	return out
+	k.read.Store(x) // what changed meanwhile has another Live, and is read then
+	return x
 }
 
 // Define puts a definition in the place of what has that name.
-func (k knowledge) Define(_ context.Context, n admin.NewDefinition) (d admin.Definition, err error) {
+func (k *knowledge) Define(_ context.Context, n admin.NewDefinition) (d admin.Definition, err error) {
 	format := config.Format(n.Body.Format)
 	var body *config.Body
 	var x define.Definition
@@ -155,7 +168,7 @@ func (k knowledge) Define(_ context.Context, n admin.NewDefinition) (d admin.Def
 }
 
 // Undefine takes it away.
-func (k knowledge) Undefine(_ context.Context, kind, name, actor string) (int, error) {
+func (k *knowledge) Undefine(_ context.Context, kind, name, actor string) (int, error) {
 	version, err := k.a.defs.Delete(kind, name, actor)
 	if err != nil {
 		return 0, k.refused(kind, name, nil, err)
@@ -164,7 +177,7 @@ func (k knowledge) Undefine(_ context.Context, kind, name, actor string) (int, e
 }
 
 // refused is the desk's word for what the definitions' keeper says.
-func (k knowledge) refused(kind, name string, body *config.Body, err error) error {
+func (k *knowledge) refused(kind, name string, body *config.Body, err error) error {
 	var faults define.Faults
 	switch {
 	case errors.Is(err, define.ErrNone):
@@ -211,7 +224,7 @@ func inBody(err error) error {
 }
 
 // Versions gives all that were, the newest first.
-func (k knowledge) Versions(kind, name string) (list []admin.DefinitionVersion, err error) {
+func (k *knowledge) Versions(kind, name string) (list []admin.DefinitionVersion, err error) {
 	kept, err := k.a.kept.History(kind, name)
 	if err != nil {
 		return nil, err
@@ -226,7 +239,7 @@ func (k knowledge) Versions(kind, name string) (list []admin.DefinitionVersion, 
 }
 
 // Export writes what is in force as a configuration file takes it.
-func (k knowledge) Export() ([]byte, error) {
+func (k *knowledge) Export() ([]byte, error) {
 	var all config.Definitions
 	for _, d := range k.a.defs.Wanted() {
 		if d.Source != define.FromFile && d.Source != define.FromAPI {
@@ -256,7 +269,7 @@ func (k knowledge) Export() ([]byte, error) {
 }
 
 // AudienceMembers lists who is in an audience.
-func (k knowledge) AudienceMembers(_ context.Context, name, after string, most int) (list []admin.AudienceMember, next string, err error) {
+func (k *knowledge) AudienceMembers(_ context.Context, name, after string, most int) (list []admin.AudienceMember, next string, err error) {
 	audience, err := k.audience(name)
 	if err != nil {
 		return nil, "", err
@@ -282,7 +295,7 @@ func (k knowledge) AudienceMembers(_ context.Context, name, after string, most i
 	return list, next, nil
 }
 
-func (k knowledge) audience(name string) (definitions.Audience, error) {
+func (k *knowledge) audience(name string) (definitions.Audience, error) {
 	for _, a := range k.a.kept.Audiences() {
 		if a.Name == name {
 			return a, nil
@@ -292,7 +305,7 @@ func (k knowledge) audience(name string) (definitions.Audience, error) {
 }
 
 // Results tells what a placement led to.
-func (k knowledge) Results(_ context.Context, placement string) (x admin.PlacementResults, err error) {
+func (k *knowledge) Results(_ context.Context, placement string) (x admin.PlacementResults, err error) {
 	var body define.Definition
 	for _, d := range k.a.defs.Wanted() {
 		if d.Kind == define.Placement && d.Name == placement {
@@ -354,7 +367,7 @@ const previewed = "preview"
 
 // lookAt compiles what there is with an audience more, and says of what it reads
 // the store knows nothing yet.
-func (k knowledge) lookAt(p *config.Preview) (l *define.Live, fresh []string, err error) {
+func (k *knowledge) lookAt(p *config.Preview) (l *define.Live, fresh []string, err error) {
 	list := k.a.defs.Wanted()
 	var bodies []define.Definition
 	for i := range p.Traits {
