@@ -25,12 +25,8 @@ const (
 func comparePurpose(c Choice, purpose string) int { return strings.Compare(c.Purpose, purpose) }
 
 // foldConsent takes in what an event says of consent. The latest word on each
-// purpose stays. Looking for the word first costs little, and most events of sites
-// that do not ask say nothing.
+// purpose stays.
 func (f *Facet) foldConsent(e *event.Event, at Stamp) (changed bool) {
-	if !strings.Contains(string(e.Context), `"consent"`) {
-		return false
-	}
 	e.Context.Get("consent", "categoryPreferences").Each(func(purpose string, v event.Value) bool {
 		granted, ok := v.Bool()
 		if !ok || purpose == "" || len(purpose) > maxPurposeBytes {

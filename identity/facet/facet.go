@@ -219,7 +219,8 @@ func (f *Facet) Fold(e *event.Event, seq uint64, r *Rules) (done Folded) {
 		}
 		done.Renewed |= ChangedSessions // a longer visit may be one with another facet's
 	}
-	done.Renewed |= f.renewed(e, at)
+	chose := strings.Contains(string(e.Context), `"consent"`) // costs little; most events say nothing of it
+	done.Renewed |= f.renewed(e, at, chose)
 	if e.Device != (event.Device{}) && f.Device.put(at, keep(e.Device, f.Device.Value, deviceTexts)) {
 		changed |= ChangedDevice
 	}
@@ -232,7 +233,7 @@ func (f *Facet) Fold(e *event.Event, seq uint64, r *Rules) (done Folded) {
 	if f.Site.put(at, keep(e.Site, f.Site.Value, itself)) {
 		changed |= ChangedSite
 	}
-	if f.foldConsent(e, at) {
+	if chose && f.foldConsent(e, at) {
 		changed |= ChangedConsent
 	}
 	if e.Type == event.Identify && e.Traits != "" {
@@ -300,7 +301,7 @@ func (x *contributor) contribute(c *Contribution) {
 
 // renewed is what e says of that is newer than what the facet has, whatever it
 // was: joined with other facets, it may be what counts now.
-func (f *Facet) renewed(e *event.Event, at Stamp) (c Core) {
+func (f *Facet) renewed(e *event.Event, at Stamp, chose bool) (c Core) {
 	if e.Device != (event.Device{}) && at.After(f.Device.At) {
 		c |= ChangedDevice
 	}
@@ -313,7 +314,7 @@ func (f *Facet) renewed(e *event.Event, at Stamp) (c Core) {
 	if at.After(f.Site.At) {
 		c |= ChangedSite
 	}
-	if strings.Contains(string(e.Context), `"consent"`) {
+	if chose {
 		c |= ChangedConsent
 	}
 	return c

@@ -16,6 +16,8 @@ type work struct {
 	c     facet.Contribution
 	holds []verdict      // of each different condition
 	zone  *time.Location // the person's; nil: not asked for yet
+	tie   uint64         // the event's stamp's, where tied
+	tied  bool
 }
 
 // verdict is what a condition said of the event at hand.
@@ -55,7 +57,7 @@ func (s *Set) Contribute(e *event.Event, seq uint64, add func(*facet.Contributio
 			d.kind.contribute(d, w)
 		}
 	}
-	w.e, w.add, w.zone, w.c = nil, nil, nil, facet.Contribution{}
+	w.e, w.add, w.zone, w.tied, w.c = nil, nil, nil, false, facet.Contribution{}
 	w.vars.reset(nil)
 	clear(w.holds)
 	s.work.Put(w)
@@ -107,7 +109,10 @@ func (d *definition) addAmounts(w *work) {
 }
 
 func (d *definition) addValues(w *work) {
-	w.c.Tie = facet.StampOf(w.e).Tie
+	if !w.tied {
+		w.tie, w.tied = facet.StampOf(w.e).Tie, true
+	}
+	w.c.Tie = w.tie
 	d.value.each(&w.vars, func(v event.Value) {
 		if w.c.Key = scalarOf(v); w.c.Key != "" {
 			w.add(&w.c)
