@@ -124,10 +124,14 @@ func (r *run) dropAmounts(n int) {
 		x.all.sum -= a.sum
 		extreme = extreme || a.min == x.all.min || a.max == x.all.max
 	}
-	if x.older = x.older[n:]; extreme {
-		rest := r.between(0, r.len())
-		x.all.min, x.all.max = rest.Min, rest.Max
+	if x.older = x.older[n:]; !extreme {
+		return
 	}
+	was, rest := x.all, x.last
+	for i := len(x.older) - 1; i >= 0 && (rest.min != was.min || rest.max != was.max); i-- { // prices are often the same
+		rest.min, rest.max = min(rest.min, x.older[i].min), max(rest.max, x.older[i].max)
+	}
+	x.all.min, x.all.max = rest.min, rest.max
 }
 
 // all sums up every cell.
