@@ -3,6 +3,7 @@ package trait
 import (
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/reuna/reuna/identity/event"
 )
@@ -151,10 +152,24 @@ func keyOf(v event.Value) string {
 // in JSON. "" for anything else.
 func scalarOf(v event.Value) string {
 	key := keyOf(v)
-	if key == "" || v.Kind() != event.String {
+	switch {
+	case key == "" || v.Kind() != event.String:
 		return key
+	case len(v) == len(key)+2 && isQuotedAlike(key): // most are
+		return string(v)
 	}
 	return string(event.Quote(key))
+}
+
+// isQuotedAlike says that a text which stands in JSON without an escape is written the
+// same by event.Quote. Beyond ASCII it may not be.
+func isQuotedAlike(s string) bool {
+	for i := range len(s) {
+		if c := s[i]; c >= utf8.RuneSelf || c == '<' || c == '>' || c == '&' {
+			return false
+		}
+	}
+	return true
 }
 
 func keyOfText(s string) string {
