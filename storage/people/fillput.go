@@ -30,7 +30,7 @@ type writing struct {
 
 	// What follows is the goroutine's that writes, while one does.
 	warm   bool   // something was filled in memory only
-	drops  uint64 // of the store, before what is written was read
+	drops  uint64 // of the store, before the walk began
 	plain  []byte // scratch: a record,
 	packed []byte // and packed
 }
@@ -64,10 +64,12 @@ func (w *writing) wait() error {
 // disk. So its hash is in Store.filling, which keeps it out, from before it is
 // known to be absent until it is written; what was read for a request before
 // that is thrown away (Store.drops). And if anything left memory since this run
-// read the facet's record, the record may be old: it is read again.
+// read the facet's record, the record may be old: it is read again, and so are all that
+// the walk reads from then on, which sees the disk as it was when the walk began.
 func (w *writing) write(found []filled) error {
 	s := w.x.s
 	w.pace.began = time.Now()
+	drops := w.drops // before what is written now was read
 	for len(found) > 0 {
 		list, err := w.prepare(w.inMemory(found))
 		if err != nil {
@@ -78,8 +80,8 @@ func (w *writing) write(found []filled) error {
 			s.mu.Unlock()
 			return s.failed
 		}
-		if s.drops != w.drops {
-			w.drops = s.drops
+		if s.drops != drops {
+			drops = s.drops
 			s.mu.Unlock()
 			for i := range list {
 				list[i].stored = nil
@@ -102,8 +104,11 @@ func (w *writing) write(found []filled) error {
 		err = w.commit(absent)
 		s.mu.Lock()
 		s.filling = nil
-		if s.drops++; s.drops == w.drops+1 {
-			w.drops++ // what else was read is as good as before
+		if s.drops++; s.drops == drops+1 { // what else was read is as good as before
+			if w.drops == drops {
+				w.drops++
+			}
+			drops++
 		}
 		for i := range absent {
 			s.changed(absent[i].owner)
