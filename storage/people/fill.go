@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"sync"
 	"time"
 
 	"github.com/reuna/reuna/identity/event"
@@ -38,7 +39,9 @@ type FillOptions struct {
 	From Hash
 	// Share is how much of one processor the fill may use while others wait for
 	// one, above 0 and up to 1; 0 means DefaultFillShare. What nobody waits for it
-	// uses besides, up to a whole one: one half to read, one to write.
+	// uses besides, up to a whole one: one half to read, one to write, never at the
+	// same moment. Its threads give way to all others, so on a machine that is busy
+	// all the while it gets less.
 	Share float64
 	// TailBytes bounds what is held of the log's tail at a time; 0 means 64 MiB. With
 	// more than that in it the tail is read several times.
@@ -55,8 +58,8 @@ type FillOptions struct {
 	Slice time.Duration
 }
 
-// DefaultFillShare reads some 70,000 events a second beside programs that leave
-// nothing of two processors, and hardly shows in what requests take: BenchmarkFill.
+// DefaultFillShare reads some 70,000 events a second where one processor is left to
+// others (BenchmarkFill).
 const DefaultFillShare = 0.35
 
 const (
@@ -91,12 +94,16 @@ func (s *Store) Fill(ctx context.Context, o FillOptions) error {
 	}
 	x := &fill{s: s, o: o, at: o.From, oldest: math.MinInt64, pace: newPace(o.Share / 2), wants: map[string]bool{}, partial: facet.Partial{}, told: time.Now()}
 	x.writing = writing{x: x, pace: newPace(o.Share / 2)}
+	turn := new(sync.Mutex)
+	x.pace.turn, x.writing.pace.turn = turn, turn
 	x.add = func(c *facet.Contribution) { x.partial.Add(c) }
 	if reach := o.Traits.Reach(); reach > 0 {
 		// Coarse parts of a series count whole: a little more than it looks back.
 		x.oldest = s.o.Now().Add(-reach - reach/24 - time.Minute).UnixMilli()
 	}
-	if err := x.run(ctx); err != nil {
+	x.writing.start()
+	defer x.writing.stop()
+	if err := aside(func() error { return x.run(ctx) }); err != nil {
 		return fmt.Errorf("people: filling: %w", err)
 	}
 	return nil
@@ -134,7 +141,9 @@ func (x *fill) run(ctx context.Context) error {
 		return fmt.Errorf("up to entry %d, but the log ends at %d", x.o.UpTo, end)
 	}
 	for !x.end {
-		if err := x.readTail(ctx); err != nil {
+		x.pace.begin()
+		err := x.readTail(ctx)
+		if x.pace.end(); err != nil {
 			return err
 		}
 		for !x.end && x.before(x.tail.until) {

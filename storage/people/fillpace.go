@@ -2,6 +2,7 @@ package people
 
 import (
 	"runtime"
+	"sync"
 	"time"
 )
 
@@ -15,6 +16,9 @@ type pace struct {
 	owed  time.Duration // of rest
 	began time.Time
 	calls int
+	// turn, if there is one, is for runs that must not work at the same moment: so that
+	// on two processors one is always there for whoever comes.
+	turn sync.Locker
 }
 
 func newPace(least float64) pace { return pace{least: least, share: least, began: time.Now()} }
@@ -41,6 +45,21 @@ const (
 	shareMore, shareLess = 0.02, 0.8
 )
 
+// begin is called before work, and after waiting for others.
+func (p *pace) begin() {
+	if p.turn != nil {
+		p.turn.Lock()
+	}
+	p.began = time.Now()
+}
+
+// end is called after work, and before waiting for others.
+func (p *pace) end() {
+	if p.turn != nil {
+		p.turn.Unlock()
+	}
+}
+
 // tick is called often, between pieces of work that are shorter than a quantum.
 func (p *pace) tick() {
 	worked := time.Since(p.began)
@@ -55,12 +74,12 @@ func (p *pace) tick() {
 		p.owed += min(p.began.Sub(before), longest)
 		return
 	}
+	p.end()
 	slept := time.Now()
 	time.Sleep(p.owed)
-	p.began = time.Now()
-	took := p.began.Sub(slept)
-	p.learn(took - p.owed)
-	p.owed = max(p.owed-took, -shortest)
+	p.learn(time.Since(slept) - p.owed)
+	p.begin()
+	p.owed = max(p.owed-p.began.Sub(slept), -shortest)
 }
 
 // learn sets the share by how late a nap ended.

@@ -3,7 +3,6 @@ package people
 import (
 	"errors"
 	"fmt"
-	"time"
 
 	"github.com/reuna/reuna/identity/facet"
 	"github.com/reuna/reuna/identity/id"
@@ -26,34 +25,48 @@ type filled struct {
 type writing struct {
 	x    *fill
 	pace pace
-	busy chan error // what becomes of it; nil: nothing is being written
+	busy bool          // something is being written
+	todo chan []filled // what is
+	done chan error    // and what became of it
 
-	// What follows is the goroutine's that writes, while one does.
+	// What follows is the thread's that writes, while it does.
 	warm   bool   // something was filled in memory only
 	drops  uint64 // of the store, before the walk began
 	plain  []byte // scratch: a record,
 	packed []byte // and packed
 }
 
+// start has a thread ready that writes; stop ends it.
+func (w *writing) start() {
+	w.todo, w.done = make(chan []filled, 1), make(chan error, 1)
+	go aside(func() error {
+		for list := range w.todo {
+			w.done <- w.write(list)
+		}
+		return nil
+	})
+}
+
+func (w *writing) stop() { close(w.todo) }
+
 // begin has what is ready written, once what was before is. The list is the
-// goroutine's from now on.
+// thread's from now on.
 func (w *writing) begin(list []filled) error {
 	if err := w.wait(); err != nil || len(list) == 0 {
 		return err
 	}
-	w.busy = make(chan error, 1)
-	go func() { w.busy <- w.write(list) }()
+	w.busy = true
+	w.todo <- list
 	return nil
 }
 
 // wait waits until nothing is being written.
 func (w *writing) wait() error {
-	if w.busy == nil {
+	if !w.busy {
 		return nil
 	}
-	err := <-w.busy
-	w.busy = nil
-	return err
+	w.busy = false
+	return <-w.done
 }
 
 // write adds what was found to its facets: in memory, where they are there;
@@ -68,7 +81,8 @@ func (w *writing) wait() error {
 // the walk reads from then on, which sees the disk as it was when the walk began.
 func (w *writing) write(found []filled) error {
 	s := w.x.s
-	w.pace.began = time.Now()
+	w.pace.begin()
+	defer w.pace.end()
 	drops := w.drops // before what is written now was read
 	for len(found) > 0 {
 		list, err := w.prepare(w.inMemory(found))

@@ -131,7 +131,8 @@ func (x *fill) slice() (err error) {
 	}
 	s.mu.Unlock()
 	defer func() { err = errors.Join(err, x.writing.wait(), x.walk.close()) }()
-	x.pace.began = time.Now()
+	x.pace.begin()
+	defer func() { x.pace.end() }()
 	if err := x.walk.open(s, x.at, months); err != nil {
 		return err
 	}
@@ -164,9 +165,9 @@ func (x *fill) write() error {
 	list := x.ready
 	x.ready = nil
 	x.pace.tick()
-	err := x.writing.begin(list)
-	x.pace.began = time.Now() // waiting is no work
-	return err
+	x.pace.end()
+	defer x.pace.begin() // waiting is no work
+	return x.writing.begin(list)
 }
 
 // nextOwner is the lowest that histories or the tail have something of. At the

@@ -68,6 +68,10 @@ func (s *Store) Sweep(ctx context.Context, from Hash, progress func(at Hash, per
 	if !s.judges {
 		return nil
 	}
+	return aside(func() error { return s.sweep(ctx, from, progress) })
+}
+
+func (s *Store) sweep(ctx context.Context, from Hash, progress func(at Hash, persons int64, share float64)) error {
 	s.mu.Lock()
 	s.judging.sweeps++
 	fresh := s.watched.fresh
