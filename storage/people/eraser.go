@@ -308,24 +308,26 @@ func (g *eraser) settledTail() {
 	s := g.s
 	cursor, err := s.o.Log.Cursor(historyCursor)
 	g.note(err)
-	head := s.o.Log.Head()
-	if g.err != nil || cursor.Seq < head {
-		return
-	}
-	g.note(s.o.Log.Read(head, func(seq uint64, _ int64, entry []byte) (bool, error) {
-		if seq > cursor.Seq {
-			return false, nil
-		}
-		if len(entry) == 0 || entry[0] != entrySession && entry[0] != entryExcluded {
-			return true, nil
-		}
-		for _, owner := range s.sharers(entry) {
-			if g.gone[owner] {
-				g.entries[seq] = true
+	for head := s.o.Log.Head(); g.err == nil && cursor.Seq >= head; head = s.o.Log.Head() {
+		err := s.o.Log.Read(head, func(seq uint64, _ int64, entry []byte) (bool, error) {
+			if seq > cursor.Seq {
+				return false, nil
 			}
+			if len(entry) == 0 || entry[0] != entrySession && entry[0] != entryExcluded {
+				return true, nil
+			}
+			for _, owner := range s.sharers(entry) {
+				if g.gone[owner] {
+					g.entries[seq] = true
+				}
+			}
+			return true, nil
+		})
+		if !settledMeanwhile(err) { // else the log gave up its head just now, and has a newer one
+			g.note(err)
+			return
 		}
-		return true, nil
-	}))
+	}
 }
 
 // refused deletes the refused messages that name the person. They were never
