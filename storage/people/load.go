@@ -90,8 +90,10 @@ func (w *want) none() bool {
 }
 
 // install puts what was loaded into memory. It begins every look, so that the
-// look goes on from there.
+// look goes on from there: it asks for all that it needs again, since what the look
+// before asked for may have been erased and must not be looked for any more.
 func (w *want) install() {
+	w.nodes, w.facets = w.nodes[:0], w.facets[:0]
 	if w.drops == w.s.drops {
 		for _, n := range w.gotNodes {
 			if w.s.nodes[n.id] == nil {
