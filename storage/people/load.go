@@ -121,6 +121,9 @@ func (w *want) load() error {
 		from := len(w.gotNodes)
 		for _, x := range next {
 			n, err := w.s.readNode(x)
+			if errors.Is(err, vault.ErrNoKey) && w.going() {
+				continue // the next look asks again, if it is still to be asked for
+			}
 			if err != nil {
 				return err
 			}
@@ -133,7 +136,7 @@ func (w *want) load() error {
 	}
 	for _, h := range w.facets {
 		f, err := w.s.readFacet(h)
-		if gone := err == nil && f == nil || errors.Is(err, vault.ErrNoKey); gone && w.outdated() {
+		if gone := err == nil && f == nil || errors.Is(err, vault.ErrNoKey); gone && w.going() {
 			continue // it was erased since it was asked for; whoever looks again does not ask
 		}
 		if err != nil {
@@ -184,11 +187,17 @@ func (w *want) ahead(just []*node, read map[id.ID]bool) (next []id.ID) {
 	return next
 }
 
-// outdated says that something was dropped since the last look.
-func (w *want) outdated() bool {
+// going says that what could not be read may have been erased since the last look. Keys
+// go before the records do: where an erasure is under way it waits for its end.
+func (w *want) going() bool {
 	w.s.mu.Lock()
-	defer w.s.mu.Unlock()
-	return w.drops != w.s.drops
+	outdated, erasing := w.drops != w.s.drops, w.s.erasing != nil
+	w.s.mu.Unlock()
+	if !outdated && erasing { // then the erasure has the lock, and loads nothing any more
+		w.s.maintain.Lock()
+		defer w.s.maintain.Unlock()
+	}
+	return outdated || erasing
 }
 
 // readNode reads an identifier; one that is not stored is an empty node.
