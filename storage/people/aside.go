@@ -2,9 +2,8 @@ package people
 
 import "runtime"
 
-// aside runs fn on a thread of its own which the system lets run when no other thread of
-// the program wants the processor: requests do not wait until its time is over. It ends
-// when fn does.
+// aside runs fn on a thread of its own that gives way to all others which want the same
+// processor: requests do not wait until its time is over. It ends when fn does.
 func aside(fn func() error) error {
 	done := make(chan error, 1)
 	go func() {
