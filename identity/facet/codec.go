@@ -80,9 +80,9 @@ func (f *Facet) AppendBinary(dst []byte) []byte {
 	for i := range f.Seen {
 		dst = f.Seen[i].append(dst)
 	}
-	dst = wire.AppendUint(dst, uint64(len(f.Computed)))
-	for _, s := range f.Computed {
-		dst = s.append(dst, f.Last)
+	dst = wire.AppendUint(dst, uint64(f.Computed.Len()))
+	for i := range f.Computed.Len() {
+		dst = f.Computed.at(i).append(dst, f.Last)
 	}
 	return dst
 }
@@ -150,7 +150,7 @@ func readTimes(r *wire.Reader, most int) []int64 {
 
 // AppendBinary appends the series' record: equal series give equal bytes, in
 // whatever pieces they are kept. The slot is the Set's and not written.
-func (s *Series) AppendBinary(dst []byte) []byte { return s.append(dst, 0) }
+func (s Series) AppendBinary(dst []byte) []byte { return s.append(dst, 0) }
 
 // How a series is kept stands in one byte with its form.
 const (
@@ -165,26 +165,39 @@ const (
 func usualWidth(window int64) int64 { return max(1000, window/96+min(1, window%96)) }
 
 // append writes the newest contribution's time by how far it is before the time near.
-func (s *Series) append(dst []byte, near int64) []byte {
-	how, window := byte(s.Form), s.Window
-	if s.Filled {
+func (s Series) append(dst []byte, near int64) []byte {
+	how, back := byte(s.Form()), s.words[window]
+	if s.Filled() {
 		how |= isFilled
 	}
-	if window%1000 == 0 {
-		how, window = how|isInSeconds, window/1000
+	if back%1000 == 0 {
+		how, back = how|isInSeconds, back/1000
 	}
-	usual := s.Width == usualWidth(s.Window)
+	usual := s.width() == usualWidth(s.words[window])
 	if usual {
 		how |= isUsual
 	}
 	dst = append(wire.AppendUint(dst, uint64(s.ID)), how)
-	dst = wire.AppendUint(dst, uint64(window))
+	dst = wire.AppendUint(dst, uint64(back))
 	if !usual {
-		dst = wire.AppendUint(dst, uint64(s.Width))
+		dst = wire.AppendUint(dst, uint64(s.width()))
 	}
-	dst = wire.AppendUint(dst, uint64(s.Most))
-	dst = wire.AppendInt(dst, near-s.Last)
-	return s.data.append(dst, s)
+	dst = wire.AppendUint(dst, uint64(s.most()))
+	dst = wire.AppendInt(dst, near-s.words[last])
+	switch s.Form() {
+	case Total:
+		t := s.tally()
+		return t.append(dst)
+	case Tallies:
+		return s.appendTallies(dst)
+	case Recent:
+		return s.appendRecent(dst)
+	case Newest, Oldest:
+		return s.appendValues(dst)
+	case Moments:
+		return s.appendMoments(dst)
+	}
+	panic("facet: a series without a form")
 }
 
 // Decode reads a record that AppendBinary made. The facet's texts are windows
@@ -322,56 +335,60 @@ func (f *Facet) readFour(r *wire.Reader) {
 		}
 	}
 	if n := r.Count(); n > 0 {
-		f.Computed, f.listed = make([]Kept, 0, n), f.now()
-		for i := range n {
-			s := readSeries(r, f.Last)
-			if r.Bad() || i > 0 && f.Computed[i-1].ID >= s.ID {
-				r.Fail()
-				return
-			}
-			s.made = f.now()
-			f.Computed = append(f.Computed, Kept{s.ID, s})
-		}
+		f.Computed = readKept(r, n, f.Last)
 	}
 }
 
-func readSeries(r *wire.Reader, near int64) *Series {
+// readKept reads n series.
+func readKept(r *wire.Reader, n int, near int64) *Kept {
+	k := &Kept{index: make([]indexed, 0, min(n, MaxComputed)), words: make([]int64, 0, 16*min(n, MaxComputed))}
+	for i := range n {
+		k.readSeries(r, i, near)
+		if r.Bad() || i > 0 && k.index[i-1].id >= k.index[i].id {
+			r.Fail()
+			return nil
+		}
+	}
+	k.tidied = len(k.texts)
+	return k
+}
+
+// readSeries reads the i-th series, behind all others.
+func (k *Kept) readSeries(r *wire.Reader, i int, near int64) {
 	num, how := r.Uint(), r.Byte()
-	s := Series{ID: uint32(num), Form: Form(how & formBits), Filled: how&isFilled != 0}
-	window := r.Uint()
-	if how&isInSeconds != 0 && window <= math.MaxInt64/1000 {
-		window *= 1000
+	form, back := Form(how&formBits), r.Uint()
+	if how&isInSeconds != 0 && back <= math.MaxInt64/1000 {
+		back *= 1000
 	}
-	s.Window = int64(window)
-	if how&isUsual != 0 {
-		s.Width = usualWidth(s.Window)
-	} else {
-		s.Width = int64(r.Uint())
+	breadth := usualWidth(int64(back))
+	if how&isUsual == 0 {
+		breadth = int64(r.Uint())
 	}
-	most := r.Uint()
-	s.Most, s.Last = uint16(most), near-r.Int()
-	if uint64(s.ID) != num || uint64(s.Most) != most || s.Window < 0 || s.Width < 0 || how&^knownBits != 0 {
+	most, newest := r.Uint(), near-r.Int()
+	if form < Total || form > Moments || num > math.MaxUint32 || most > math.MaxUint16 || int64(back) < 0 || breadth < 0 || how&^knownBits != 0 {
 		r.Fail()
+		form = Total
 	}
-	switch s.Form {
+	k.begin(i, uint32(num), form)
+	w := k.at(i).words
+	w[head] |= int64(uint16(most)) << mostShift
+	if how&isFilled != 0 {
+		w[head] |= isFilledBit
+	}
+	w[last], w[window], w[width] = newest, int64(back), breadth
+	switch form {
 	case Total:
-		t := total{readTally(r)}
-		return t.fork(&s)
+		k.at(i).addTotal(readTally(r))
 	case Tallies:
-		t := readTallies(r, &s)
-		return t.with(&s)
+		k.readTallies(r, i)
 	case Recent:
-		t := readRecent(r, &s)
-		return t.fork(&s)
+		k.readRecent(r, i)
 	case Newest, Oldest:
-		t := readValues(r, &s)
-		return t.fork(&s)
+		k.readValues(r, i)
 	case Moments:
-		t := readMoments(r, int(s.Most))
-		return t.fork(&s)
+		k.readMoments(r, i)
 	}
-	r.Fail()
-	return newSeries(Total)
+	k.index[i].used = uint32(len(k.words)) - k.index[i].at
 }
 
 // passSeries3 reads over a series of version 3 and before: its name, width, number

@@ -159,12 +159,10 @@ type Facet struct {
 	Consent []Choice   // ascending by purpose
 	Returns int64      // orders and products that came back
 	Seen    []Exposure // ascending by placement, variant and holdout; never written
-	// Computed are the series of computed traits, ascending by ID. Profiles share the
-	// list and the series: while one that was not released has them, neither is written.
-	Computed []Kept
-	parted   epoch  // how often a profile kept what it shared
-	listed   epoch  // when Computed was made
-	lent     *lease // to the profiles since; nil: there are none
+	// Computed are the series of computed traits, ascending by ID; nil: there are none.
+	// Profiles share them: while one that was not released has them, they are not
+	// written.
+	Computed *Kept
 }
 
 // Bounds of a facet.
@@ -257,12 +255,12 @@ func (f *Facet) Fold(e *event.Event, seq uint64, r *Rules) (done Folded) {
 	if r.Contribute != nil {
 		x := contributing.Get().(*contributor)
 		x.f = f
-		f.part()
 		r.Contribute(e, seq, x.add)
+		if x.kept != nil {
+			x.kept.tidy()
+		}
 		done.Change.Computed = x.change.Computed
-		x.f, x.change = nil, Change{}
-		clear(x.texts)
-		x.texts = x.texts[:0]
+		x.f, x.kept, x.change = nil, nil, Change{}
 		contributing.Put(x)
 	}
 	done.Change.Core = changed
@@ -273,29 +271,26 @@ func (f *Facet) Fold(e *event.Event, seq uint64, r *Rules) (done Folded) {
 // function of a facet's own would go to the heap for every event, wanted or not.
 type contributor struct {
 	f      *Facet
+	kept   *Kept // the facet's, once something is added
 	change Change
-	texts  []string // copies of the event's keys and values, up to the capacity
+	copies copies
 	add    func(*Contribution)
 }
 
 var contributing = sync.Pool{New: func() any {
-	x := &contributor{texts: make([]string, 0, 16)}
+	x := &contributor{}
 	x.add = x.contribute
 	return x
 }}
 
 func (x *contributor) contribute(c *Contribution) {
-	f := x.f
-	c.kept = &x.texts
-	i, found := find(f.Computed, c.Spec.ID)
-	if !found {
-		f.place(i, false, (*Series)(nil).with(c, f.now()))
-	} else if have := f.Computed[i].Series; have.made == f.now() {
-		have.with(c, have.made)
-	} else {
-		f.place(i, true, have.with(c, f.now()))
+	if x.kept == nil {
+		x.kept = x.f.own()
 	}
-	c.kept = nil
+	c.copies = &x.copies
+	i, found := x.kept.find(c.Spec.ID)
+	x.kept.add(i, found, c)
+	c.copies = nil
 	x.change.Mark(int(c.Spec.Slot))
 }
 

@@ -82,7 +82,7 @@ func TestOrderOfFoldingLeavesNoTrace(t *testing.T) {
 	}
 }
 
-func written(list []Kept) (dst []byte) {
+func written(list []Series) (dst []byte) {
 	for _, s := range list {
 		dst = s.AppendBinary(dst)
 	}
@@ -228,15 +228,16 @@ func TestVisitsEndAfterHalfAnHour(t *testing.T) {
 
 func TestScoresHalveWithTime(t *testing.T) {
 	spec := &Spec{ID: 1, Form: Tallies, Window: 90 * day, Width: day}
-	var s *Series
+	var p Partial
 	add := func(key string, at int64) {
-		s = s.with(&Contribution{Spec: spec, Key: key, At: at, Tally: Tally{N: 1}}, always)
+		p.Add(&Contribution{Spec: spec, Key: key, At: at, Tally: Tally{N: 1}})
 	}
 	now := int64(20000) * day
 	for range 4 {
 		add("thrillers", now-14*day)
 	}
 	add("cooking", now)
+	s := p.kept.at(0)
 	list, _ := s.Scores(nil, now+day/2, 14*day, 1./256)
 	if len(list) != 2 || list[0].Key != "thrillers" || list[0].Value < 1.9 || list[0].Value > 2.1 || list[1].Value != 1 {
 		t.Errorf("scores %v", list)
@@ -251,8 +252,8 @@ func TestScoresHalveWithTime(t *testing.T) {
 		add(fmt.Sprint("k", i), now+i*day)
 		add("thrillers", now+i*day)
 	}
-	if x := s.data.(*tallies); len(x.keys) > maxSeriesKeys || len(x.keys) < 90 {
-		t.Errorf("%d keys", len(x.keys))
+	if n := p.kept.at(0).items(); n > maxSeriesKeys || n < 90 {
+		t.Errorf("%d keys", n)
 	}
 }
 
@@ -296,14 +297,14 @@ func FuzzDecode(f *testing.F) {
 			return
 		}
 		Join([]*Facet{x, y})
-		for _, s := range x.Computed {
+		for i, s := range x.Computed.All() {
 			s.Tally("", 1e12, 1000)
 			s.Scores(nil, 1e12, 1000, 1./256)
 			s.Counts(nil, 1e12, 1000)
 			s.Recent(nil, 1e12, 1000)
 			s.Values(1e12, 1000)
 			s.Moments("")
-			s.with(&Contribution{Spec: &Spec{ID: s.ID, Form: s.Form, Window: 1000, Width: 10, Most: 3}, At: 1e12, Key: "k", Tally: Tally{N: 1}}, always)
+			x.Computed.clone().add(i, true, &Contribution{Spec: &Spec{ID: s.ID, Form: s.Form(), Window: 1000, Width: 10, Most: 3}, At: 1e12, Key: "k", Tally: Tally{N: 1}})
 		}
 	})
 }

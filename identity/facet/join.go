@@ -94,9 +94,7 @@ func Join(facets []*Facet) *Profile {
 		if f.Arrival.Set {
 			arrival.putFirst(f.Arrival.At, f.Arrival.Value)
 		}
-		if len(f.Computed) > 0 {
-			p.Computed.add(f.Computed, f.lend())
-		}
+		p.Computed.add(f.Computed)
 		// The facets of one device are neighbours: its sessions are one union,
 		// so that logging in does not start a second one.
 		last := i+1 == len(facets) || facets[i+1].Key.AnonymousID != f.Key.AnonymousID

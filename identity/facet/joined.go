@@ -9,89 +9,93 @@ import (
 // for: most events and most rules are about few of them. It is safe for concurrent
 // use. The zero Joined is empty.
 type Joined struct {
-	first []Kept   // of the first facet that has any, ascending by ID; shared with it
-	more  [][]Kept // of the others
-	memo  *memo    // of several facets
-	lent  *lease   // of first
-	lents []*lease // of more
+	first *Kept   // of the first facet that has any; shared with it
+	more  []*Kept // of the others
+	memo  *memo   // of several facets
 }
 
 // memo keeps what was joined.
 type memo struct {
-	mu     sync.Mutex
-	series []Kept // ascending by ID
+	mu   sync.Mutex
+	kept Kept // in the order in which they were asked for
 }
 
 // add takes the series of another facet in, before anybody asks for one.
-func (j *Joined) add(list []Kept, lent *lease) {
-	switch {
-	case len(list) == 0:
-	case j.first == nil:
-		j.first, j.lent = list, lent
-	default:
-		j.more, j.lents = append(j.more, list), append(j.lents, lent)
-		if j.memo == nil {
-			j.memo = new(memo)
-		}
+func (j *Joined) add(k *Kept) {
+	if k.Len() == 0 {
+		return
+	}
+	k.out.Add(1)
+	if j.first == nil {
+		j.first = k
+		return
+	}
+	j.more = append(j.more, k)
+	if j.memo == nil {
+		j.memo = new(memo)
 	}
 }
 
-// of gives the series with an ID; nil where nothing contributed.
-func (j *Joined) of(id uint32) (s *Series) {
+// of gives the series with an ID; an empty one where nothing contributed.
+func (j *Joined) of(id uint32) (s Series) {
 	parts := 0
-	if i, ok := find(j.first, id); ok {
-		s, parts = j.first[i].Series, 1
+	if i, ok := j.first.find(id); ok {
+		s, parts = j.first.at(i), 1
 	}
-	for _, list := range j.more {
-		if i, ok := find(list, id); ok {
-			s, parts = list[i].Series, parts+1
+	for _, k := range j.more {
+		if i, ok := k.find(id); ok {
+			s, parts = k.at(i), parts+1
 		}
 	}
 	if parts < 2 {
 		return s
 	}
-	j.memo.mu.Lock()
-	defer j.memo.mu.Unlock()
-	at, found := find(j.memo.series, id)
-	if found {
-		return j.memo.series[at].Series
-	}
-	s = nil
-	for k := range len(j.more) + 1 {
-		list := j.part(k)
-		i, ok := find(list, id)
-		switch {
-		case !ok:
-		case s == nil:
-			s = list[i].Series
-		default:
-			s = s.merged(list[i].Series)
-		}
-	}
-	j.memo.series = append(j.memo.series, Kept{})
-	copy(j.memo.series[at+1:], j.memo.series[at:])
-	j.memo.series[at] = Kept{id, s}
-	return s
+	return j.joined(id)
 }
 
-func (j *Joined) part(k int) []Kept {
-	if k == 0 {
+// joined gives the series of several facets: what was joined before stays where it is.
+func (j *Joined) joined(id uint32) Series {
+	j.memo.mu.Lock()
+	defer j.memo.mu.Unlock()
+	k := &j.memo.kept
+	if i := slices.IndexFunc(k.index, func(x indexed) bool { return x.id == id }); i >= 0 {
+		return k.at(i)
+	}
+	at := len(k.index)
+	for n := range len(j.more) + 1 {
+		part := j.part(n)
+		i, ok := part.find(id)
+		switch {
+		case !ok:
+		case len(k.index) == at:
+			k.graft(at, part.at(i))
+		default:
+			k.merge(at, part.at(i))
+		}
+	}
+	return k.at(at)
+}
+
+func (j *Joined) part(n int) *Kept {
+	if n == 0 {
 		return j.first
 	}
-	return j.more[k-1]
+	return j.more[n-1]
 }
 
 // All gives every series, ascending by ID.
-func (j *Joined) All() (list []Kept) {
+func (j *Joined) All() (list []Series) {
 	var ids []uint32
-	for k := range len(j.more) + 1 {
-		for _, s := range j.part(k) {
-			ids = append(ids, s.ID)
+	for n := range len(j.more) + 1 {
+		if part := j.part(n); part != nil {
+			for _, x := range part.index {
+				ids = append(ids, x.id)
+			}
 		}
 	}
 	slices.Sort(ids)
 	for _, id := range slices.Compact(ids) {
-		list = append(list, Kept{id, j.of(id)})
+		list = append(list, j.of(id))
 	}
 	return list
 }

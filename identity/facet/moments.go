@@ -2,107 +2,133 @@ package facet
 
 import (
 	"slices"
-	"strings"
 
 	"github.com/reuna/reuna/identity/wire"
 )
 
-// moments are sets of numbers by key, such as the days on which somebody was there
+// Sets of numbers by key, such as the days on which somebody was there
 // or the times of a sequence's steps: of each key the Most largest. Exact whatever
 // the order: keeping the largest of a set is.
-type moments struct {
-	keys []marks // ascending by key
-}
 
-type marks struct {
-	key  string
-	list []int64 // ascending; only appended to, by one owner, as a run's
-}
+// The words of a key, ascending by its text. The numbers of all keys follow, in the same
+// order, ascending.
+const (
+	markText = iota // upper half: how many numbers
+	markWords
+)
 
-func compareMarks(m marks, key string) int { return strings.Compare(m.key, key) }
-
-func (t *moments) fork(s *Series) *Series {
-	n := &struct {
-		Series
-		moments
-	}{*s, moments{slices.Clone(t.keys)}}
-	n.data = &n.moments
-	return &n.Series
-}
-
-func (t *moments) put(s *Series, c *Contribution) {
-	i, found := slices.BinarySearchFunc(t.keys, c.Key, compareMarks)
-	if !found {
-		if len(t.keys) < maxSeriesKeys {
-			t.keys = insert(t.keys, i, marks{c.text(), []int64{c.Mark}})
-		}
-		return
+// marks gives where the numbers of the j-th key begin, and how many they are.
+func (s Series) marks(j int) (from, n int) {
+	from = content + s.items()*markWords
+	for x := range j {
+		from += int(high(s.words[content+x*markWords]))
 	}
-	list := t.keys[i].list
-	at, there := slices.BinarySearch(list, c.Mark)
+	return from, int(high(s.words[content+j*markWords]))
+}
+
+func (k *Kept) addMark(i int, c *Contribution) {
+	if j, ok := k.markedKey(i, c.Key, c.copies); ok {
+		k.putMark(i, j, c.Mark)
+	}
+}
+
+// markedKey gives the place of a key, which is made where there is room for it.
+func (k *Kept) markedKey(i int, key string, c *copies) (j int, ok bool) {
+	s := k.at(i)
+	n := s.items()
+	if number, ok := k.known(key); ok {
+		for j := range n {
+			if low(s.words[content+j*markWords]) == number {
+				return j, true
+			}
+		}
+	}
+	if n >= maxSeriesKeys {
+		return 0, false
+	}
+	for j < n && s.text(s.words[content+j*markWords]) < key {
+		j++
+	}
+	number := k.number(key, c)
+	k.splice(i, content+j*markWords, 0, markWords)
+	w := k.at(i).words
+	w[items]++
+	w[content+j*markWords] = pair(number, 0)
+	return j, true
+}
+
+func (k *Kept) putMark(i, j int, mark int64) {
+	s := k.at(i)
+	from, n := s.marks(j)
+	list := s.words[from : from+n]
+	at, found := n, false
+	if n > 0 && mark <= list[n-1] {
+		at, found = slices.BinarySearch(list, mark)
+	}
+	entry := &s.words[content+j*markWords]
 	switch {
-	case there || at == 0 && len(list) >= int(s.Most):
+	case found || at == 0 && n >= s.most():
 		return
-	case at == len(list):
-		list = push(list, c.Mark)
-	default:
-		list = insert(slices.Clip(list), at, c.Mark)
+	case n < s.most():
+		addHigh(entry, 1)
+		k.splice(i, from+at, 0, 1)
+		k.at(i).words[from+at] = mark
+	default: // the least goes
+		copy(list, list[1:at])
+		list[at-1] = mark
 	}
-	t.keys[i].list = list[max(0, len(list)-int(s.Most)):]
 }
 
-func (t *moments) merge(s *Series, other content) content {
-	n := &moments{slices.Clone(t.keys)}
-	for i := range n.keys {
-		n.keys[i].list = slices.Clip(n.keys[i].list)
-	}
-	for _, m := range other.(*moments).keys {
-		i, found := slices.BinarySearchFunc(n.keys, m.key, compareMarks)
-		if found {
-			n.keys[i].list = slices.Clip(joinTimes(n.keys[i].list, m.list, int(s.Most)))
-		} else if len(n.keys) < maxSeriesKeys {
-			n.keys = insert(n.keys, i, marks{m.key, slices.Clip(m.list)})
+func (k *Kept) mergeMoments(i int, o Series) {
+	for x := range o.items() {
+		j, ok := k.markedKey(i, o.text(o.words[content+x*markWords]), nil)
+		if !ok {
+			continue
+		}
+		from, n := o.marks(x)
+		for _, mark := range o.words[from : from+n] {
+			k.putMark(i, j, mark)
 		}
 	}
-	return n
 }
 
 // Moments gives the numbers of a key, ascending. The list is the series' own.
-func (s *Series) Moments(key string) []int64 {
-	if s == nil {
+func (s Series) Moments(key string) []int64 {
+	if s.Form() != Moments {
 		return nil
 	}
-	t, ok := s.data.(*moments)
-	if !ok {
-		return nil
+	for j := range s.items() {
+		if s.text(s.words[content+j*markWords]) == key {
+			from, n := s.marks(j)
+			return s.words[from : from+n : from+n]
+		}
 	}
-	i, found := slices.BinarySearchFunc(t.keys, key, compareMarks)
-	if !found {
-		return nil
-	}
-	return t.keys[i].list
+	return nil
 }
 
-func (t *moments) append(dst []byte, _ *Series) []byte {
-	dst = wire.AppendUint(dst, uint64(len(t.keys)))
-	for _, m := range t.keys {
-		dst = appendTimes(wire.AppendText(dst, m.key), m.list)
+func (s Series) appendMoments(dst []byte) []byte {
+	dst = wire.AppendUint(dst, uint64(s.items()))
+	for j := range s.items() {
+		from, n := s.marks(j)
+		dst = appendTimes(wire.AppendText(dst, s.text(s.words[content+j*markWords])), s.words[from:from+n])
 	}
 	return dst
 }
 
-func readMoments(r *wire.Reader, most int) (t moments) {
-	n := min(r.Count(), maxSeriesKeys)
-	if n > 0 {
-		t.keys = make([]marks, 0, n)
-	}
-	for i := range n {
-		m := marks{r.Text(), readTimes(r, most)}
-		if r.Bad() || i > 0 && t.keys[i-1].key >= m.key {
+func (k *Kept) readMoments(r *wire.Reader, i int) {
+	most, n := k.at(i).most(), min(r.Count(), maxSeriesKeys)
+	k.words = append(k.words, make([]int64, n*markWords)...)
+	k.index[i].used += uint32(n * markWords)
+	k.at(i).words[items] = int64(n)
+	before := ""
+	for j := range n {
+		key, list := r.Text(), readTimes(r, most)
+		if r.Bad() || j > 0 && before >= key {
 			r.Fail()
-			break
+			return
 		}
-		t.keys = append(t.keys, m)
+		before = key
+		k.at(i).words[content+j*markWords] = pair(k.number(key, nil), uint32(len(list)))
+		k.words = append(k.words, list...)
 	}
-	return t
 }

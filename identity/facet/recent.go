@@ -9,14 +9,18 @@ import (
 	"github.com/reuna/reuna/identity/wire"
 )
 
-// recent is when each key was met last, of the Most keys that were met last. Keys
+// When each key was met last, of the Most keys that were met last. Keys
 // that were not met within the Window of the newest contribution are dropped.
 //
 // It is exact whatever the order: a key that is among the Most newest of a union
 // is among the Most newest of the part that it was met in last.
-type recent struct {
-	keys []Met // ascending by key
-}
+
+// The words of a key, ascending by its text.
+const (
+	metText = iota
+	metLast // ms
+	metWords
+)
 
 // Met is a key and when it was met last, in ms.
 type Met struct {
@@ -24,79 +28,81 @@ type Met struct {
 	Last int64
 }
 
-func compareMet(m Met, key string) int { return strings.Compare(m.Key, key) }
-
-func (t *recent) fork(s *Series) *Series {
-	n := &struct {
-		Series
-		recent
-	}{*s, recent{slices.Clone(t.keys)}}
-	n.data = &n.recent
-	return &n.Series
-}
-
-func (t *recent) put(s *Series, c *Contribution) {
-	i, found := slices.BinarySearchFunc(t.keys, c.Key, compareMet)
-	switch {
-	case found && t.keys[i].Last >= c.At:
-		return
-	case found:
-		t.keys[i].Last = c.At
-	default:
-		t.keys = insert(t.keys, i, Met{c.text(), c.At})
-	}
-	t.settle(s)
-}
-
-func (t *recent) settle(s *Series) {
-	if s.Window > 0 {
-		oldest := floor(s.Last, 1000)*1000 - s.Window
-		t.keys = slices.DeleteFunc(t.keys, func(m Met) bool { return floor(m.Last, 1000)*1000 <= oldest })
-	}
-	for len(t.keys) > int(s.Most) {
-		old := 0
-		for i := range t.keys {
-			if t.keys[i].Last < t.keys[old].Last {
-				old = i
+func (k *Kept) addMet(i int, key string, at int64, c *copies) {
+	s := k.at(i)
+	n := s.items()
+	if number, ok := k.known(key); ok {
+		for j := range n {
+			if w := s.words[content+j*metWords:]; low(w[metText]) == number {
+				if w[metLast] < at {
+					w[metLast] = at
+					k.settleMet(i)
+				}
+				return
 			}
 		}
-		t.keys = slices.Delete(t.keys, old, old+1)
 	}
+	j := 0
+	for j < n && s.text(s.words[content+j*metWords]) < key {
+		j++
+	}
+	number := k.number(key, c)
+	k.splice(i, content+j*metWords, 0, metWords)
+	w := k.at(i).words
+	w[items]++
+	w = w[content+j*metWords:]
+	w[metText], w[metLast] = pair(number, 0), at
+	k.settleMet(i)
 }
 
-func (t *recent) merge(s *Series, other content) content {
-	a, b := t.keys, other.(*recent).keys
-	n := &recent{keys: make([]Met, 0, len(a)+len(b))}
-	for len(a) > 0 && len(b) > 0 {
-		switch {
-		case a[0].Key < b[0].Key:
-			n.keys, a = append(n.keys, a[0]), a[1:]
-		case a[0].Key > b[0].Key:
-			n.keys, b = append(n.keys, b[0]), b[1:]
-		default:
-			n.keys, a, b = append(n.keys, Met{a[0].Key, max(a[0].Last, b[0].Last)}), a[1:], b[1:]
+// settleMet holds the bounds.
+func (k *Kept) settleMet(i int) {
+	s := k.at(i)
+	if s.words[window] > 0 {
+		oldest := floor(s.words[last], 1000)*1000 - s.words[window]
+		for j := s.items() - 1; j >= 0; j-- {
+			if floor(s.words[content+j*metWords+metLast], 1000)*1000 <= oldest {
+				k.dropMet(i, j)
+				s = k.at(i)
+			}
 		}
 	}
-	n.keys = append(append(n.keys, a...), b...)
-	n.settle(s)
-	return n
+	for ; s.items() > s.most(); s = k.at(i) {
+		old := 0
+		for j := range s.items() {
+			if s.words[content+j*metWords+metLast] < s.words[content+old*metWords+metLast] {
+				old = j
+			}
+		}
+		k.dropMet(i, old)
+	}
 }
 
-// Recent appends the keys that were met in (now − window, now], of all time when
-// window is 0, to dst: the one met last first, equal ones by key. A time counts as
-// its second's beginning. until is when the list changes by itself.
-func (s *Series) Recent(dst []Met, now, window int64) (list []Met, until int64) {
+func (k *Kept) dropMet(i, j int) {
+	k.at(i).words[items]--
+	k.splice(i, content+j*metWords, metWords, 0)
+}
+
+func (k *Kept) mergeRecent(i int, o Series) {
+	for j := range o.items() {
+		w := o.words[content+j*metWords:]
+		k.addMet(i, o.text(w[metText]), w[metLast], nil)
+	}
+	k.settleMet(i)
+}
+
+// met walks over the keys that were met in (now − window, now], of all time when
+// window is 0. A time counts as its second's beginning. It returns when that changes by
+// itself.
+func (s Series) met(now, window int64, fn func(w []int64)) (until int64) {
 	until = math.MaxInt64
-	if s == nil {
-		return dst, until
+	if s.Form() != Recent {
+		return until
 	}
-	t, ok := s.data.(*recent)
-	if !ok {
-		return dst, until
-	}
-	for _, m := range t.keys {
+	for j := range s.items() {
+		w := s.words[content+j*metWords:][:metWords]
 		if window > 0 {
-			at := floor(m.Last, 1000) * 1000
+			at := floor(w[metLast], 1000) * 1000
 			if at > now {
 				until = min(until, at)
 				continue
@@ -106,32 +112,50 @@ func (s *Series) Recent(dst []Met, now, window int64) (list []Met, until int64) 
 			}
 			until = min(until, at+window)
 		}
-		dst = append(dst, m)
+		fn(w)
 	}
-	slices.SortFunc(dst, func(a, b Met) int { return cmp.Or(cmp.Compare(b.Last, a.Last), cmp.Compare(a.Key, b.Key)) })
+	return until
+}
+
+// Met counts the keys that were met in (now − window, now], of all time when window
+// is 0. A time counts as its second's beginning. until is when the number changes by
+// itself.
+func (s Series) Met(now, window int64) (n int, until int64) {
+	if window == 0 && s.Form() == Recent {
+		return s.items(), math.MaxInt64
+	}
+	until = s.met(now, window, func([]int64) { n++ })
+	return n, until
+}
+
+// Recent appends the keys that Met counts to dst: the one met last first, equal ones by
+// key. until is when the list changes by itself.
+func (s Series) Recent(dst []Met, now, window int64) (list []Met, until int64) {
+	until = s.met(now, window, func(w []int64) { dst = append(dst, Met{s.text(w[metText]), w[metLast]}) })
+	slices.SortFunc(dst, func(a, b Met) int { return cmp.Or(cmp.Compare(b.Last, a.Last), strings.Compare(a.Key, b.Key)) })
 	return dst, until
 }
 
-func (t *recent) append(dst []byte, s *Series) []byte {
-	dst = wire.AppendUint(dst, uint64(len(t.keys)))
-	for _, m := range t.keys {
-		dst = wire.AppendInt(wire.AppendText(dst, m.Key), s.Last-m.Last)
+func (s Series) appendRecent(dst []byte) []byte {
+	dst = wire.AppendUint(dst, uint64(s.items()))
+	for j := range s.items() {
+		w := s.words[content+j*metWords:]
+		dst = wire.AppendInt(wire.AppendText(dst, s.text(w[metText])), s.words[last]-w[metLast])
 	}
 	return dst
 }
 
-func readRecent(r *wire.Reader, s *Series) (t recent) {
-	n := r.Count()
-	if n > 0 {
-		t.keys = make([]Met, 0, min(n, maxSeriesKeys))
-	}
-	for i := range n {
-		m := Met{Key: r.Text(), Last: s.Last - r.Int()}
-		if r.Bad() || i > 0 && t.keys[i-1].Key >= m.Key {
+func (k *Kept) readRecent(r *wire.Reader, i int) {
+	newest := k.at(i).words[last]
+	before := ""
+	for j := range r.Count() {
+		key, at := r.Text(), newest-r.Int()
+		if r.Bad() || j > 0 && before >= key {
 			r.Fail()
-			break
+			return
 		}
-		t.keys = append(t.keys, m)
+		before = key
+		k.words = append(k.words, pair(k.number(key, nil), 0), at)
+		k.at(i).words[items]++
 	}
-	return t
 }

@@ -1,45 +1,24 @@
 package facet
 
-import (
-	"math"
-	"slices"
-)
+import "math"
 
-// run is a list of cells, ascending and each at another place. The newest, which
-// nearly every change is about, stands apart.
+// run is a list of cells, ascending and each at another place, as it stands in the
+// words of a series: a window into them.
 //
-// Invariant: the lists are only appended to, and only by the run's one owner: what
-// changes an older cell makes new ones. So a run that was copied and is not written
-// any more, such as a profile's, may have its lists in common with the owner's.
+// What happened before 1970 or after 2106 counts as of the first or the last second
+// that there is, and beyond 4,294,967,295 no cell counts: there are so many cells that
+// it matters how large they are.
 type run struct {
-	older []count
-	last  count // n is 0 where there are no cells
-	sums  *sums // nil where no cell has amounts
-	n     int64 // of all cells
+	words []int64 // of a cell its place in the upper half of a word, and how many in the lower; with amounts their sum, least and largest follow
+	size  int     // words of a cell
+	all   Tally   // of all cells
 }
 
-// count is a cell without amounts. What happened before 1970 or after 2106 counts as
-// of the first or the last second that there is, and beyond 4,294,967,295 no cell
-// counts: there are so many cells that it matters how large they are.
-type count struct {
-	at uint32 // second, or index of a bucket
-	n  uint32
-}
-
-// clamped is the place of a cell for a second or an index.
-func clamped(at int64) int64 { return min(max(at, 0), math.MaxUint32) }
-
-// plus adds up to what a cell can count.
-func (c *count) plus(n int64) { c.n = uint32(min(int64(c.n)+n, math.MaxUint32)) }
-
-// sums are the amounts of a run's cells, in the same order, and of all of them.
-type sums struct {
-	older []amounts
-	last  amounts
-	all   amounts
-}
-
-type amounts struct{ sum, min, max int64 }
+// Words of a cell.
+const (
+	narrowCell = 1
+	wideCell   = 4 // with amounts
+)
 
 // cell is one cell as it is given and taken.
 type cell struct {
@@ -47,99 +26,53 @@ type cell struct {
 	Tally
 }
 
-func (x *cell) count() count { return count{uint32(x.at), uint32(min(x.N, math.MaxUint32))} }
+// clamped is the place of a cell for a second or an index.
+func clamped(at int64) int64 { return min(max(at, 0), math.MaxUint32) }
 
 func (r *run) len() int {
-	if r.last.n == 0 {
-		return 0
+	if r.size == narrowCell {
+		return len(r.words)
 	}
-	return len(r.older) + 1
+	return len(r.words) / wideCell
 }
 
 // place is the i-th cell's.
-func (r *run) place(i int) int64 {
-	if i < len(r.older) {
-		return int64(r.older[i].at)
-	}
-	return int64(r.last.at)
-}
+func (r *run) place(i int) int64 { return int64(high(r.words[i*r.size])) }
 
 // at gives the i-th cell.
 func (r *run) at(i int) cell {
-	c, a := r.last, amounts{}
-	if i < len(r.older) {
-		c = r.older[i]
+	w := r.words[i*r.size:]
+	c := cell{int64(high(w[0])), Tally{N: int64(low(w[0]))}}
+	if r.size == wideCell {
+		c.Sum, c.Min, c.Max = w[1], w[2], w[3]
 	}
-	switch {
-	case r.sums == nil:
-	case i < len(r.older):
-		a = r.sums.older[i]
-	default:
-		a = r.sums.last
-	}
-	return cell{int64(c.at), Tally{int64(c.n), a.sum, a.min, a.max}}
+	return c
 }
 
-// copied is the run to be written by another, or by the same owner when nobody
-// writes r any more.
-func (r run) copied() run {
-	if r.sums != nil {
-		s := *r.sums
-		r.sums = &s
+// set makes x the i-th cell.
+func (r *run) set(i int, x cell) {
+	w := r.words[i*r.size:]
+	w[0] = pair(uint32(min(x.N, math.MaxUint32)), uint32(x.at))
+	if r.size == wideCell {
+		w[1], w[2], w[3] = x.Sum, x.Min, x.Max
 	}
-	return r
 }
 
-// clipped is a copy that has an owner besides r's.
-func (r run) clipped() run {
-	r = r.copied()
-	r.older = slices.Clip(r.older)
-	if r.sums != nil {
-		r.sums.older = slices.Clip(r.sums.older)
+// search gives the place of a cell in the list, nearly always at its end.
+func (r *run) search(at int64) (i int, found bool) {
+	n := r.len()
+	if n == 0 || at > r.place(n-1) {
+		return n, false
 	}
-	return r
-}
-
-// drop takes the first n cells away.
-func (r *run) drop(n int) {
-	switch {
-	case n >= r.len():
-		*r = run{}
-	case n > 0:
-		for _, c := range r.older[:n] {
-			r.n -= int64(c.n)
-		}
-		r.older = r.older[n:]
-		if r.sums != nil {
-			r.dropAmounts(n)
+	low, high := 0, n-1
+	for low < high {
+		if m := int(uint(low+high) >> 1); r.place(m) < at {
+			low = m + 1
+		} else {
+			high = m
 		}
 	}
-}
-
-// dropAmounts takes those of the first n cells away; the cells are gone already.
-func (r *run) dropAmounts(n int) {
-	x := r.sums
-	extreme := false
-	for _, a := range x.older[:n] {
-		x.all.sum -= a.sum
-		extreme = extreme || a.min == x.all.min || a.max == x.all.max
-	}
-	if x.older = x.older[n:]; !extreme {
-		return
-	}
-	was, rest := x.all, x.last
-	for i := len(x.older) - 1; i >= 0 && (rest.min != was.min || rest.max != was.max); i-- { // prices are often the same
-		rest.min, rest.max = min(rest.min, x.older[i].min), max(rest.max, x.older[i].max)
-	}
-	x.all.min, x.all.max = rest.min, rest.max
-}
-
-// all sums up every cell.
-func (r *run) all() Tally {
-	if r.sums == nil {
-		return Tally{N: r.n}
-	}
-	return Tally{r.n, r.sums.all.sum, r.sums.all.min, r.sums.all.max}
+	return low, r.place(low) == at
 }
 
 // between sums up the cells from the place i up to j, which is left out.
@@ -151,104 +84,57 @@ func (r *run) between(i, j int) (sum Tally) {
 	return sum
 }
 
-// put adds x.
-func (r *run) put(x cell) {
-	switch {
-	case r.last.n == 0 || x.at > int64(r.last.at):
-		r.push(x)
-	case x.at < int64(r.last.at):
-		var one run
-		one.push(x)
-		*r = r.union(&one)
-	case r.sums == nil && x.Sum|x.Min|x.Max == 0:
-		r.last.plus(x.N)
-		r.n += x.N
-	default:
-		c := r.at(len(r.older))
-		c.Add(x.Tally)
-		r.newest(c)
-		r.count(x.Tally)
+// without is what is kept of all cells when the first n are gone.
+func (r *run) without(n int) Tally {
+	all := r.all
+	if n == r.len() {
+		return Tally{}
 	}
-}
-
-// push adds x, which is behind all others.
-func (r *run) push(x cell) {
-	if r.last.n != 0 {
-		r.older = push(r.older, r.last)
-		if r.sums != nil {
-			r.sums.older = push(r.sums.older, r.sums.last)
+	if r.size == narrowCell {
+		for _, w := range r.words[:n] {
+			all.N -= int64(low(w))
 		}
+		return all
 	}
-	r.newest(x)
-	r.count(x.Tally)
+	extreme := false
+	for i := range n {
+		c := r.at(i)
+		all.N -= c.N
+		all.Sum -= c.Sum
+		extreme = extreme || c.Min == r.all.Min || c.Max == r.all.Max
+	}
+	if !extreme {
+		return all
+	}
+	c := r.at(r.len() - 1)
+	all.Min, all.Max = c.Min, c.Max
+	for i := r.len() - 2; i >= n && (all.Min != r.all.Min || all.Max != r.all.Max); i-- { // prices are often the same
+		c = r.at(i)
+		all.Min, all.Max = min(all.Min, c.Min), max(all.Max, c.Max)
+	}
+	return all
 }
 
-// count takes x into what is kept of all cells.
-func (r *run) count(x Tally) {
-	all := r.all()
-	all.Add(x)
-	if r.n = all.N; r.sums != nil {
-		r.sums.all = amounts{all.Sum, all.Min, all.Max}
+// within sums up the cells in (now − window, now], all where window is 0; unit is how
+// many ms apart their places are. Nearly always that is all of them.
+func (r *run) within(unit, now, window int64) (sum Tally, until int64) {
+	until = math.MaxInt64
+	if window == 0 {
+		return r.all, until
 	}
-}
-
-// newest makes x the newest cell.
-func (r *run) newest(x cell) {
-	r.last = x.count()
-	a := amounts{x.Sum, x.Min, x.Max}
-	if r.sums == nil && a != (amounts{}) {
-		r.sums = new(sums)
-		if cap(r.older) > 0 {
-			r.sums.older = make([]amounts, len(r.older), cap(r.older))
-		}
+	first, end := 0, r.len()
+	for first < end && r.place(first)*unit <= now-window {
+		first++
 	}
-	if r.sums != nil {
-		r.sums.last = a
+	for end > first && r.place(end-1)*unit > now {
+		end--
+		until = r.place(end) * unit
 	}
-}
-
-// union gives the cells of both.
-func (r *run) union(o *run) (n run) {
-	switch {
-	case r.len() == 0:
-		return o.clipped()
-	case o.len() == 0:
-		return r.clipped()
+	if first < end {
+		until = min(until, r.place(first)*unit+window)
 	}
-	n.older = make([]count, 0, r.len()+o.len()-1)
-	for i, j := 0, 0; i < r.len() || j < o.len(); {
-		switch {
-		case j == o.len() || i < r.len() && r.place(i) < o.place(j):
-			n.push(r.at(i))
-			i++
-		case i == r.len() || r.place(i) > o.place(j):
-			n.push(o.at(j))
-			j++
-		default:
-			c := r.at(i)
-			c.Add(o.at(j).Tally)
-			n.push(c)
-			i, j = i+1, j+1
-		}
+	if first == 0 && end == r.len() {
+		return r.all, until
 	}
-	return n
-}
-
-// grown is the list with room for another, for some more and a quarter when there is
-// none: there are many lists, and most are short.
-func grown[T any](list []T, more int) []T {
-	if len(list) < cap(list) {
-		return list
-	}
-	return append(slices.Grow([]T(nil), len(list)+len(list)/4+more), list...)
-}
-
-func push[T any](list []T, x T) []T { return append(grown(list, 2), x) }
-
-// insert puts x at i in a list that is the caller's own.
-func insert[T any](list []T, i int, x T) []T {
-	list = append(grown(list, 1), x)
-	copy(list[i+1:], list[i:])
-	list[i] = x
-	return list
+	return r.between(first, end), until
 }

@@ -16,17 +16,13 @@ type Score struct {
 // Counts appends the keys with how often they were met in (now − window, now], of
 // all time when window is 0, to dst: the most frequent first, equal ones by name.
 // until is when a count changes by itself.
-func (s *Series) Counts(dst []Score, now, window int64) (list []Score, until int64) {
+func (s Series) Counts(dst []Score, now, window int64) (list []Score, until int64) {
 	until = math.MaxInt64
-	t, ok := s.tallies()
-	if !ok {
-		return dst, until
-	}
-	for i := range t.keys {
-		sum, next := t.keys[i].tally(s, now, window)
+	for k := s.walk(); k.step(); {
+		sum, next := k.tally(now, window)
 		until = min(until, next)
 		if n := sum.N; n > 0 {
-			dst = append(dst, Score{t.keys[i].key, float64(n)})
+			dst = append(dst, Score{k.name(), float64(n)})
 		}
 	}
 	sortScores(dst)
@@ -39,34 +35,33 @@ func (s *Series) Counts(dst []Score, now, window int64) (list []Score, until int
 // there are any, else how many) times 2^(−age/halfLife), summed up from the oldest
 // to the newest. A bucket's age is its middle's, never less than 0. until is when the first
 // one may be another, or fall below least, or a bucket ends to count.
-func (s *Series) Scores(dst []Score, now, halfLife int64, least float64) (list []Score, until int64) {
+func (s Series) Scores(dst []Score, now, halfLife int64, least float64) (list []Score, until int64) {
 	until = math.MaxInt64
-	t, ok := s.tallies()
-	if !ok {
+	if s.Form() != Tallies {
 		return dst, until
 	}
-	oldest := s.bucket(now - s.Window)
+	oldest := s.bucket(now - s.Window())
 	begin := len(dst)
 	ahead := false // some bucket's middle is still to come
-	for i := range t.keys {
-		k := &t.keys[i]
+	for k := s.walk(); k.step(); {
 		sum, first := 0.0, true
-		for j := range k.cells.len() {
-			b := k.cells.at(j)
+		cells := k.newer()
+		for j := range cells.len() {
+			b := cells.at(j)
 			if b.at < oldest {
 				continue
 			}
 			if first { // the oldest of them is the next to go
-				until, first = min(until, (b.at+1)*s.Width+s.Window), false
+				until, first = min(until, (b.at+1)*s.width()+s.Window()), false
 			}
-			middle := b.at*s.Width + s.Width/2
+			middle := b.at*s.width() + s.width()/2
 			if middle > now {
 				until, ahead = min(until, middle), true
 			}
 			sum += b.weight() * math.Exp2(-float64(max(0, now-middle))/float64(halfLife))
 		}
 		if sum >= least {
-			dst = append(dst, Score{k.key, sum})
+			dst = append(dst, Score{k.name(), sum})
 		}
 	}
 	sortScores(dst[begin:])
@@ -76,7 +71,7 @@ func (s *Series) Scores(dst []Score, now, halfLife int64, least float64) (list [
 		}
 	}
 	if ahead && len(dst) > begin+1 {
-		until = min(until, t.crossing(s, dst[begin].Key, now, halfLife))
+		until = min(until, s.crossing(dst[begin].Key, now, halfLife))
 	}
 	return dst, until
 }
@@ -90,19 +85,20 @@ func sortScores(list []Score) {
 // crossing is when another key may overtake the first: the buckets whose middle is
 // still to come weigh the same until then, while the others fade. Where all fade
 // alike nobody is overtaken.
-func (t *tallies) crossing(s *Series, top string, now, halfLife int64) (at int64) {
+func (s Series) crossing(top string, now, halfLife int64) (at int64) {
 	at = math.MaxInt64
-	i, found := t.find(top)
-	if !found {
-		return at
+	stay, fade := 0.0, 0.0
+	for k := s.walk(); k.step(); {
+		if k.name() == top {
+			stay, fade = k.parts(now, halfLife)
+		}
 	}
-	stay, fade := t.keys[i].parts(s, now, halfLife)
-	for j := range t.keys {
-		if j == i {
+	for k := s.walk(); k.step(); {
+		if k.name() == top {
 			continue
 		}
 		// stay + fade·d = x + y·d, with d falling from 1
-		x, y := t.keys[j].parts(s, now, halfLife)
+		x, y := k.parts(now, halfLife)
 		if fade <= y || x <= stay {
 			continue
 		}
@@ -116,11 +112,12 @@ func (t *tallies) crossing(s *Series, top string, now, halfLife int64) (at int64
 }
 
 // parts are a key's weights that stay for the moment, and those that fade.
-func (k *keyed) parts(s *Series, now, halfLife int64) (stay, fade float64) {
-	oldest := s.bucket(now - s.Window)
-	for i := range k.cells.len() {
-		b := k.cells.at(i)
-		middle := b.at*s.Width + s.Width/2
+func (k *keyed) parts(now, halfLife int64) (stay, fade float64) {
+	oldest := k.bucket(now - k.Window())
+	cells := k.newer()
+	for i := range cells.len() {
+		b := cells.at(i)
+		middle := b.at*k.width() + k.width()/2
 		switch {
 		case b.at < oldest:
 		case middle > now:

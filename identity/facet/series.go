@@ -1,10 +1,5 @@
 package facet
 
-import (
-	"slices"
-	"strings"
-)
-
 // Form is how a series keeps what is contributed to it. Each is a commutative
 // monoid: exact as a function of the multiset of contributions, whatever their
 // order or grouping, within the bounds that its type tells.
@@ -75,201 +70,205 @@ type Contribution struct {
 	Tie   uint64 // of Newest and Oldest: the stamp's
 	Index uint16 // of Newest and Oldest: the place among the event's values
 
-	kept *[]string // copies of texts that were made for the same event; nil: none
-}
-
-// text gives a copy of the key: one for all series that an event adds it to.
-func (c *Contribution) text() string {
-	if c.kept == nil {
-		return strings.Clone(c.Key)
-	}
-	for _, s := range *c.kept {
-		if s == c.Key {
-			return s
-		}
-	}
-	s := strings.Clone(c.Key)
-	if len(*c.kept) < cap(*c.kept) {
-		*c.kept = append(*c.kept, s)
-	}
-	return s
+	copies *copies
 }
 
 // Series is what one facet, or several, contributed to one version of a
-// definition. A facet's is written in place unless a profile has it that may still be
-// read; then a contribution makes another one.
+// definition. The zero Series is an empty one.
 type Series struct {
-	ID     uint32
-	Most   uint16
-	Form   Form
-	Filled bool // what happened before the definition is in it
-	slot   uint16
-	made   epoch // when its owner made it; zero: not for a single owner
-	Window int64
-	Width  int64
-	Last   int64 // the newest contribution's time, ms
-	data   content
+	ID    uint32
+	words []int64
+	texts []string
 }
 
-// epoch tells what a facet made since profiles last kept what they shared with it from
-// what it made before, which they may have.
-type epoch uint32
+// The words that every series begins with.
+const (
+	head   = iota // its form, the bits below, its slot (16–31) and Most (32–47)
+	last          // the newest contribution's time, ms
+	window        // of the Spec
+	width
+	items // how many keys or values there are; of a Total what it counts
+	content
+)
 
-// always is the epoch of an owner that never shares.
-const always = ^epoch(0)
+const (
+	isFilledBit = 1 << 8 // what happened before the definition is in it
+	isWideBit   = 1 << 9 // the cells of Tallies have amounts
 
-// content is what a form keeps. s says the shape and has the newest time already.
-type content interface {
-	// fork gives a copy of the series with a copy of the content, which may be
-	// written if nobody writes the content any more.
-	fork(s *Series) *Series
-	put(s *Series, c *Contribution)
-	// merge gives the content of both, which stay as they are; so do they when
-	// what it gives is forked and written.
-	merge(s *Series, o content) content
-	append(dst []byte, s *Series) []byte
-}
+	formMask  = 1<<8 - 1
+	slotShift = 16
+	mostShift = 32
+	flagMask  = 1<<slotShift - 1
+)
 
-func newSeries(f Form) *Series {
-	s := Series{Form: f}
-	switch f {
-	case Total:
-		return (&total{}).fork(&s)
-	case Tallies:
-		return (&tallies{}).fork(&s)
-	case Recent:
-		return (&recent{}).fork(&s)
-	case Newest, Oldest:
-		return (&values{oldest: f == Oldest}).fork(&s)
-	case Moments:
-		return (&moments{}).fork(&s)
+// Empty says that nothing contributed.
+func (s Series) Empty() bool { return s.words == nil }
+
+// Form is how the series is kept; 0 of an empty one.
+func (s Series) Form() Form {
+	if s.words == nil {
+		return 0
 	}
-	panic("facet: a spec without a form")
+	return Form(s.words[head] & formMask)
 }
 
-// with gives the series, nil for one that has begun, with a contribution in it: s
-// itself if its owner made it in this epoch.
-func (s *Series) with(c *Contribution, now epoch) *Series {
+// Last is the newest contribution's time, ms.
+func (s Series) Last() int64 {
+	if s.words == nil {
+		return 0
+	}
+	return s.words[last]
+}
+
+// Window is how far the series looks back, in ms; 0: as far as there is.
+func (s Series) Window() int64 { return s.words[window] }
+
+// Filled says that what happened before the definition is in the series.
+func (s Series) Filled() bool { return s.words[head]&isFilledBit != 0 }
+
+// SetFilled says so of all series: for who has a copy to compare.
+func (k *Kept) SetFilled() {
+	for i := range k.Len() {
+		k.at(i).words[head] |= isFilledBit
+	}
+}
+
+func (s Series) width() int64 { return s.words[width] }
+func (s Series) items() int   { return int(s.words[items]) }
+func (s Series) slot() int    { return int(uint16(s.words[head] >> slotShift)) }
+func (s Series) most() int    { return int(uint16(s.words[head] >> mostShift)) }
+
+// add takes a contribution in, for a series at the place i of the index if there is
+// one already.
+func (k *Kept) add(i int, found bool, c *Contribution) {
 	x := c.Spec
-	switch {
-	case s == nil || s.Form != x.Form:
-		s = newSeries(x.Form)
-		s.Last = c.At
-	case s.made != now:
-		s = s.data.fork(s)
+	if found && k.at(i).Form() != x.Form {
+		k.drop(i)
+		found = false
 	}
-	s.ID, s.Window, s.Width, s.Most, s.slot, s.made = x.ID, x.Window, x.Width, uint16(x.Most), x.Slot, now
-	s.Last = max(s.Last, c.At)
-	s.data.put(s, c)
-	return s
-}
-
-// merged gives the series of both.
-func (s *Series) merged(o *Series) *Series {
-	if s.Form != o.Form {
-		return s
+	if !found {
+		k.begin(i, x.ID, x.Form)
+		k.at(i).words[last] = c.At
 	}
-	n := *s
-	n.Filled, n.Last, n.made = s.Filled || o.Filled, max(s.Last, o.Last), 0
-	n.data = s.data.merge(&n, o.data)
-	return &n
-}
-
-// Kept is a series in a list. Its ID stands beside it, so that who looks for one
-// touches the memory of no other: most of it is far from any cache.
-type Kept struct {
-	ID uint32
-	*Series
-}
-
-// find gives the place of an id in a list in ascending order of them.
-func find(list []Kept, id uint32) (int, bool) {
-	low, high := 0, len(list)
-	for low < high {
-		if m := int(uint(low+high) >> 1); list[m].ID < id {
-			low = m + 1
-		} else {
-			high = m
-		}
+	w := k.words[k.index[i].at:]
+	w[head] = w[head]&flagMask | int64(x.Slot)<<slotShift | int64(uint16(x.Most))<<mostShift
+	w[last], w[window], w[width] = max(w[last], c.At), x.Window, x.Width
+	switch x.Form {
+	case Total:
+		k.at(i).addTotal(c.Tally)
+	case Tallies:
+		k.addTally(i, c)
+	case Recent:
+		k.addMet(i, c.Key, c.At, c.copies)
+	case Newest, Oldest:
+		k.addValue(i, c)
+	case Moments:
+		k.addMark(i, c)
+	default:
+		panic("facet: a spec without a form")
 	}
-	return low, low < len(list) && list[low].ID == id
 }
 
-// Partial are series in the making, by Spec.ID: what a fill reads of the log for
-// one facet.
-type Partial map[uint32]*Series
+// Partial are series in the making: what a fill reads of the log for one facet. The
+// zero Partial is empty.
+type Partial struct {
+	kept   *Kept
+	copies *copies
+}
 
 // Add takes a contribution in.
-func (p Partial) Add(c *Contribution) { p[c.Spec.ID] = p[c.Spec.ID].with(c, always) }
+func (p *Partial) Add(c *Contribution) {
+	if p.kept == nil {
+		p.kept = new(Kept)
+	}
+	if p.copies == nil {
+		p.copies = new(copies)
+	}
+	c.copies = p.copies
+	i, found := p.kept.find(c.Spec.ID)
+	p.kept.add(i, found, c)
+	c.copies = nil
+	p.kept.tidy()
+}
 
-// Fill adds to the facet what the events before a definition gave: each p[id] is
-// merged into the facet's series unless that is filled already, so that a fill
-// that is begun again counts nothing twice. Of ids that p does not have nothing is
-// noted. The Change is by the slots of the Specs that p was made by.
+// Empty says that nothing was added.
+func (p *Partial) Empty() bool { return p.kept.Len() == 0 }
+
+// Next gives what was added, and begins another one.
+func (p *Partial) Next() Partial {
+	done := Partial{kept: p.kept}
+	p.kept = nil
+	return done
+}
+
+// Fill adds to the facet what the events before a definition gave: each of p's series
+// with one of the ids is merged into the facet's unless that is filled already, so
+// that a fill that is begun again counts nothing twice. Of ids that p does not have
+// nothing is noted. The Change is by the slots of the Specs that p was made by.
 func (f *Facet) Fill(p Partial, ids []uint32) (c Change) {
-	f.part()
 	for _, id := range ids {
-		add := p[id]
-		if add == nil {
+		from, some := p.kept.find(id)
+		if !some {
 			continue
 		}
-		i, found := find(f.Computed, id)
-		var n *Series
-		switch {
-		case !found: // p's owner may go on adding to its own
-			n = newSeries(add.Form).emptied(add).merged(add)
-		case f.Computed[i].Filled:
+		add := p.kept.at(from)
+		i, found := f.Computed.find(id)
+		if found && f.Computed.at(i).Filled() {
 			continue
-		default:
-			if n = f.Computed[i].merged(add); n == f.Computed[i].Series { // of another form: it stays
-				n = n.data.fork(n)
-				n.made = 0
-			}
 		}
-		n.Filled = true
-		f.place(i, found, n)
-		c.Mark(int(add.slot))
+		if k := f.own(); found {
+			k.merge(i, add)
+		} else {
+			k.graft(i, add)
+		}
+		f.Computed.at(i).words[head] |= isFilledBit
+		c.Mark(add.slot())
+	}
+	if f.Computed != nil && !c.IsZero() {
+		f.Computed.tidy()
 	}
 	return c
 }
 
-// emptied gives an empty series the shape of another.
-func (s *Series) emptied(of *Series) *Series {
-	data := s.data
-	*s = *of
-	s.data, s.made = data, 0
-	return s
-}
-
-// now is the facet's epoch: what was made in it is in no profile.
-func (f *Facet) now() epoch { return f.parted + 1 }
-
-// place puts a series at its place in the list, in the stead of the one of the same
-// ID that was found there.
-func (f *Facet) place(i int, found bool, s *Series) {
-	if f.listed != f.now() { // a profile may share it
-		list := make([]Kept, len(f.Computed), len(f.Computed)+1)
-		copy(list, f.Computed)
-		f.Computed, f.listed = list, f.now()
+// own gives the facet's series to be written.
+func (f *Facet) own() *Kept {
+	switch {
+	case f.Computed == nil:
+		f.Computed = new(Kept)
+	case f.Computed.out.Load() > 0:
+		f.Computed = f.Computed.clone()
 	}
-	if found {
-		f.Computed[i].Series = s
-	} else {
-		f.Computed = insert(f.Computed, i, Kept{s.ID, s})
-	}
+	return f.Computed
 }
 
 // Prune drops the series of definitions that are no more.
 func (f *Facet) Prune(keep func(id uint32) bool) {
-	gone := func(s Kept) bool { return !keep(s.ID) }
-	if slices.ContainsFunc(f.Computed, gone) {
-		f.Computed = slices.DeleteFunc(slices.Clone(f.Computed), gone)
+	for i := f.Computed.Len() - 1; i >= 0; i-- {
+		if !keep(f.Computed.index[i].id) {
+			f.own().drop(i)
+		}
 	}
 }
 
-// Series gives the series of one version of a definition; nil where nothing
+// Total of all time.
+
+// totalWords are those of a Total: what it counts in the place of items, and then the
+// sum, the least and the largest amount.
+const totalWords = content + 3
+
+func (s Series) tally() Tally {
+	return Tally{s.words[items], s.words[content], s.words[content+1], s.words[content+2]}
+}
+
+func (s Series) addTotal(t Tally) {
+	sum := s.tally()
+	sum.Add(t)
+	s.words[items], s.words[content], s.words[content+1], s.words[content+2] = sum.N, sum.Sum, sum.Min, sum.Max
+}
+
+// Series gives the series of one version of a definition; an empty one where nothing
 // contributed.
-func (p *Profile) Series(id uint32) *Series { return p.Computed.of(id) }
+func (p *Profile) Series(id uint32) Series { return p.Computed.of(id) }
 
 // floor is n/by towards minus infinity.
 func floor(n, by int64) int64 {

@@ -85,7 +85,7 @@ func TestSeriesDependOnNothingButWhatWasContributed(t *testing.T) {
 			}
 			before := facets[0].AppendBinary(nil)
 			r.Shuffle(len(facets), func(i, j int) { facets[i], facets[j] = facets[j], facets[i] })
-			got := (&Facet{Computed: all(r, Join(facets))}).AppendBinary(nil)
+			got := (&Facet{Computed: keptOf(all(r, Join(facets)))}).AppendBinary(nil)
 			if !bytes.Equal(got, want) {
 				t.Fatalf("round %d: %d contributions in %d groups\n%x\nwant\n%x", round, len(list), len(facets), got, want)
 			}
@@ -97,11 +97,19 @@ func TestSeriesDependOnNothingButWhatWasContributed(t *testing.T) {
 }
 
 // all asks for some series before it asks for all.
-func all(r *rand.Rand, p *Profile) []Kept {
+func all(r *rand.Rand, p *Profile) []Series {
 	for range r.IntN(5) {
 		p.Series(uint32(r.IntN(12)))
 	}
 	return p.Computed.All()
+}
+
+func keptOf(list []Series) *Kept {
+	k := new(Kept)
+	for i, s := range list {
+		k.graft(i, s)
+	}
+	return k
 }
 
 // TestProfilesStayAsTheyWere: what a profile shares is not written, however much is
@@ -165,10 +173,10 @@ func TestReleasedProfilesCostNoCopy(t *testing.T) {
 	Join([]*Facet{f}).Release()
 	fold()
 	Join([]*Facet{f}).Release()
-	own := f.Computed[0]
+	own := f.Computed
 	fold()
-	if f.Computed[0] != own {
-		t.Error("a series was copied that nobody reads")
+	if f.Computed != own {
+		t.Error("series were copied that nobody reads")
 	}
 	if !bytes.Equal(written(held.Computed.All()), before) {
 		t.Error("a profile that is still read was changed")
@@ -211,9 +219,9 @@ func TestProfilesAreReadWhileFacetsAreWritten(t *testing.T) {
 }
 
 // counted is what Tally should say, from a walk over all cells.
-func counted(k *keyed, s *Series, now, window int64) (sum Tally, until int64) {
+func counted(k *keyed, now, window int64) (sum Tally, until int64) {
 	until = math.MaxInt64
-	walk := func(r *run, unit int64) {
+	walk := func(r run, unit int64) {
 		for i := range r.len() {
 			c := r.at(i)
 			switch at := c.at * unit; {
@@ -227,13 +235,12 @@ func counted(k *keyed, s *Series, now, window int64) (sum Tally, until int64) {
 			}
 		}
 	}
-	unit := s.Width
-	if s.exact() {
+	unit := k.width()
+	if k.exact() {
 		unit = 1000
 	}
-	if walk(&k.cells, unit); k.older != nil {
-		walk(k.older, s.Width)
-	}
+	walk(k.newer(), unit)
+	walk(k.older(), k.width())
 	return sum, until
 }
 
@@ -259,19 +266,14 @@ func TestTalliesAreWhatWasCounted(t *testing.T) {
 		}
 		for _, p := range []*Profile{Join([]*Facet{a}), Join([]*Facet{a, b})} {
 			for _, s := range p.Computed.All() {
-				now, window := 1_700_000_000_000+r.Int64N(spread), s.Window
+				now, window := 1_700_000_000_000+r.Int64N(spread), s.Window()
 				if r.IntN(2) == 0 && window > 0 {
 					window = 1 + r.Int64N(window)
 				}
-				tallies, ok := s.tallies()
-				if !ok {
-					continue
-				}
-				for i := range tallies.keys {
-					k := &tallies.keys[i]
-					want, wantUntil := counted(k, s.Series, now, window)
-					if got, until := s.Tally(k.key, now, window); got != want || until != wantUntil {
-						t.Fatalf("round %d: series %d, key %q, window %d: %+v until %d, want %+v until %d", round, s.ID, k.key, window, got, until, want, wantUntil)
+				for k := s.walk(); k.step(); {
+					want, wantUntil := counted(&k, now, window)
+					if got, until := s.Tally(k.name(), now, window); got != want || until != wantUntil {
+						t.Fatalf("round %d: series %d, key %q, window %d: %+v until %d, want %+v until %d", round, s.ID, k.name(), window, got, until, want, wantUntil)
 					}
 				}
 			}
@@ -364,14 +366,14 @@ func TestFillsTellSlots(t *testing.T) {
 	if change = f.Fill(p, []uint32{1, 3}); !change.IsZero() {
 		t.Errorf("filling again changed %+v", change)
 	}
-	if len(f.Computed) != 3 || f.Computed[0].Total().N != 1 {
-		t.Errorf("%d series", len(f.Computed))
+	if f.Computed.Len() != 3 || f.Computed.at(0).Total().N != 1 {
+		t.Errorf("%d series", f.Computed.Len())
 	}
 	f.Prune(func(id uint32) bool { return id == 3 })
-	if len(f.Computed) != 1 || f.Computed[0].ID != 3 {
-		t.Errorf("%d series are left", len(f.Computed))
+	if f.Computed.Len() != 1 || f.Computed.at(0).ID != 3 || f.Computed.Has(1) || !f.Computed.Has(3) {
+		t.Errorf("%d series are left", f.Computed.Len())
 	}
-	if got := decode(t, f.AppendBinary(nil)); !got.Computed[0].Filled {
+	if got := decode(t, f.AppendBinary(nil)); !got.Computed.at(0).Filled() {
 		t.Error("that it is filled was not written")
 	}
 }
@@ -434,12 +436,15 @@ func TestConsentIsBounded(t *testing.T) {
 // TestManyKeysStayBounded: the ones that were quiet the longest go.
 func TestManyKeysStayBounded(t *testing.T) {
 	for _, spec := range specs()[1:8] {
-		var s *Series
+		var p Partial
 		for i := range int64(1000) {
-			s = s.with(&Contribution{Spec: spec, At: 1_700_000_000_000 + i, Key: fmt.Sprint("k", i), Tally: Tally{N: 1}}, always)
+			p.Add(&Contribution{Spec: spec, At: 1_700_000_000_000 + i, Key: fmt.Sprint("k", i), Tally: Tally{N: 1}})
 		}
-		if n := len(s.AppendBinary(nil)); n > 8_000 {
+		if n := len(p.kept.at(0).AppendBinary(nil)); n > 8_000 {
 			t.Errorf("series %d has %d bytes", spec.ID, n)
+		}
+		if n := len(p.kept.texts); n > 2*maxSeriesKeys+fewTexts {
+			t.Errorf("series %d has %d texts", spec.ID, n)
 		}
 	}
 }
@@ -463,17 +468,19 @@ func TestCellsKeepWhatTheyCan(t *testing.T) {
 		p.Add(&Contribution{Spec: spec, At: at, Tally: One(at)})
 	}
 	f := decode(t, filled(p).AppendBinary(nil))
-	if got, _ := f.Computed[0].Tally("", 4_294_967_295_000, 1<<60); got.N != 5 {
+	if got, _ := f.Computed.at(0).Tally("", 4_294_967_295_000, 1<<60); got.N != 5 {
 		t.Errorf("%+v: expected 5", got)
 	}
-	if got, until := f.Computed[0].Tally("", 4_294_967_294_999, 1<<60); got.N != 3 || until != 4_294_967_295_000 {
+	if got, until := f.Computed.at(0).Tally("", 4_294_967_294_999, 1<<60); got.N != 3 || until != 4_294_967_295_000 {
 		t.Errorf("%+v until %d: expected 3", got, until)
 	}
-	var r run
+	p = Partial{}
 	for range 3 {
-		r.put(cell{1, Tally{N: 1<<32 - 2}})
+		p.Add(&Contribution{Spec: spec, At: 1000, Tally: Tally{N: 1<<32 - 2}})
 	}
-	if r.last.n != 1<<32-1 {
-		t.Errorf("%d", r.last.n)
+	k := p.kept.at(0).walk()
+	k.step()
+	if r := k.newer(); r.at(0).N != 1<<32-1 {
+		t.Errorf("%d", r.at(0).N)
 	}
 }

@@ -1,12 +1,8 @@
 package facet
 
-import (
-	"math"
-	"slices"
-	"strings"
-)
+import "math"
 
-// tallies are sums by key, in time. With a Window, the Most newest seconds of the
+// Tallies are sums by key, in time. With a Window, the Most newest seconds of the
 // series (of each key's own) are kept as they are; older contributions lie in
 // buckets of Width, and count as if they had happened at the bucket's beginning.
 // What lies a whole Window behind the newest contribution, to the bucket, is
@@ -18,302 +14,174 @@ import (
 // same however it was grouped, and if anything lies in a bucket then all Most
 // seconds are there. (Beyond maxSeriesKeys keys the one that was quiet the
 // longest goes, and only then can order matter.)
-type tallies struct {
-	keys   []keyed // ascending
-	points int     // seconds that are kept, over all keys
-}
+//
+// The words: of each key, ascending, an entry; then of each key in the same order the
+// cells of its buckets, where the series keeps seconds, and the cells of its seconds,
+// else of its buckets.
 
-type keyed struct {
-	key   string
-	last  int64 // its newest contribution, ms
-	cells run   // by second where the series keeps them, else by bucket
-	older *run  // by bucket, of seconds that there was no room for; nil: none
-}
-
-// exact says that the series keeps seconds.
-func (s *Series) exact() bool { return s.Most > 0 && s.Window > 0 }
-
-// copied is k to be written, when nobody writes k any more.
-func (k keyed) copied() keyed {
-	k.cells = k.cells.copied()
-	if k.older != nil {
-		r := k.older.copied()
-		k.older = &r
-	}
-	return k
-}
-
-// clipped is a copy that has an owner besides k's.
-func (k keyed) clipped() keyed {
-	k.cells = k.cells.clipped()
-	if k.older != nil {
-		r := k.older.clipped()
-		k.older = &r
-	}
-	return k
-}
+// The words of a key's entry.
+const (
+	keyText   = iota
+	keyLast   // its newest contribution, ms
+	keyCells  // lower half: how many; upper half: how many buckets before them
+	keyOlderN // how many contributions its buckets hold
+	keyN      // and its cells
+	keyOlder  // where cells have amounts: their sum, the least and the largest of the buckets
+	narrowKey = keyOlder
+	keySums   = keyOlder + 3 // and of the cells
+	wideKey   = keySums + 3
+)
 
 // maxSeriesKeys bounds the keys of one series.
 const maxSeriesKeys = 256
 
-func (t *tallies) fork(s *Series) *Series {
-	if len(t.keys) < 2 {
-		n := t.with(s)
-		for i := range t.keys {
-			n.data.(*tallies).keys[i] = t.keys[i].copied()
-		}
-		return n
-	}
-	keys := make([]keyed, len(t.keys))
-	for i := range t.keys {
-		keys[i] = t.keys[i].copied()
-	}
-	return (&tallies{keys, t.points}).with(s)
-}
+func (s Series) wide() bool { return s.words[head]&isWideBit != 0 }
 
-// with makes one object of a series, its content and its key, where it has but one; t
-// is its own from then on.
-func (t *tallies) with(s *Series) *Series {
-	if len(t.keys) > 1 {
-		n := &struct {
-			Series
-			tallies
-		}{*s, *t}
-		n.data = &n.tallies
-		return &n.Series
-	}
-	n := &struct {
-		Series
-		tallies
-		key [1]keyed
-	}{Series: *s}
-	n.keys, n.points = n.key[:copy(n.key[:], t.keys)], t.points
-	n.data = &n.tallies
-	return &n.Series
-}
+// exact says that the series keeps seconds.
+func (s Series) exact() bool { return s.most() > 0 && s.words[window] > 0 }
 
-func (t *tallies) put(s *Series, c *Contribution) {
-	i, found := 0, false
-	if len(t.keys) == 1 && t.keys[0].key == c.Key {
-		found = true
-	} else {
-		i, found = t.find(c.Key)
+// sizes are how many words a key's entry has, and a cell.
+func (s Series) sizes() (key, cell int) {
+	if s.wide() {
+		return wideKey, wideCell
 	}
-	if !found {
-		t.keys = insert(t.keys, i, keyed{key: c.text(), last: c.At})
-	}
-	k := &t.keys[i]
-	k.last = max(k.last, c.At)
-	if s.exact() {
-		before := k.cells.len()
-		k.cells.put(cell{clamped(floor(c.At, 1000)), c.Tally})
-		t.points += k.cells.len() - before
-	} else {
-		k.cells.put(cell{clamped(s.bucket(c.At)), c.Tally})
-	}
-	t.settle(s)
-}
-
-// find gives the place of a key.
-func (t *tallies) find(key string) (int, bool) {
-	low, high := 0, len(t.keys)
-	for low < high {
-		if m := int(uint(low+high) >> 1); t.keys[m].key < key {
-			low = m + 1
-		} else {
-			high = m
-		}
-	}
-	return low, low < len(t.keys) && t.keys[low].key == key
+	return narrowKey, narrowCell
 }
 
 // bucket is the index of the bucket that holds a time.
-func (s *Series) bucket(ms int64) int64 {
-	if s.Width <= 0 {
+func (s Series) bucket(ms int64) int64 {
+	if s.width() <= 0 {
 		return 0
 	}
-	return floor(ms, s.Width)
+	return floor(ms, s.width())
 }
 
-// settle holds the bounds.
-func (t *tallies) settle(s *Series) {
-	if s.Window > 0 {
-		t.expire(s)
-	}
-	for t.points > int(s.Most) {
-		old := -1
-		for i := range t.keys {
-			k := &t.keys[i]
-			if k.cells.len() > 0 && (old < 0 || k.cells.place(0) < t.keys[old].cells.place(0)) {
-				old = i
-			}
-		}
-		k := &t.keys[old]
-		p := k.cells.at(0)
-		k.cells.drop(1)
-		if k.older == nil {
-			k.older = new(run)
-		}
-		k.older.put(cell{clamped(s.bucket(p.at * 1000)), p.Tally})
-		t.points--
-	}
-	for len(t.keys) > maxSeriesKeys {
-		quiet := 0
-		for i := range t.keys {
-			if t.keys[i].last < t.keys[quiet].last {
-				quiet = i
-			}
-		}
-		if s.exact() {
-			t.points -= t.keys[quiet].cells.len()
-		}
-		t.keys = slices.Delete(t.keys, quiet, quiet+1)
-	}
+// spot is where a key stands in the words of its series.
+type spot struct {
+	entry       int
+	from, cells int // where its buckets and its cells begin
+	end         int // and the next one's buckets
+	size        int // words of a cell
 }
 
-// expire drops what lies a Window behind the newest contribution, to the bucket.
-func (t *tallies) expire(s *Series) {
-	bucket := s.bucket(floor(s.Last, 1000)*1000 - s.Window)
-	first := bucket // of the cells that stay
-	if s.exact() {
-		first = math.MinInt64
-		if s.Width > 0 { // the bucket's first whole second
-			first = -floor(-bucket*s.Width, 1000)
-		}
+// spot gives that of the j-th key.
+func (s Series) spot(j int) (p spot) {
+	entry, size := s.sizes()
+	end := content + s.items()*entry
+	p.entry, p.size = content+j*entry, size
+	for at := content; at < p.entry; at += entry {
+		w := s.words[at+keyCells]
+		end += int(low(w)+high(w)) * size
 	}
-	empty := false
-	for i := range t.keys {
-		k := &t.keys[i]
-		n := 0
-		for n < k.cells.len() && k.cells.place(n) < first {
-			n++
-		}
-		if n > 0 {
-			k.cells.drop(n)
-			if s.exact() {
-				t.points -= n
-			}
-		}
-		if k.older != nil {
-			for n = 0; n < k.older.len() && k.older.place(n) < bucket; n++ {
-			}
-			if k.older.drop(n); k.older.len() == 0 {
-				k.older = nil
-			}
-		}
-		empty = empty || k.isEmpty()
-	}
-	if empty {
-		t.keys = slices.DeleteFunc(t.keys, func(k keyed) bool { return k.isEmpty() })
-	}
+	w := s.words[p.entry+keyCells]
+	p.from = end
+	p.cells = p.from + int(high(w))*size
+	p.end = p.cells + int(low(w))*size
+	return p
 }
 
-func (k *keyed) isEmpty() bool { return k.cells.len() == 0 && k.older == nil }
+// next is the spot of the key behind one.
+func (p *spot) next(s Series, entry int) {
+	p.entry += entry
+	w := s.words[p.entry+keyCells]
+	p.from = p.end
+	p.cells = p.from + int(high(w))*p.size
+	p.end = p.cells + int(low(w))*p.size
+}
 
-func (t *tallies) merge(s *Series, other content) content {
-	a, b := t.keys, other.(*tallies).keys
-	n := &tallies{keys: make([]keyed, 0, max(len(a), len(b)))}
-	for len(a) > 0 || len(b) > 0 {
-		order := -1
-		switch {
-		case len(a) == 0:
-			order = 1
-		case len(b) > 0:
-			order = strings.Compare(a[0].key, b[0].key)
-		}
-		var k keyed
-		switch {
-		case order < 0:
-			k, a = a[0].clipped(), a[1:]
-		case order > 0:
-			k, b = b[0].clipped(), b[1:]
-		default:
-			k = keyed{key: a[0].key, last: max(a[0].last, b[0].last), cells: a[0].cells.union(&b[0].cells)}
-			switch x, y := a[0].older, b[0].older; {
-			case x != nil && y != nil:
-				r := x.union(y)
-				k.older = &r
-			case x != nil:
-				r := x.clipped()
-				k.older = &r
-			case y != nil:
-				r := y.clipped()
-				k.older = &r
-			}
-			a, b = a[1:], b[1:]
-		}
-		if s.exact() {
-			n.points += k.cells.len()
-		}
-		n.keys = append(n.keys, k)
+// keyed walks over the keys of Tallies.
+type keyed struct {
+	Series
+	spot
+	left  int // keys
+	words int // of an entry
+}
+
+// walk begins before the first key.
+func (s Series) walk() (k keyed) {
+	if s.Form() == Tallies {
+		k.Series, k.left = s, s.items()
+		k.words, k.size = s.sizes()
+		k.entry, k.end = content-k.words, content+k.left*k.words
 	}
-	n.settle(s)
-	return n
+	return k
+}
+
+// step goes on to the next key; false: there is none.
+func (k *keyed) step() bool {
+	if k.left == 0 {
+		return false
+	}
+	k.left--
+	k.next(k.Series, k.words)
+	return true
+}
+
+func (k *keyed) name() string { return k.text(k.Series.words[k.entry+keyText]) }
+
+// older are the buckets of what there was no room for as seconds.
+func (k *keyed) older() run { return k.run(k.from, k.cells, keyOlderN, keyOlder) }
+
+// newer are the seconds where the series keeps them, else the buckets.
+func (k *keyed) newer() run { return k.run(k.cells, k.end, keyN, keySums) }
+
+func (k *keyed) run(from, to, n, sums int) run {
+	w := k.Series.words
+	return run{w[from:to], k.size, sumsOf(w[k.entry:], n, sums, k.size)}
+}
+
+func sumsOf(entry []int64, n, sums, size int) Tally {
+	t := Tally{N: entry[n]}
+	if size == wideCell {
+		t.Sum, t.Min, t.Max = entry[sums], entry[sums+1], entry[sums+2]
+	}
+	return t
+}
+
+func setSums(entry []int64, n, sums, size int, t Tally) {
+	entry[n] = t.N
+	if size == wideCell {
+		entry[sums], entry[sums+1], entry[sums+2] = t.Sum, t.Min, t.Max
+	}
 }
 
 // tally sums up what counts in (now − window, now]: a second or a bucket does if it
 // began then. window 0 is all time, now included or not. until is when this changes by
 // time alone.
-func (k *keyed) tally(s *Series, now, window int64) (sum Tally, until int64) {
-	unit := s.Width
-	if s.exact() {
+func (k *keyed) tally(now, window int64) (sum Tally, until int64) {
+	unit := k.width()
+	if k.exact() {
 		unit = 1000
 	}
-	sum, until = k.cells.within(unit, now, window)
-	if k.older != nil {
-		older, next := k.older.within(s.Width, now, window)
-		sum.Add(older)
+	newer := k.newer()
+	sum, until = newer.within(unit, now, window)
+	if k.from < k.cells {
+		older := k.older()
+		before, next := older.within(k.width(), now, window)
+		sum.Add(before)
 		until = min(until, next)
 	}
 	return sum, until
 }
 
-// within sums up the cells in (now − window, now], all where window is 0; unit is how
-// many ms apart their places are. Nearly always that is all of them.
-func (r *run) within(unit, now, window int64) (sum Tally, until int64) {
-	until = math.MaxInt64
-	if window == 0 {
-		return r.all(), until
-	}
-	first, end := 0, r.len()
-	for first < end && r.place(first)*unit <= now-window {
-		first++
-	}
-	for end > first && r.place(end-1)*unit > now {
-		end--
-		until = r.place(end) * unit
-	}
-	if first < end {
-		until = min(until, r.place(first)*unit+window)
-	}
-	if first == 0 && end == r.len() {
-		return r.all(), until
-	}
-	return r.between(first, end), until
-}
-
 // Tally sums up what counts for key in (now − window, now]; of all time when
 // window is 0. until is when the sum changes by itself; math.MaxInt64: never.
-// A nil Series is an empty one.
-func (s *Series) Tally(key string, now, window int64) (sum Tally, until int64) {
-	if s != nil && s.Form == Total {
-		return s.data.(*total).Tally, math.MaxInt64
+func (s Series) Tally(key string, now, window int64) (sum Tally, until int64) {
+	switch s.Form() {
+	case Total:
+		return s.tally(), math.MaxInt64
+	case Tallies:
+		for k := s.walk(); k.step(); {
+			if k.name() == key {
+				return k.tally(now, window)
+			}
+		}
 	}
-	t, ok := s.tallies()
-	if !ok {
-		return Tally{}, math.MaxInt64
-	}
-	i, found := t.find(key)
-	if !found {
-		return Tally{}, math.MaxInt64
-	}
-	return t.keys[i].tally(s, now, window)
+	return Tally{}, math.MaxInt64
 }
 
-func (s *Series) tallies() (*tallies, bool) {
-	if s == nil {
-		return nil, false
-	}
-	t, ok := s.data.(*tallies)
-	return t, ok
+// Total sums up everything.
+func (s Series) Total() Tally {
+	t, _ := s.Tally("", math.MaxInt64, 0)
+	return t
 }

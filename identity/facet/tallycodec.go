@@ -6,23 +6,22 @@ import (
 	"github.com/reuna/reuna/identity/wire"
 )
 
-// append writes the keys; times are told by how far they are behind the series' newest.
-func (t *tallies) append(dst []byte, s *Series) []byte {
-	dst = wire.AppendUint(dst, uint64(len(t.keys)))
-	for i := range t.keys {
-		k := &t.keys[i]
-		dst = wire.AppendText(dst, k.key)
-		dst = wire.AppendInt(dst, s.Last-k.last)
+// appendTallies writes the keys; times are told by how far they are behind the series'
+// newest.
+func (s Series) appendTallies(dst []byte) []byte {
+	dst = wire.AppendUint(dst, uint64(s.items()))
+	newest := s.words[last]
+	for k := s.walk(); k.step(); {
+		dst = wire.AppendText(dst, k.name())
+		dst = wire.AppendInt(dst, newest-s.words[k.entry+keyLast])
+		newer := k.newer()
 		if !s.exact() {
-			dst = k.cells.append(dst, s.bucket(s.Last))
+			dst = newer.append(dst, s.bucket(newest))
 			continue
 		}
-		if k.older == nil {
-			dst = append(dst, 0)
-		} else {
-			dst = k.older.append(dst, s.bucket(s.Last))
-		}
-		dst = k.cells.append(dst, floor(s.Last, 1000))
+		older := k.older()
+		dst = older.append(dst, s.bucket(newest))
+		dst = newer.append(dst, floor(newest, 1000))
 	}
 	return dst
 }
@@ -38,27 +37,20 @@ func (r *run) append(dst []byte, near int64) []byte {
 	first := r.at(0)
 	dst = wire.AppendInt(dst, near-first.at)
 	dst = first.Tally.append(dst)
-	if r.sums == nil {
-		prev := r.last.at
-		if n > 1 {
-			prev = r.older[0].at
-		}
-		for i := 1; i < n; i++ {
-			c := r.last
-			if i < len(r.older) {
-				c = r.older[i]
-			}
-			apart := uint64(c.at-prev) << 1
-			prev = c.at
+	if r.size == narrowCell {
+		prev := high(r.words[0])
+		for _, w := range r.words[1:] {
+			apart := uint64(high(w)-prev) << 1
+			prev = high(w)
 			switch {
-			case c.n == 1 && apart < 1<<7: // these two are nearly all
+			case low(w) == 1 && apart < 1<<7: // these two are nearly all
 				dst = append(dst, byte(apart))
-			case c.n == 1 && apart < 1<<14:
+			case low(w) == 1 && apart < 1<<14:
 				dst = append(dst, byte(apart)|1<<7, byte(apart>>7))
-			case c.n == 1:
+			case low(w) == 1:
 				dst = wire.AppendUint(dst, apart)
 			default:
-				dst = wire.AppendUint(wire.AppendUint(dst, apart|1), uint64(c.n)<<1)
+				dst = wire.AppendUint(wire.AppendUint(dst, apart|1), uint64(low(w))<<1)
 			}
 		}
 		return dst
@@ -109,57 +101,89 @@ func readTally(r *wire.Reader) (t Tally) {
 	return t
 }
 
-func readTallies(r *wire.Reader, s *Series) (t tallies) {
-	n := min(r.Count(), maxSeriesKeys)
-	if n > 0 {
-		t.keys = make([]keyed, 0, n)
+// readTallies reads what appendTallies wrote into the last series, which is the i-th.
+func (k *Kept) readTallies(r *wire.Reader, i int) {
+	again := *r
+	if narrow := k.readKeys(r, i); narrow {
+		return
 	}
-	for i := range n {
-		k := keyed{key: r.Text(), last: s.Last - r.Int()}
-		if i > 0 && t.keys[i-1].key >= k.key {
-			r.Fail()
-		}
-		if !s.exact() {
-			k.cells = readRun(r, s.bucket(s.Last))
-		} else {
-			if older := readRun(r, s.bucket(s.Last)); older.len() > 0 {
-				k.older = &older
-			}
-			k.cells = readRun(r, floor(s.Last, 1000))
-			t.points += k.cells.len()
-		}
-		t.keys = append(t.keys, k)
-	}
-	return t
+	k.index[i].used = content // there are amounts: they take another shape
+	k.words = k.words[:k.index[i].at+content]
+	k.words[k.index[i].at] |= isWideBit
+	*r = again
+	k.readKeys(r, i)
 }
 
-func readRun(r *wire.Reader, near int64) (list run) {
-	n := r.Count()
-	if n == 0 {
-		return list
-	}
-	if n > 1 {
-		list.older = make([]count, 0, n-1)
-	}
-	at := near - r.Int()
-	first := cell{at, readTally(r)}
-	if at != clamped(at) || first.N > math.MaxUint32 {
-		r.Fail()
-		return list
-	}
-	list.push(first)
-	for range n - 1 {
-		apart := r.Uint()
-		x := cell{at + int64(apart>>1), Tally{N: 1}}
-		if apart&1 == 1 {
-			x.Tally = readTally(r)
-		}
-		if x.at <= at || x.at != clamped(x.at) || x.N > math.MaxUint32 {
+// readKeys says false if it met an amount that there is no room for.
+func (k *Kept) readKeys(r *wire.Reader, i int) (ok bool) {
+	n := min(r.Count(), maxSeriesKeys)
+	s := k.at(i)
+	entry, size := s.sizes()
+	k.words = append(k.words, make([]int64, n*entry)...)
+	k.index[i].used += uint32(n * entry)
+	k.at(i).words[items] = int64(n)
+	newest, exact := s.words[last], s.exact()
+	before := ""
+	for j := range n {
+		key, at := r.Text(), newest-r.Int()
+		if r.Bad() || j > 0 && before >= key {
 			r.Fail()
-			return list
+			return true
 		}
-		list.push(x)
-		at = x.at
+		before = key
+		older, cells := run{size: size}, run{size: size}
+		fits := true
+		if !exact {
+			cells, fits = k.readRun(r, s.bucket(newest), size)
+		} else if older, fits = k.readRun(r, s.bucket(newest), size); fits {
+			cells, fits = k.readRun(r, floor(newest, 1000), size)
+		}
+		if !fits {
+			return false
+		}
+		x := k.at(i).words[content+j*entry:]
+		x[keyText], x[keyLast], x[keyCells] = pair(k.number(key, nil), 0), at, pair(uint32(cells.len()), uint32(older.len()))
+		setSums(x, keyOlderN, keyOlder, size, older.all)
+		setSums(x, keyN, keySums, size, cells.all)
 	}
-	return list
+	return true
+}
+
+// readRun appends cells to the words. ok is false if there is no room for amounts.
+func (k *Kept) readRun(r *wire.Reader, near int64, size int) (x run, ok bool) {
+	n, from := r.Count(), len(k.words)
+	x.size = size
+	at := near
+	for j := range n {
+		c := cell{Tally: Tally{N: 1}}
+		if j == 0 {
+			at -= r.Int()
+			c.Tally = readTally(r)
+		} else {
+			apart := r.Uint()
+			if at += int64(apart >> 1); apart>>1 == 0 {
+				r.Fail()
+			}
+			if apart&1 == 1 {
+				c.Tally = readTally(r)
+			}
+		}
+		if at != clamped(at) || c.N > math.MaxUint32 {
+			r.Fail()
+		}
+		if r.Bad() {
+			break
+		}
+		if size == narrowCell {
+			if c.Sum|c.Min|c.Max != 0 {
+				return x, false
+			}
+			k.words = append(k.words, pair(uint32(c.N), uint32(at)))
+		} else {
+			k.words = append(k.words, pair(uint32(c.N), uint32(at)), c.Sum, c.Min, c.Max)
+		}
+		x.all.Add(c.Tally)
+	}
+	x.words = k.words[from:]
+	return x, true
 }

@@ -10,14 +10,18 @@ import (
 	"github.com/reuna/reuna/identity/wire"
 )
 
-// values are those of the Most newest (Newest) or oldest (Oldest) events, by stamp
+// The values of the Most newest (Newest) or oldest (Oldest) events, by stamp
 // and by their place in the event. Of the newest those are dropped that are not
 // within the Window of the newest contribution. Exact whatever the order: keeping
 // the Most extreme of a set is.
-type values struct {
-	oldest bool
-	list   []Valued // ascending; only appended to, by one owner, as a run's
-}
+
+// The words of a value, ascending.
+const (
+	valueTime = iota
+	valueTie
+	valueText // upper half: its place among the event's values
+	valueWords
+)
 
 // Valued is a value that an event had.
 type Valued struct {
@@ -30,115 +34,115 @@ func (v *Valued) compare(o *Valued) int {
 	return cmp.Or(cmp.Compare(v.At.Time, o.At.Time), cmp.Compare(v.At.Tie, o.At.Tie), cmp.Compare(v.Index, o.Index), strings.Compare(string(v.Value), string(o.Value)))
 }
 
-func (t *values) fork(s *Series) *Series {
-	n := &struct {
-		Series
-		values
-	}{*s, *t}
-	n.data = &n.values
-	return &n.Series
+func (s Series) value(j int) Valued {
+	w := s.words[content+j*valueWords:][:valueWords]
+	return Valued{Stamp{w[valueTime], uint64(w[valueTie])}, uint16(high(w[valueText])), event.Value(s.text(w[valueText]))}
 }
 
-func (t *values) put(s *Series, c *Contribution) {
-	v := Valued{Stamp{c.At, c.Tie}, c.Index, event.Value(c.Key)}
-	last := len(t.list) - 1
-	full := len(t.list) >= int(s.Most) && last >= 0
-	if full && (t.oldest && v.compare(&t.list[last]) >= 0 || !t.oldest && v.compare(&t.list[0]) <= 0) {
-		return
-	}
-	if last >= 0 && t.list[last].Value == v.Value {
-		v.Value = t.list[last].Value
-	} else {
-		v.Value = event.Value(c.text())
-	}
-	if last >= 0 && v.compare(&t.list[last]) <= 0 {
-		t.list = t.union(s, &values{t.oldest, []Valued{v}})
-		return
-	}
-	if s.Most == 1 {
-		t.list = []Valued{v}
-		return
-	}
-	t.list = push(t.list, v)
-	t.trim(s)
+func (k *Kept) addValue(i int, c *Contribution) {
+	k.putValue(i, &Valued{Stamp{c.At, c.Tie}, c.Index, event.Value(c.Key)}, c.copies)
 }
 
-func (t *values) merge(s *Series, other content) content {
-	return &values{t.oldest, t.union(s, other.(*values))}
-}
-
-// trim holds the bounds.
-func (t *values) trim(s *Series) {
-	if extra := len(t.list) - int(s.Most); extra > 0 && t.oldest {
-		t.list = t.list[:s.Most:s.Most]
-	} else if extra > 0 {
-		t.list = t.list[extra:]
-	}
-	if s.Window > 0 && !t.oldest {
-		oldest := floor(s.Last, 1000)*1000 - s.Window
-		for len(t.list) > 0 && floor(t.list[0].At.Time, 1000)*1000 <= oldest {
-			t.list = t.list[1:]
+func (k *Kept) putValue(i int, v *Valued, c *copies) {
+	s := k.at(i)
+	n, oldest := s.items(), s.Form() == Oldest
+	at := n
+	for ; at > 0; at-- { // nearly always it is the newest
+		have := s.value(at - 1)
+		if order := v.compare(&have); order == 0 {
+			return
+		} else if order > 0 {
+			break
 		}
 	}
+	if n >= s.most() && (oldest && at == n || !oldest && at == 0) {
+		return
+	}
+	number := k.number(string(v.Value), c)
+	k.splice(i, content+at*valueWords, 0, valueWords)
+	w := k.at(i).words
+	w[items]++
+	w = w[content+at*valueWords:]
+	w[valueTime], w[valueTie], w[valueText] = v.At.Time, int64(v.At.Tie), pair(number, uint32(v.Index))
+	k.trimValues(i)
 }
 
-// union gives a new list of what stays of both.
-func (t *values) union(s *Series, other *values) []Valued {
-	a, b := t.list, other.list
-	n := &values{oldest: t.oldest, list: make([]Valued, 0, len(a)+len(b))}
-	for len(a) > 0 && len(b) > 0 {
-		switch order := a[0].compare(&b[0]); {
-		case order < 0:
-			n.list, a = append(n.list, a[0]), a[1:]
-		case order > 0:
-			n.list, b = append(n.list, b[0]), b[1:]
-		default:
-			n.list, a, b = append(n.list, a[0]), a[1:], b[1:]
+// trimValues holds the bounds.
+func (k *Kept) trimValues(i int) {
+	s := k.at(i)
+	n := s.items()
+	extra := max(0, n-s.most())
+	if s.Form() == Oldest {
+		s.words[items] -= int64(extra)
+		k.splice(i, content+(n-extra)*valueWords, extra*valueWords, 0)
+		return
+	}
+	if s.words[window] > 0 {
+		oldest := floor(s.words[last], 1000)*1000 - s.words[window]
+		for extra < n && s.second(extra) <= oldest {
+			extra++
 		}
 	}
-	n.list = append(append(n.list, a...), b...)
-	n.trim(s)
-	return n.list
+	s.words[items] -= int64(extra)
+	k.splice(i, content, extra*valueWords, 0)
+}
+
+// second is when the j-th value's second began.
+func (s Series) second(j int) int64 {
+	return floor(s.words[content+j*valueWords+valueTime], 1000) * 1000
+}
+
+func (k *Kept) mergeValues(i int, o Series) {
+	for j := range o.items() {
+		v := o.value(j)
+		k.putValue(i, &v, nil)
+	}
+	k.trimValues(i)
+}
+
+// List are values of a series, the oldest first.
+type List struct {
+	s        Series
+	from, to int
+}
+
+// Len is how many there are.
+func (l List) Len() int { return l.to - l.from }
+
+// At gives the i-th.
+func (l List) At(i int) event.Value {
+	return event.Value(l.s.text(l.s.words[content+(l.from+i)*valueWords+valueText]))
 }
 
 // Values gives the values of events in (now − window, now], of all time when window
-// is 0, the oldest first. The list is the series' own. until is when it changes by
-// itself.
-func (s *Series) Values(now, window int64) (list []Valued, until int64) {
-	if s == nil {
-		return nil, math.MaxInt64
+// is 0. until is when the list changes by itself.
+func (s Series) Values(now, window int64) (list List, until int64) {
+	until = math.MaxInt64
+	if f := s.Form(); f != Newest && f != Oldest {
+		return List{}, until
 	}
-	t, ok := s.data.(*values)
-	if !ok || len(t.list) == 0 {
-		return nil, math.MaxInt64
-	}
+	from, to := 0, s.items()
 	if window == 0 {
-		return t.list, math.MaxInt64
+		return List{s, from, to}, until
 	}
-	second := func(v *Valued) int64 { return floor(v.At.Time, 1000) * 1000 }
-	from := 0
-	for from < len(t.list) && second(&t.list[from]) <= now-window {
+	for from < to && s.second(from) <= now-window {
 		from++
 	}
-	to := len(t.list)
-	for to > from && second(&t.list[to-1]) > now {
+	for to > from && s.second(to-1) > now {
 		to--
-	}
-	until = math.MaxInt64
-	if to < len(t.list) {
-		until = second(&t.list[to])
+		until = s.second(to)
 	}
 	if from < to {
-		until = min(until, second(&t.list[from])+window)
+		until = min(until, s.second(from)+window)
 	}
-	return t.list[from:to], until
+	return List{s, from, to}, until
 }
 
-func (t *values) append(dst []byte, s *Series) []byte {
-	dst = wire.AppendUint(dst, uint64(len(t.list)))
-	prev := s.Last
-	for i := range t.list {
-		v := &t.list[i]
+func (s Series) appendValues(dst []byte) []byte {
+	dst = wire.AppendUint(dst, uint64(s.items()))
+	prev := s.words[last]
+	for j := range s.items() {
+		v := s.value(j)
 		dst = wire.AppendInt(dst, v.At.Time-prev)
 		dst = binary.LittleEndian.AppendUint64(dst, v.At.Tie) // a hash: shorter than as a varint
 		prev = v.At.Time
@@ -148,14 +152,11 @@ func (t *values) append(dst []byte, s *Series) []byte {
 	return dst
 }
 
-func readValues(r *wire.Reader, s *Series) (t values) {
-	t.oldest = s.Form == Oldest
+func (k *Kept) readValues(r *wire.Reader, i int) {
 	n := r.Count()
-	if n > 0 {
-		t.list = make([]Valued, 0, min(n, maxSeriesKeys))
-	}
-	prev := s.Last
-	for i := range n {
+	prev := k.at(i).words[last]
+	var before Valued
+	for j := range n {
 		v := Valued{At: Stamp{Time: prev + r.Int()}}
 		for b := range 8 {
 			v.At.Tie |= uint64(r.Byte()) << (8 * b)
@@ -163,11 +164,12 @@ func readValues(r *wire.Reader, s *Series) (t values) {
 		prev = v.At.Time
 		index := r.Uint()
 		v.Index, v.Value = uint16(index), event.Value(r.Text())
-		if r.Bad() || uint64(v.Index) != index || i > 0 && t.list[i-1].compare(&v) >= 0 {
+		if r.Bad() || uint64(v.Index) != index || j > 0 && before.compare(&v) >= 0 {
 			r.Fail()
-			break
+			return
 		}
-		t.list = append(t.list, v)
+		before = v
+		k.words = append(k.words, v.At.Time, int64(v.At.Tie), pair(k.number(string(v.Value), nil), uint32(v.Index)))
+		k.at(i).words[items]++
 	}
-	return t
 }

@@ -59,7 +59,7 @@ func (c *Computed) value(i int) *Value {
 	if d.spec.ID == 0 || d.Pending {
 		return v
 	}
-	var s *facet.Series
+	var s facet.Series
 	if c.p != nil {
 		s = c.p.Series(d.spec.ID)
 	}
@@ -104,12 +104,12 @@ func (c *Computed) Affinity() []facet.Score {
 	return c.scores
 }
 
-func readCount(d *definition, c *Computed, s *facet.Series, v *Value) {
+func readCount(d *definition, c *Computed, s facet.Series, v *Value) {
 	t, until := s.Tally("", c.now, d.Window.Milliseconds())
 	v.known, v.n, v.Until = true, t.N, until
 }
 
-func readAmount(d *definition, c *Computed, s *facet.Series, v *Value) {
+func readAmount(d *definition, c *Computed, s facet.Series, v *Value) {
 	t, until := s.Tally("", c.now, d.Window.Milliseconds())
 	v.known, v.Until = t.N > 0 || d.Kind == Sum, until
 	switch {
@@ -125,14 +125,14 @@ func readAmount(d *definition, c *Computed, s *facet.Series, v *Value) {
 	}
 }
 
-func readRFM(d *definition, c *Computed, s *facet.Series, v *Value) {
+func readRFM(d *definition, c *Computed, s facet.Series, v *Value) {
 	t, until := s.Tally("", c.now, d.Window.Milliseconds())
 	if v.Until = until; t.N == 0 {
 		return
 	}
 	v.known, v.scores = true, [3]int64{1, 1, 1}
 	for i, r := range d.Recency {
-		if end := s.Last + r.Milliseconds(); c.now < end {
+		if end := s.Last() + r.Milliseconds(); c.now < end {
 			v.scores[0], v.Until = int64(5-i), min(v.Until, end)
 			break
 		}
@@ -151,27 +151,27 @@ func readRFM(d *definition, c *Computed, s *facet.Series, v *Value) {
 	}
 }
 
-func readValue(d *definition, c *Computed, s *facet.Series, v *Value) {
+func readValue(d *definition, c *Computed, s facet.Series, v *Value) {
 	list, until := s.Values(c.now, d.Window.Milliseconds())
-	if v.Until = until; len(list) > 0 {
-		v.known, v.raw = true, list[len(list)-1].Value
+	if v.Until = until; list.Len() > 0 {
+		v.known, v.raw = true, list.At(list.Len()-1)
 	}
 }
 
-func readLatest(d *definition, c *Computed, s *facet.Series, v *Value) {
+func readLatest(d *definition, c *Computed, s facet.Series, v *Value) {
 	list, until := s.Values(c.now, d.Window.Milliseconds())
 	v.known, v.Until = true, until
-	for i := len(list) - 1; i >= 0; i-- {
-		v.list = append(v.list, list[i].Value)
+	for i := list.Len() - 1; i >= 0; i-- {
+		v.list = append(v.list, list.At(i))
 	}
 }
 
-func readUnique(d *definition, c *Computed, s *facet.Series, v *Value) {
-	c.met, v.Until = s.Recent(c.met[:0], c.now, d.Window.Milliseconds())
-	v.known, v.n = true, int64(len(c.met))
+func readUnique(d *definition, c *Computed, s facet.Series, v *Value) {
+	n, until := s.Met(c.now, d.Window.Milliseconds())
+	v.known, v.n, v.Until = true, int64(n), until
 }
 
-func readDistinct(d *definition, c *Computed, s *facet.Series, v *Value) {
+func readDistinct(d *definition, c *Computed, s facet.Series, v *Value) {
 	c.met, v.Until = s.Recent(c.met[:0], c.now, d.Window.Milliseconds())
 	v.known = true
 	v.keys = make([]string, min(len(c.met), d.limit()))
@@ -180,7 +180,7 @@ func readDistinct(d *definition, c *Computed, s *facet.Series, v *Value) {
 	}
 }
 
-func readFrequent(d *definition, c *Computed, s *facet.Series, v *Value) {
+func readFrequent(d *definition, c *Computed, s facet.Series, v *Value) {
 	c.some, v.Until = s.Counts(c.some[:0], c.now, d.Window.Milliseconds())
 	most := d.limit()
 	if most > 1 {
@@ -196,22 +196,23 @@ func readFrequent(d *definition, c *Computed, s *facet.Series, v *Value) {
 	}
 }
 
-func readSince(d *definition, c *Computed, s *facet.Series, v *Value) {
-	if s == nil {
+func readSince(d *definition, c *Computed, s facet.Series, v *Value) {
+	if s.Empty() {
 		return
 	}
-	v.known, v.n, v.unit = true, s.Last, unitMillis(d.unit)
-	v.Until = s.Last + (max(0, c.now-s.Last)/v.unit+1)*v.unit
+	newest := s.Last()
+	v.known, v.n, v.unit = true, newest, unitMillis(d.unit)
+	v.Until = newest + (max(0, c.now-newest)/v.unit+1)*v.unit
 }
 
-func readAffinity(d *definition, c *Computed, s *facet.Series, v *Value) {
+func readAffinity(d *definition, c *Computed, s facet.Series, v *Value) {
 	c.some, v.Until = s.Scores(c.some[:0], c.now, d.halfLife().Milliseconds(), forgotten)
 	if len(c.some) > 0 {
 		v.known, v.text = true, c.some[0].Key
 	}
 }
 
-func readHour(d *definition, c *Computed, s *facet.Series, v *Value) {
+func readHour(d *definition, c *Computed, s facet.Series, v *Value) {
 	readAffinity(d, c, s, v)
 	if v.known {
 		v.n = int64(v.text[0]-'0')*10 + int64(v.text[1]-'0')

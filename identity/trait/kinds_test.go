@@ -186,8 +186,8 @@ func TestOneSeriesForAllThatAreTheSame(t *testing.T) {
 		Definition{Name: "c", Kind: Count, Event: "E"})
 	f := &facet.Facet{}
 	change := f.Fold(track(t, "E", `{"v":3}`), 1, &facet.Rules{Contribute: s.Contribute}).Change
-	if len(f.Computed) != 2 {
-		t.Errorf("%d series", len(f.Computed))
+	if f.Computed.Len() != 2 {
+		t.Errorf("%d series", f.Computed.Len())
 	}
 	a, _ := s.Slot("a")
 	b, _ := s.Slot("b")

@@ -15,7 +15,7 @@ func (d *definition) zoneOf(p *facet.Profile) *time.Location {
 	return d.zone(&p.Device, &p.Geo)
 }
 
-func readDays(d *definition, c *Computed, s *facet.Series, v *Value) {
+func readDays(d *definition, c *Computed, s facet.Series, v *Value) {
 	v.known = true
 	list := s.Moments("")
 	if d.Window == 0 || len(list) == 0 {
@@ -37,7 +37,7 @@ func readDays(d *definition, c *Computed, s *facet.Series, v *Value) {
 
 // readStreak counts back from this period or the one before; Longest looks for the
 // longest row there was.
-func readStreak(d *definition, c *Computed, s *facet.Series, v *Value) {
+func readStreak(d *definition, c *Computed, s facet.Series, v *Value) {
 	v.known = true
 	list := s.Moments("")
 	if len(list) == 0 {

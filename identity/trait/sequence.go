@@ -17,9 +17,9 @@ type moves struct {
 
 // readSequence finds every time at which the last step completes the steps, and of
 // each the latest beginning: that one is within reach, and in the window, if any is.
-func readSequence(d *definition, c *Computed, s *facet.Series, v *Value) {
+func readSequence(d *definition, c *Computed, s facet.Series, v *Value) {
 	v.known = true
-	if s == nil {
+	if s.Empty() {
 		return
 	}
 	steps := len(d.Definition.Steps)

@@ -92,7 +92,7 @@ func (s *Store) Fill(ctx context.Context, o FillOptions) error {
 	if o.Share < 0 || o.Share > 1 {
 		return fmt.Errorf("people: a fill may use %v of a processor; expected more than 0, up to 1", o.Share)
 	}
-	x := &fill{s: s, o: o, at: o.From, oldest: math.MinInt64, pace: newPace(o.Share / 2), wants: map[string]bool{}, partial: facet.Partial{}, told: time.Now()}
+	x := &fill{s: s, o: o, at: o.From, oldest: math.MinInt64, pace: newPace(o.Share / 2), wants: map[string]bool{}, told: time.Now()}
 	x.writing = writing{x: x, pace: newPace(o.Share / 2)}
 	turn := new(sync.Mutex)
 	x.pace.turn, x.writing.pace.turn = turn, turn

@@ -61,7 +61,7 @@ func TestSeriesThatNobodyDefinesGo(t *testing.T) {
 		w = openTuned(t, w.fs, 1, &clock, w.tune)
 		p, err := w.Profile(device("a0"), id.VerifiedView)
 		w.must(err)
-		if p.Profile.Series(1) == nil || (p.Profile.Series(2) != nil) != (want == 2) {
+		if p.Profile.Series(1).Empty() || (!p.Profile.Series(2).Empty()) != (want == 2) {
 			t.Errorf("series %v and %v, want %d of them", p.Profile.Series(1), p.Profile.Series(2), want)
 		}
 	}

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/reuna/reuna/identity/facet"
 	"github.com/reuna/reuna/storage/engine"
 	"github.com/reuna/reuna/storage/keyspace"
 	"github.com/reuna/reuna/storage/record"
@@ -231,9 +230,8 @@ func (x *fill) facet(h Hash) error {
 			}
 		}
 	}
-	if len(x.partial) > 0 {
-		x.ready = append(x.ready, filled{hash: h, series: x.partial, key: key, stored: bytes.Clone(stored)})
-		x.partial = facet.Partial{}
+	if !x.partial.Empty() {
+		x.ready = append(x.ready, filled{hash: h, series: x.partial.Next(), key: key, stored: bytes.Clone(stored)})
 	}
 	return nil
 }

@@ -374,15 +374,12 @@ func (x *rebuild) equal(space keyspace.Space, k, stored, derived []byte) (same, 
 // from its time on. Of moments the series does not say how far back they are read, so
 // none are compared.
 func (x *rebuild) computed(f *facet.Facet) {
-	var list []facet.Kept
-	for _, s := range f.Computed {
-		if s.Window == 0 && s.Form != facet.Moments && (x.o.Whole == nil || x.o.Whole(s.ID)) {
-			whole := *s.Series
-			whole.Filled = true
-			list = append(list, facet.Kept{ID: s.ID, Series: &whole})
-		}
+	whole := map[uint32]bool{}
+	for _, s := range f.Computed.All() {
+		whole[s.ID] = s.Window() == 0 && s.Form() != facet.Moments && (x.o.Whole == nil || x.o.Whole(s.ID))
 	}
-	f.Computed = list
+	f.Prune(func(id uint32) bool { return whole[id] })
+	f.Computed.SetFilled()
 }
 
 // together gives a stored facet of an earlier version what it did not keep from
