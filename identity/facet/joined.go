@@ -62,6 +62,9 @@ func (j *Joined) joined(id uint32) Series {
 		return k.at(i)
 	}
 	at := len(k.index)
+	if at == 0 { // nobody writes what is shared, and what is added goes elsewhere
+		k.texts, k.hashes = slices.Clip(j.first.texts), slices.Clip(j.first.hashes)
+	}
 	for n := range len(j.more) + 1 {
 		part := j.part(n)
 		i, ok := part.find(id)

@@ -85,7 +85,7 @@ func (k *Kept) splice(i, at, gone, more int) {
 	x := &k.index[i]
 	used := int(x.used) + more - gone
 	if used > k.room(i) {
-		k.enlarge(i, used+used/4+2)
+		k.enlarge(i, used+used/2+4)
 	}
 	w := k.words[x.at:]
 	copy(w[at+more:used], w[at+gone:x.used])
@@ -146,7 +146,9 @@ func (k *Kept) graft(i int, s Series) {
 	k.splice(i, 0, len(k.at(i).words), len(s.words))
 	n := k.at(i)
 	copy(n.words, s.words)
-	n.eachText(func(w *int64) { setLow(w, k.number(s.text(*w), nil)) })
+	if !k.hasTexts(s.texts) {
+		n.eachText(func(w *int64) { setLow(w, k.number(s.text(*w), nil)) })
+	}
 }
 
 // merge adds what another series of the same definition has to the i-th, if it is of

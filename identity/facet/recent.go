@@ -132,7 +132,12 @@ func (s Series) Met(now, window int64) (n int, until int64) {
 // key. until is when the list changes by itself.
 func (s Series) Recent(dst []Met, now, window int64) (list []Met, until int64) {
 	until = s.met(now, window, func(w []int64) { dst = append(dst, Met{s.text(w[metText]), w[metLast]}) })
-	slices.SortFunc(dst, func(a, b Met) int { return cmp.Or(cmp.Compare(b.Last, a.Last), strings.Compare(a.Key, b.Key)) })
+	slices.SortFunc(dst, func(a, b Met) int {
+		if c := cmp.Compare(b.Last, a.Last); c != 0 {
+			return c
+		}
+		return strings.Compare(a.Key, b.Key)
+	})
 	return dst, until
 }
 

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"math"
 	"slices"
+	"strings"
 )
 
 // Score is a key's weight, in which each contribution weighs half as much for
@@ -17,6 +18,21 @@ type Score struct {
 // all time when window is 0, to dst: the most frequent first, equal ones by name.
 // until is when a count changes by itself.
 func (s Series) Counts(dst []Score, now, window int64) (list []Score, until int64) {
+	begin := len(dst)
+	dst, until = s.counts(dst, now, window)
+	sortScores(dst[begin:])
+	return dst, until
+}
+
+// MostFrequent is Counts of which only the first one is in its place.
+func (s Series) MostFrequent(dst []Score, now, window int64) (list []Score, until int64) {
+	begin := len(dst)
+	dst, until = s.counts(dst, now, window)
+	first(dst[begin:])
+	return dst, until
+}
+
+func (s Series) counts(dst []Score, now, window int64) (list []Score, until int64) {
 	until = math.MaxInt64
 	for k := s.walk(); k.step(); {
 		sum, next := k.tally(now, window)
@@ -25,7 +41,6 @@ func (s Series) Counts(dst []Score, now, window int64) (list []Score, until int6
 			dst = append(dst, Score{k.name(), float64(n)})
 		}
 	}
-	sortScores(dst)
 	return dst, until
 }
 
@@ -36,6 +51,14 @@ func (s Series) Counts(dst []Score, now, window int64) (list []Score, until int6
 // to the newest. A bucket's age is its middle's, never less than 0. until is when the first
 // one may be another, or fall below least, or a bucket ends to count.
 func (s Series) Scores(dst []Score, now, halfLife int64, least float64) (list []Score, until int64) {
+	begin := len(dst)
+	dst, until = s.Favourite(dst, now, halfLife, least)
+	sortScores(dst[begin:])
+	return dst, until
+}
+
+// Favourite is Scores of which only the first one is in its place.
+func (s Series) Favourite(dst []Score, now, halfLife int64, least float64) (list []Score, until int64) {
 	until = math.MaxInt64
 	if s.Form() != Tallies {
 		return dst, until
@@ -64,7 +87,7 @@ func (s Series) Scores(dst []Score, now, halfLife int64, least float64) (list []
 			dst = append(dst, Score{k.name(), sum})
 		}
 	}
-	sortScores(dst[begin:])
+	first(dst[begin:])
 	if len(dst) > begin {
 		if life := float64(halfLife) * math.Log2(dst[begin].Value/least); life < 1<<60 {
 			until = min(until, max(now+1, now+int64(life)))
@@ -76,10 +99,22 @@ func (s Series) Scores(dst []Score, now, halfLife int64, least float64) (list []
 	return dst, until
 }
 
-func sortScores(list []Score) {
-	slices.SortFunc(list, func(a, b Score) int {
-		return cmp.Or(cmp.Compare(b.Value, a.Value), cmp.Compare(a.Key, b.Key))
-	})
+func sortScores(list []Score) { slices.SortFunc(list, compareScores) }
+
+func compareScores(a, b Score) int {
+	if c := cmp.Compare(b.Value, a.Value); c != 0 {
+		return c
+	}
+	return strings.Compare(a.Key, b.Key)
+}
+
+// first puts the one that is first in order at the list's beginning.
+func first(list []Score) {
+	for i := range list {
+		if compareScores(list[i], list[0]) < 0 {
+			list[0], list[i] = list[i], list[0]
+		}
+	}
 }
 
 // crossing is when another key may overtake the first: the buckets whose middle is

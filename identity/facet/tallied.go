@@ -223,13 +223,39 @@ func (k *Kept) mergeTallies(i int, o Series) {
 	}
 	for from := o.walk(); from.step(); {
 		j := k.keyOf(i, from.name(), from.Series.words[from.entry+keyLast], nil)
-		older, newer := from.older(), from.newer()
-		for n := range older.len() {
-			k.put(i, j, true, older.at(n))
-		}
-		for n := range newer.len() {
-			k.put(i, j, false, newer.at(n))
-		}
+		k.putAll(i, j, true, from.older())
+		k.putAll(i, j, false, from.newer())
 	}
 	k.settle(i)
+}
+
+// putAll puts cells of another series to those of a key: all at once behind them where
+// that is their place.
+func (k *Kept) putAll(i, j int, older bool, r run) {
+	if r.len() == 0 {
+		return
+	}
+	s := k.at(i)
+	p := s.spot(j)
+	entry := s.words[p.entry:]
+	from, to, n, sums := p.cells, p.end, keyN, keySums
+	if older {
+		from, to, n, sums = p.from, p.cells, keyOlderN, keyOlder
+	}
+	if p.size != r.size || from < to && int64(high(s.words[to-p.size])) >= r.place(0) {
+		for x := range r.len() {
+			k.put(i, j, older, r.at(x))
+		}
+		return
+	}
+	all := sumsOf(entry, n, sums, p.size)
+	all.Add(r.all)
+	setSums(entry, n, sums, p.size, all)
+	if older {
+		addHigh(&entry[keyCells], r.len())
+	} else {
+		addLow(&entry[keyCells], r.len())
+	}
+	k.splice(i, to, 0, len(r.words))
+	copy(k.at(i).words[to:], r.words)
 }

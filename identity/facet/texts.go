@@ -65,6 +65,11 @@ func (k *Kept) number(s string, c *copies) uint32 {
 	return n
 }
 
+// hasTexts says that a list of texts begins the own one: the numbers are the same.
+func (k *Kept) hasTexts(list []string) bool {
+	return len(list) == 0 || len(list) <= len(k.texts) && &list[0] == &k.texts[0]
+}
+
 // fewTexts is below how many it is not worth to look for those that nobody has.
 const fewTexts = 32
 

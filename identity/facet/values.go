@@ -31,7 +31,10 @@ type Valued struct {
 }
 
 func (v *Valued) compare(o *Valued) int {
-	return cmp.Or(cmp.Compare(v.At.Time, o.At.Time), cmp.Compare(v.At.Tie, o.At.Tie), cmp.Compare(v.Index, o.Index), strings.Compare(string(v.Value), string(o.Value)))
+	if v.At.Time != o.At.Time { // nearly always
+		return cmp.Compare(v.At.Time, o.At.Time)
+	}
+	return cmp.Or(cmp.Compare(v.At.Tie, o.At.Tie), cmp.Compare(v.Index, o.Index), strings.Compare(string(v.Value), string(o.Value)))
 }
 
 func (s Series) value(j int) Valued {

@@ -181,9 +181,11 @@ func readDistinct(d *definition, c *Computed, s facet.Series, v *Value) {
 }
 
 func readFrequent(d *definition, c *Computed, s facet.Series, v *Value) {
-	c.some, v.Until = s.Counts(c.some[:0], c.now, d.Window.Milliseconds())
 	most := d.limit()
-	if most > 1 {
+	if most == 1 {
+		c.some, v.Until = s.MostFrequent(c.some[:0], c.now, d.Window.Milliseconds())
+	} else {
+		c.some, v.Until = s.Counts(c.some[:0], c.now, d.Window.Milliseconds())
 		v.known, v.keys = true, []string{}
 	}
 	for i, x := range c.some {
@@ -206,7 +208,7 @@ func readSince(d *definition, c *Computed, s facet.Series, v *Value) {
 }
 
 func readAffinity(d *definition, c *Computed, s facet.Series, v *Value) {
-	c.some, v.Until = s.Scores(c.some[:0], c.now, d.halfLife().Milliseconds(), forgotten)
+	c.some, v.Until = s.Favourite(c.some[:0], c.now, d.halfLife().Milliseconds(), forgotten)
 	if len(c.some) > 0 {
 		v.known, v.text = true, c.some[0].Key
 	}
