@@ -20,9 +20,10 @@ type Packer struct {
 }
 
 // shortRecord is up to where a record's literals are left as they are: zstd
-// rarely makes them shorter, and half its time goes into trying. Facets of
-// visitors who came three times become 240 bytes of 443 either way.
-const shortRecord = 768
+// rarely makes them much shorter, and half its time goes into trying. Facets of
+// visitors who came three times become 240 bytes of 443 either way; with the series of
+// fifty computed traits 1,316 bytes become 821 rather than 794, in 13 µs rather than 23.
+const shortRecord = 4096
 
 // NewPacker makes a packer; Close it after use.
 func NewPacker() (*Packer, error) {
