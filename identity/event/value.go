@@ -1,6 +1,7 @@
 package event
 
 import (
+	"math"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -189,6 +190,9 @@ func Quote(s string) Value { return Value(AppendQuoted(nil, s)) }
 
 const hexDigits = "0123456789abcdef"
 
+// asIsBelow64 has a bit for each letter below 64 that a JSON string may have as it is.
+const asIsBelow64 = math.MaxUint64 &^ (1<<0x20 - 1) &^ (1<<'"' | 1<<'<' | 1<<'>' | 1<<'&')
+
 // AppendQuoted appends s as a JSON string. Besides what JSON demands it escapes
 // <, >, & and the two line separators, so that the text is safe inside a page's
 // script element too.
@@ -198,7 +202,7 @@ func AppendQuoted(dst []byte, s string) []byte {
 	for i := 0; i < len(s); {
 		c := s[i]
 		if c < utf8.RuneSelf {
-			if c >= 0x20 && c != '"' && c != '\\' && c != '<' && c != '>' && c != '&' {
+			if c < 64 && uint64(asIsBelow64)>>c&1 == 1 || c >= 64 && c != '\\' {
 				i++
 				continue
 			}

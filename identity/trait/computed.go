@@ -39,7 +39,7 @@ func (c *Computed) Reset(s *Set, p *facet.Profile, now int64) {
 	c.set, c.p, c.now, c.scored = s, p, now, false
 	for i, made := range c.made {
 		if made { // nothing of the last person stays
-			c.values[i] = Value{}
+			c.values[i].forget()
 		}
 	}
 	c.values, c.made = slices.Grow(c.values[:0], n)[:n], slices.Grow(c.made[:0], n)[:n]
@@ -55,7 +55,7 @@ func (c *Computed) value(i int) *Value {
 		return v
 	}
 	c.made[i] = true
-	*v = Value{Kind: d.Kind, Until: never, now: c.now}
+	v.Kind, v.Until, v.now = d.Kind, never, c.now
 	if d.spec.ID == 0 || d.Pending {
 		return v
 	}

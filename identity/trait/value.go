@@ -26,6 +26,16 @@ type Value struct {
 	scores [3]int64      // rfm
 }
 
+// forget makes it the zero Value. Most have no texts: it costs less not to write there
+// where a garbage collector looks.
+func (v *Value) forget() {
+	if v.text != "" || v.raw != "" || v.list != nil || v.keys != nil {
+		*v = Value{}
+		return
+	}
+	v.known, v.n, v.unit, v.scores = false, 0, 0, [3]int64{}
+}
+
 // Known says that there is something to tell: a count always, a favourite once
 // there is one.
 func (v Value) Known() bool { return v.known }
