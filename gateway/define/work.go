@@ -200,9 +200,20 @@ func (m *Manager) stale(l *Live) (keys map[string]string, ids []uint32) {
 	return keys, ids
 }
 
-// sweep judges everybody when rules have changed since that was done.
+// concerned are those whom changed rules may concern; nil: everybody.
+func (m *Manager) concerned(l *Live, ids []uint32) *people.Concerned {
+	series, ok := l.Segments.Needs(l.Env, ids, m.o.Now().UnixMilli())
+	if !ok {
+		return nil
+	}
+	return &people.Concerned{Series: series, Audiences: ids}
+}
+
+// sweep judges everybody when rules have changed since that was done, or those alone
+// whom these rules may concern.
 func (m *Manager) sweep(ctx context.Context) (more bool, err error) {
-	stale, ids := m.stale(m.live.Load())
+	l := m.live.Load()
+	stale, ids := m.stale(l)
 	if len(stale) == 0 {
 		return false, nil
 	}
@@ -213,7 +224,7 @@ func (m *Manager) sweep(ctx context.Context) (more bool, err error) {
 	}
 	m.start(sweepJob, ids, job.Share, 0)
 	var noting error
-	err = m.people.Sweep(ctx, job.Position, func(at people.Hash, persons int64, share float64) {
+	err = m.people.SweepOnly(ctx, m.concerned(l, ids), job.Position, func(at people.Hash, persons int64, share float64) {
 		job.Position, job.Share, job.Seen = at, share, m.o.Now().UnixMilli()
 		m.went(share, 0)
 		noting = errors.Join(noting, m.o.Kept.Change(func(c *definitions.Change) error { return c.Note(job) }))

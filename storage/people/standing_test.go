@@ -301,9 +301,12 @@ func TestSweepAndRetire(t *testing.T) {
 	}
 	w := openTuned(t, vfs.NewMem(), 16, &clock, none)
 	defer func() { w.close() }()
-	const persons = 700
+	const persons = 1200
 	for n := range persons {
 		w.send(msg(3*n, event.Page, fmt.Sprint("a", n), ""), msg(3*n+1, event.Page, fmt.Sprint("a", n), ""), msg(3*n+2, event.Page, fmt.Sprint("a", n), ""))
+		if n%500 == 0 { // else those who wait to be judged fill the memory
+			w.catchUp()
+		}
 	}
 	w.close()
 	atomic.AddInt64(&clock, 100*recentFor.Milliseconds())

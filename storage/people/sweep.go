@@ -18,28 +18,45 @@ import (
 	"github.com/reuna/reuna/storage/keyspace"
 )
 
-// A sweep judges everybody. Nearly everybody has one identifier that has one facet and
-// no evidence: who is lone. It is they who make it long, so they are judged from the
-// facets' records in the order in which these lie, and do not come into memory unless
-// there is something to keep. All others are found by their identifiers.
+// A sweep judges everybody, by the facets' records in the order in which these lie.
+// Nearly everybody has one identifier that has one facet and no evidence: who is lone.
+// It is they who make it long, so they are judged by that record, and do not come into
+// memory unless there is something to keep. What else the disk has of them lies by
+// identifier, and is looked up for many at a time, in that order (records). All others
+// are judged as the worker does it.
 //
-// Invariant: each identifier is looked at once, by its facet where it is lone, by itself
-// where it is not. Who stops being lone in between may be missed by both, so they are
-// marked for it (Store.grew). Nobody becomes lone but by an erasure, which has those who
-// stay judged.
+// Where it is known what the new rules read, most need not be judged (Concerned): a
+// facet's record tells whether it has any of that.
+//
+// Invariant: of each facet that is there from the beginning to the end, the persons of
+// its identifiers are judged after the beginning. Whoever changes meanwhile is marked,
+// with Store.grew for whom the sweep may have passed.
 type sweep struct {
 	s       *Store
+	only    *Concerned // nil: everybody
 	pace    pace
 	persons int64
 	drops   uint64 // of the store, before the walkers were opened
 
-	facets, nodes, names, pairs, standings *engine.Walker // names: for one look at a time
-	key                                    []byte
+	facets, keys *engine.Walker // in the order of the batch
+	records      records        // in that of its identifiers
+	key, packed  []byte
+	looks        []look
+	done         map[Hash]struct{} // members of persons who were judged, of late
 
 	// found are those of a batch whose standing is another one now. They are kept
 	// together: each for itself would have the log commit all the while, and requests
 	// wait for that.
 	found []found
+}
+
+// Concerned are those whom a change of rules may concern, where its rules say nothing of
+// others: who has a series of one of these numbers, or is in one of these audiences.
+// Of all others it must be so that they are in none of the audiences whose rules
+// changed, for ever, unless something happens.
+type Concerned struct {
+	Series    []uint32
+	Audiences []uint32
 }
 
 // found is who has nothing but a facet, and what they were judged to be.
@@ -53,7 +70,9 @@ type found struct {
 
 const (
 	// sweepFacets is how many facets a sweep reads between two looks whether to checkpoint.
-	sweepFacets = 512
+	sweepFacets = 1024
+	// sweepDone bounds the identifiers that it knows to have been looked at.
+	sweepDone = 100_000
 	// sweepShare is the part of one processor that a sweep uses while others wait for one.
 	sweepShare = DefaultFillShare
 	// sweepTell is the longest time between two calls of its progress.
@@ -65,13 +84,19 @@ const (
 // crash, how many persons were judged, and which part of all that is; by then what came
 // before is on its way to the disk, in front of whatever is written after.
 func (s *Store) Sweep(ctx context.Context, from Hash, progress func(at Hash, persons int64, share float64)) error {
+	return s.SweepOnly(ctx, nil, from, progress)
+}
+
+// SweepOnly is Sweep for those alone whom the definitions that changed may concern; nil:
+// everybody. The others keep the standing that they have.
+func (s *Store) SweepOnly(ctx context.Context, only *Concerned, from Hash, progress func(at Hash, persons int64, share float64)) error {
 	if !s.judges {
 		return nil
 	}
-	return aside(func() error { return s.sweep(ctx, from, progress) })
+	return aside(func() error { return s.sweep(ctx, only, from, progress) })
 }
 
-func (s *Store) sweep(ctx context.Context, from Hash, progress func(at Hash, persons int64, share float64)) error {
+func (s *Store) sweep(ctx context.Context, only *Concerned, from Hash, progress func(at Hash, persons int64, share float64)) error {
 	s.mu.Lock()
 	s.judging.sweeps++
 	fresh := s.watched.fresh
@@ -84,7 +109,7 @@ func (s *Store) sweep(ctx context.Context, from Hash, progress func(at Hash, per
 	if err := s.Checkpoint(); err != nil { // who comes later is judged by the new definitions anyway
 		return err
 	}
-	x := &sweep{s: s, pace: newPace(sweepShare)}
+	x := &sweep{s: s, only: only, pace: newPace(sweepShare), done: map[Hash]struct{}{}}
 	at, more := from, true
 	if from != (Hash{}) {
 		at, more = after(from)
@@ -132,7 +157,7 @@ func (x *sweep) batch(ctx context.Context, at Hash) (last Hash, whole bool, err 
 	s.mu.Lock()
 	x.drops = s.drops
 	s.mu.Unlock()
-	x.found = x.found[:0]
+	x.found, x.looks = x.found[:0], x.looks[:0]
 	defer func() { err = errors.Join(err, x.close()) }()
 	if err := x.open(at); err != nil {
 		return last, false, err
@@ -150,68 +175,95 @@ func (x *sweep) batch(ctx context.Context, at Hash) (last Hash, whole bool, err 
 		x.facets.Next()
 	}
 	whole = x.facets.Key() == nil
+	if err := x.lookUp(ctx); err != nil {
+		return last, false, err
+	}
 	if err := x.keep(); err != nil {
 		return last, false, err
 	}
-	// Those whom no facet alone tells all about.
-	for x.nodes.Key() != nil {
-		h, f, err := keyspace.ParseNode(x.nodes.Key())
-		if err != nil {
-			return last, false, err
-		}
-		if !whole && bytes.Compare(h[:], last[:]) > 0 {
-			break
-		}
-		x.key = keyspace.AppendNodePrefix(x.key[:0], h)
-		facets := 0
-		for ; bytes.HasPrefix(x.nodes.Key(), x.key); x.nodes.Next() {
-			facets++
-		}
-		if facets == 1 && !x.paired(h) {
-			continue
-		}
-		judged, err := s.sweepOne(named{h, f})
-		if judged {
-			x.persons++
-		}
-		if err == nil {
-			err = x.pause(ctx)
-		}
-		if err != nil {
-			return last, false, err
-		}
-	}
-	return last, whole, nil
+	return last, whole, x.members(ctx, at, last, whole)
 }
 
-func (x *sweep) open(at Hash) (err error) {
-	for _, w := range [...]struct {
-		walker **engine.Walker
-		lower  []byte
-		space  keyspace.Space
-	}{
-		{&x.facets, keyspace.AppendFacet(nil, at), keyspace.Facet},
-		{&x.nodes, keyspace.AppendNodePrefix(nil, at), keyspace.Node},
-		{&x.names, keyspace.AppendSpace(nil, keyspace.Node), keyspace.Node},
-		{&x.pairs, keyspace.AppendSpace(nil, keyspace.Pair), keyspace.Pair},
-		{&x.standings, keyspace.AppendSpace(nil, keyspace.Standing), keyspace.Standing},
-	} {
-		_, upper := keyspace.Bounds(keyspace.AppendSpace(nil, w.space))
-		if *w.walker, err = x.s.o.DB.NewWalker(w.lower, upper); err != nil {
+// members judges who is in an audience whose rule changed, between two places.
+func (x *sweep) members(ctx context.Context, at, last Hash, whole bool) error {
+	if x.only == nil {
+		return nil // they have facets
+	}
+	s := x.s
+	for _, audience := range x.only.Audiences {
+		from := keyspace.AppendMember(nil, audience, at)
+		_, to := keyspace.Bounds(keyspace.AppendMemberPrefix(nil, audience))
+		if !whole {
+			to = append(keyspace.AppendMember(nil, audience, last), 0)
+		}
+		var list []Hash
+		err := s.o.DB.Iter(from, to, func(k, _ []byte) (bool, error) {
+			_, h, err := keyspace.ParseMember(k)
+			list = append(list, h)
+			return true, err
+		})
+		if err != nil {
 			return err
+		}
+		for _, h := range list {
+			who, err := s.stoodBy(h)
+			if err == nil && !who.IsZero() { // else they have left since
+				err = x.person(who, h)
+			}
+			if err == nil {
+				err = x.pause(ctx)
+			}
+			if err != nil {
+				return err
+			}
 		}
 	}
 	return nil
 }
 
+// person judges the person of an identifier, unless that was done of late.
+func (x *sweep) person(who id.ID, h Hash) error {
+	if _, done := x.done[h]; done {
+		return nil
+	}
+	judged, err := x.s.sweepOne(who)
+	if len(judged) > 0 {
+		x.persons++
+	}
+	if len(x.done)+len(judged) > sweepDone {
+		clear(x.done)
+	}
+	for _, h := range judged {
+		x.done[h] = struct{}{}
+	}
+	return err
+}
+
+func (x *sweep) open(at Hash) (err error) {
+	for _, w := range [...]struct {
+		walker **engine.Walker
+		from   []byte
+		space  []byte
+	}{
+		{&x.facets, keyspace.AppendFacet(nil, at), keyspace.AppendSpace(nil, keyspace.Facet)},
+		{&x.keys, keyspace.AppendVault(nil, keyspace.VaultFacet, at[:]), keyspace.AppendVault(nil, keyspace.VaultFacet, nil)},
+	} {
+		_, upper := keyspace.Bounds(w.space)
+		if *w.walker, err = x.s.o.DB.NewWalker(w.from, upper); err != nil {
+			return err
+		}
+	}
+	return x.records.open(x.s)
+}
+
 func (x *sweep) close() (err error) {
-	for _, w := range [...]**engine.Walker{&x.facets, &x.nodes, &x.names, &x.pairs, &x.standings} {
+	for _, w := range [...]**engine.Walker{&x.facets, &x.keys} {
 		if *w != nil {
 			err = errors.Join(err, (*w).Close())
 			*w = nil
 		}
 	}
-	return err
+	return errors.Join(err, x.records.close())
 }
 
 // pause lets others go first.
@@ -223,93 +275,6 @@ func (x *sweep) pause(ctx context.Context) error {
 	default:
 		return ctx.Err()
 	}
-}
-
-// paired says that there is evidence about an identifier.
-func (x *sweep) paired(h Hash) bool {
-	x.key = keyspace.AppendPairPrefix(x.key[:0], h)
-	x.pairs.Seek(x.key)
-	return bytes.HasPrefix(x.pairs.Key(), x.key)
-}
-
-// lone says that an identifier has no other facet than f, nor evidence.
-func (x *sweep) lone(h, f Hash) bool {
-	w := x.names
-	x.key = keyspace.AppendNodePrefix(x.key[:0], h)
-	w.Seek(x.key)
-	if k := w.Key(); !bytes.HasPrefix(k, x.key) || !bytes.HasSuffix(k, f[:]) {
-		return false
-	}
-	w.Next()
-	return !bytes.HasPrefix(w.Key(), x.key) && !x.paired(h)
-}
-
-// facet judges the person of a facet's identifier, where that is lone.
-func (x *sweep) facet(h Hash) error {
-	s := x.s
-	key, err := s.o.Vault.FacetKeyOnce(h)
-	if err != nil {
-		return goneIsNobody(err)
-	}
-	v, err := x.facets.Value()
-	if err != nil {
-		return err
-	}
-	f, err := s.openHeld(h, x.facets.Key(), v, key)
-	if err != nil {
-		return err
-	}
-	who := owners(f.f.Key)
-	for _, o := range who {
-		nh := s.hashID(o)
-		if !x.lone(nh, h) {
-			continue
-		}
-		var judged, done bool
-		if len(who) == 1 && f.f.Key.Owner(id.VerifiedView, false) == o {
-			if done, err = x.alone(o, nh, f); done {
-				judged = true
-			}
-		}
-		if !done && err == nil {
-			judged, err = s.sweepOne(named{nh, h})
-		}
-		if judged {
-			x.persons++
-		}
-		if err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// alone judges who has nothing but a facet, by its record; false: something of them is
-// in memory, or was while this went on.
-func (x *sweep) alone(o id.ID, nh Hash, f *held) (done bool, err error) {
-	s := x.s
-	s.mu.Lock()
-	ok := x.absent(o, f)
-	s.mu.Unlock()
-	if !ok {
-		return false, nil
-	}
-	snap := Snapshot{Present: []string{o.Type}}
-	if snap.Standing, err = x.standing(nh); err != nil {
-		return false, goneIsNobody(err)
-	}
-	snap.Profile = facet.Join([]*facet.Facet{f.f})
-	now := s.o.Now().UnixMilli()
-	st := s.o.Judge(&snap, now)
-	if sameStanding(st, snap.Standing) {
-		return true, nil // as it is on the disk
-	}
-	n, err := s.readNode(o)
-	if err != nil {
-		return false, goneIsNobody(err)
-	}
-	x.found = append(x.found, found{n, f, Snapshot{Profile: snap.Profile, Present: snap.Present}, st, now})
-	return true, nil
 }
 
 // absent says that nothing of who has nothing but a facet is in memory, or was since the
@@ -328,7 +293,7 @@ func (x *sweep) keep() error {
 		kept := x.keepOne(p)
 		s.mu.Unlock()
 		if !kept {
-			if _, err := s.sweepOne(named{p.node.hash, p.facet.hash}); err != nil {
+			if _, err := s.sweepOne(p.node.id); err != nil {
 				return err
 			}
 		}
@@ -353,28 +318,6 @@ func (x *sweep) keepOne(p *found) bool {
 	return s.keep(&p.judged, p.now, p.at, p.judged.cause(p.at))
 }
 
-// standing reads what the disk has of an identifier's.
-func (x *sweep) standing(nh Hash) (st *segment.Standing, err error) {
-	x.key = keyspace.AppendStanding(x.key[:0], nh)
-	if x.standings.Seek(x.key); !bytes.Equal(x.standings.Key(), x.key) {
-		return nil, nil
-	}
-	key, err := x.s.o.Vault.FacetKeyOnce(nh)
-	if err != nil {
-		return nil, err
-	}
-	v, err := x.standings.Value()
-	if err != nil {
-		return nil, err
-	}
-	plain, err := key.Open(nil, v, x.key)
-	if err != nil {
-		return nil, fmt.Errorf("record %x: %w", x.key, err)
-	}
-	_, _, st, err = decodeStand(string(plain))
-	return st, err
-}
-
 // sameStanding says that a standing has the record that another has.
 func sameStanding(a, b *segment.Standing) bool {
 	if never(a) || never(b) {
@@ -386,39 +329,42 @@ func sameStanding(a, b *segment.Standing) bool {
 }
 
 // grew has somebody judged who had a new facet, or the first evidence with somebody,
-// while a sweep went on: it may not have come to them while they were lone. What a crash
-// takes of that a replay marks. The lock is held.
+// while a sweep went on: it may have passed them. What a crash takes of that a replay
+// marks. The lock is held.
 func (s *Store) grew(n *node, seq uint64, at int64) {
 	if n != nil && n.id != graph.Everybody() && s.judges && (s.judging.sweeps > 0 || s.replaying) {
 		s.mark(n, facet.Everything(), seq, at)
 	}
 }
 
-// sweepOne judges the person of an identifier, if it is the first of theirs that has
-// facets.
-func (s *Store) sweepOne(n named) (judged bool, err error) {
-	x, err := s.standsFor(n)
-	if err != nil || x.IsZero() {
-		return false, err
-	}
+// sweepOne judges the person of an identifier, and gives the person's members; none when
+// nobody was judged.
+func (s *Store) sweepOne(x id.ID) (members []Hash, err error) {
 	for range judgeTries {
 		now := s.o.Now().UnixMilli()
 		snap, err := s.canonical(x, now)
 		if err != nil || snap.of == nil {
-			return false, err
+			return nil, err
 		}
 		now = max(now, snap.judged)
 		st := s.o.Judge(&snap, now)
 		s.mu.Lock()
 		kept := s.keep(&snap, st, now, snap.cause(now))
 		failed := s.failed
-		if failed == nil && !kept {
+		switch {
+		case !kept && failed == nil:
 			failed = s.o.Log.Admit()
+		case kept && snap.c == nil:
+			members = []Hash{snap.of.hash}
+		case kept:
+			for _, m := range snap.c.Members {
+				members = append(members, s.nodes[m].hash)
+			}
 		}
 		s.mu.Unlock()
 		if kept || failed != nil {
-			return kept, failed
+			return members, failed
 		}
 	}
-	return false, nil // they are busy: whoever marked them judges them by the same definitions
+	return nil, nil // they are busy: whoever marked them judges them by the same definitions
 }
