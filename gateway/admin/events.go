@@ -2,7 +2,6 @@ package admin
 
 import (
 	"encoding/base64"
-	"encoding/binary"
 	"errors"
 	"fmt"
 
@@ -107,13 +106,12 @@ func (c *call) appendEvents(o *event.Writer, p *people.Person, want filter, befo
 	}
 }
 
-// cursor is a place as callers see it: base64url of its 16 bytes; "" for none.
+// cursor is a place as callers see it: base64url of its bytes; "" for none.
 func cursor(p people.Place) string {
 	if p == (people.Place{}) {
 		return ""
 	}
-	b := binary.BigEndian.AppendUint64(nil, uint64(p.Time))
-	return base64.RawURLEncoding.EncodeToString(binary.BigEndian.AppendUint64(b, p.Seq))
+	return base64.RawURLEncoding.EncodeToString(p.Bytes())
 }
 
 // parseCursor reads what cursor wrote.
@@ -122,8 +120,8 @@ func parseCursor(s string) (p people.Place, ok bool) {
 		return p, true
 	}
 	b, err := base64.RawURLEncoding.Strict().DecodeString(s)
-	if err != nil || len(b) != 16 {
+	if err != nil {
 		return p, false
 	}
-	return people.Place{Time: int64(binary.BigEndian.Uint64(b)), Seq: binary.BigEndian.Uint64(b[8:])}, true
+	return people.ParsePlace(b)
 }

@@ -43,7 +43,7 @@ func FuzzSubject(f *testing.F) {
 
 // FuzzCursor: a cursor that is taken is one that was given.
 func FuzzCursor(f *testing.F) {
-	for _, p := range []people.Place{{}, {Time: 1, Seq: 1}, {Time: -1, Seq: 1 << 63}} {
+	for _, p := range []people.Place{{}, {Time: 1, Seq: 1}, {Time: -1, Seq: 1 << 63}, {Time: 1, Seq: 2, Nth: 3}} {
 		f.Add(cursor(p))
 	}
 	f.Add("AAAA")

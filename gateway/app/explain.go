@@ -2,7 +2,6 @@ package app
 
 import (
 	"context"
-	"encoding/binary"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -270,10 +269,13 @@ func (k *knowledge) Transitions(_ context.Context, x id.ID, v id.View, before st
 	var at people.Place
 	if before != "" {
 		raw, err := hex.DecodeString(before)
-		if err != nil || len(raw) != 16 {
+		ok := err == nil
+		if ok {
+			at, ok = people.ParsePlace(raw)
+		}
+		if !ok {
 			return nil, "", admin.ErrCursor
 		}
-		at = people.Place{Time: int64(binary.BigEndian.Uint64(raw)), Seq: binary.BigEndian.Uint64(raw[8:])}
 	}
 	found, to, err := k.a.people.Transitions(x, v, at, most)
 	if err != nil {
@@ -283,8 +285,7 @@ func (k *knowledge) Transitions(_ context.Context, x id.ID, v id.View, before st
 		list = append(list, admin.Transition{Audience: t.Name, Entered: t.Entered, At: t.At, Cause: t.Cause.String()})
 	}
 	if to != (people.Place{}) {
-		raw := binary.BigEndian.AppendUint64(binary.BigEndian.AppendUint64(nil, uint64(to.Time)), to.Seq)
-		next = hex.EncodeToString(raw)
+		next = hex.EncodeToString(to.Bytes())
 	}
 	return list, next, nil
 }

@@ -22,6 +22,9 @@ type chunk struct {
 	value  []byte
 }
 
+// newest is where the chunk's newest entry stands, or before that.
+func (c *chunk) newest() Place { return Place{Time: c.h.MaxTime, Seq: c.h.Last} }
+
 // listMonths finds the months that histories have, oldest first.
 func (s *Store) listMonths() (list []keyspace.Month, err error) {
 	lower, upper := keyspace.Bounds(keyspace.AppendSpace(nil, keyspace.History))
@@ -123,7 +126,7 @@ func (s *Store) settled(owners []Hash, before Place, most int, found []placed) (
 		}
 	}
 	slices.SortFunc(list, func(a, b owned) int {
-		return Place{b.h.MaxTime, b.h.Last}.compare(Place{a.h.MaxTime, a.h.Last})
+		return b.newest().compare(a.newest())
 	})
 	var scratch record.Scratch
 	found = newest(found, most)
@@ -133,7 +136,7 @@ func (s *Store) settled(owners []Hash, before Place, most int, found []placed) (
 			break
 		}
 		err := s.eachSettled(c.owner, &c.chunk, &scratch, func(seq uint64, _, at int64, entry []byte) error {
-			p := Place{at, seq}
+			p := Place{Time: at, Seq: seq}
 			if before != (Place{}) && p.compare(before) >= 0 {
 				return nil
 			}

@@ -13,7 +13,7 @@ const (
 	SaidNothing Said = iota // erased, or about identities and sessions alone
 	SaidEvent
 	SaidRefused
-	SaidTransition // see ReadTransition
+	SaidTransition // see ReadTransitions
 )
 
 // ReadEntry reads an entry as eventlog gives it into e or x, whichever it is
@@ -31,7 +31,8 @@ func ReadEntry(entry []byte, e *event.Event, x *Refused) (Said, error) {
 		*x, err = parseRefused(string(entry[1:]))
 		return SaidRefused, err
 	case entryTransition:
-		_, err := parseTransition(string(entry[1:]))
+		var few [8]Transition
+		_, err := parseTransitions(few[:0], string(entry[1:]))
 		return SaidTransition, err
 	case entryErased, entrySession, entryEvidence, entryErasure:
 		return SaidNothing, nil

@@ -212,17 +212,16 @@ func (s *Store) replay(seq uint64, receivedAt int64, entry string) error {
 		defer s.mu.Unlock()
 		s.state(e, receivedAt, seq)
 	case entryTransition:
-		t, err := parseTransition(entry[1:])
+		list, err := parseTransitions(nil, entry[1:])
 		if err != nil {
 			return err
 		}
-		t.Seq = seq
 		s.stands.Store(true)
-		if err := s.hold(&w, func() { w.node(t.ID) }); err != nil {
+		if err := s.hold(&w, func() { w.node(list[0].ID) }); err != nil {
 			return err
 		}
 		defer s.mu.Unlock()
-		s.replayTransition(t)
+		s.replayTransitions(seq, list)
 	case entryErasure:
 		x, err := parseErasure(entry[1:])
 		if err != nil {

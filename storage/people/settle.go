@@ -231,12 +231,13 @@ func (s *Store) sort(x *stretch, seq uint64, receivedAt int64, entry []byte) err
 		add(s.hashID(e.A))
 		add(s.hashID(e.B))
 	case entryTransition:
-		t, err := parseTransition(string(entry[1:]))
+		var few [8]Transition
+		list, err := parseTransitions(few[:0], string(entry[1:]))
 		if err != nil {
 			return err
 		}
-		p.at = t.At
-		add(s.hashID(t.ID))
+		p.at = list[0].At
+		add(s.hashID(list[0].ID))
 	case entryRefused:
 		x.refused = append(x.refused, p)
 	case entrySession:

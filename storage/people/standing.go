@@ -1,6 +1,7 @@
 package people
 
 import (
+	"cmp"
 	"slices"
 
 	"github.com/reuna/reuna/identity/facet"
@@ -346,66 +347,67 @@ func sameAudiences(a, b []segment.Member) bool {
 	return len(a) == 0 || &a[0] == &b[0] || slices.EqualFunc(a, b, func(a, b segment.Member) bool { return a.Audience == b.Audience })
 }
 
-// tell appends the transitions from one list of members to another, those that leave first.
+// tell appends the transitions from one list of members to another: an entry for those of
+// one time, in the order of time.
 func (s *Store) tell(n *node, before, after []segment.Member, at int64, why Cause) bool {
 	now := s.o.Now().UnixMilli()
-	told := 0
-	if moves(before, after, func(m segment.Member, entered bool) bool {
-		if s.o.Log.Admit() != nil {
-			return false
+	s.moving = s.whoMoves(s.moving[:0], before, after, Transition{ID: n.id, At: at, Cause: why})
+	for told, to := 0, 0; told < len(s.moving); told = to {
+		for to < len(s.moving) && to-told < mostTogether && s.moving[to].At == s.moving[told].At {
+			to++
 		}
-		t := Transition{ID: n.id, Audience: m.Audience, Name: s.audienceName(m.Audience), Entered: entered, At: at, Cause: why}
-		if entered {
-			t.At = m.Since
+		var seq uint64
+		if s.o.Log.Admit() == nil {
+			s.buf = appendTransitions(s.buf[:0], s.moving[told:to])
+			seq, _ = s.o.Log.Append(s.buf, now)
 		}
-		s.buf = t.append(s.buf[:0])
-		seq, _ := s.o.Log.Append(s.buf, now)
 		if seq == 0 {
+			if told > 0 { // what the log has taken holds. The rest is judged again.
+				s.replace(n, before, s.moving[:told])
+			}
 			return false
 		}
 		s.applied = seq
 		n.stand.seq = seq
-		s.index = append(s.index, indexed{n.hash, t.At, seq})
+		s.index = append(s.index, indexed{n.hash, s.moving[told].At, seq})
 		s.told++
-		told++
-		return true
-	}) {
-		return true
 	}
-	if told == 0 {
-		return false
-	}
-	// What the log has taken holds. The rest is judged again.
-	is := slices.Clone(before)
-	moves(before, after, func(m segment.Member, entered bool) bool {
-		is = enterOrLeave(is, Transition{Audience: m.Audience, Entered: entered, At: m.Since})
-		told--
-		return told > 0
-	})
-	until := int64(rule.Never)
-	if n.stand.now != nil {
-		until = n.stand.now.Until
-	}
-	n.stand.now, n.stand.dirty = &segment.Standing{In: is, Until: until}, true
-	s.touch(n)
-	return false
+	return true
 }
 
-// moves calls fn for who leaves and then for who enters from one list to another, both
-// ascending, until it gives false; so does moves then.
-func moves(before, after []segment.Member, fn func(m segment.Member, entered bool) bool) bool {
-	lacks := func(some, others []segment.Member, entered bool) bool {
-		for _, m := range some {
-			for len(others) > 0 && others[0].Audience < m.Audience {
-				others = others[1:]
-			}
-			if (len(others) == 0 || others[0].Audience != m.Audience) && !fn(m, entered) {
-				return false
-			}
-		}
-		return true
+// replace gives n's person the standing that transitions make of a list of members.
+func (s *Store) replace(n *node, before []segment.Member, list []Transition) {
+	st := n.standing()
+	is := segment.Standing{In: slices.Clone(before), Until: rule.Never}
+	if st.now != nil {
+		is.Until = st.now.Until
 	}
-	return lacks(before, after, false) && lacks(after, before, true)
+	for _, t := range list {
+		is.In = enterOrLeave(is.In, t)
+	}
+	st.now, st.dirty = &is, true
+	s.touch(n)
+}
+
+// whoMoves adds to list who leaves and who enters from one list to another, both ascending:
+// as t is but for the time of who enters. The oldest comes first; of one time who leaves,
+// ascending, then who enters.
+func (s *Store) whoMoves(list []Transition, before, after []segment.Member, t Transition) []Transition {
+	for _, m := range before {
+		if !hasAudience(after, m.Audience) {
+			t.Audience, t.Name = m.Audience, s.audienceName(m.Audience)
+			list = append(list, t)
+		}
+	}
+	t.Entered = true
+	for _, m := range after {
+		if !hasAudience(before, m.Audience) {
+			t.Audience, t.Name, t.At = m.Audience, s.audienceName(m.Audience), m.Since
+			list = append(list, t)
+		}
+	}
+	slices.SortStableFunc(list, func(a, b Transition) int { return cmp.Compare(a.At, b.At) })
+	return list
 }
 
 func (s *Store) audienceName(audience uint32) string {
@@ -444,21 +446,20 @@ func enterOrLeave(list []segment.Member, t Transition) []segment.Member {
 	return list
 }
 
-// replayTransition applies a transition that the log has. The lock is held and its
-// identifier is loaded.
-func (s *Store) replayTransition(t Transition) {
-	n := s.nodes[t.ID]
-	s.index = append(s.index, indexed{n.hash, t.At, t.Seq})
+// replayTransitions applies an entry of transitions that the log has. The lock is held and
+// its identifier is loaded.
+func (s *Store) replayTransitions(seq uint64, list []Transition) {
+	n := s.nodes[list[0].ID]
+	s.index = append(s.index, indexed{n.hash, list[0].At, seq})
 	s.told++
 	st := n.standing()
-	if t.Seq <= st.seq {
+	if seq <= st.seq {
 		return
 	}
-	is := segment.Standing{Until: rule.Never}
+	st.seq = seq
+	var before []segment.Member
 	if st.now != nil {
-		is = segment.Standing{In: slices.Clone(st.now.In), Until: st.now.Until}
+		before = st.now.In
 	}
-	is.In = enterOrLeave(is.In, t)
-	st.now, st.seq, st.dirty = &is, t.Seq, true
-	s.touch(n)
+	s.replace(n, before, list)
 }

@@ -45,6 +45,7 @@ func newStandingLoop(t testing.TB, judges bool, user string) *standingLoop {
 		o.Rules = facet.Rules{}
 		if judges {
 			o.Judge, o.JudgeByHand = sameJudge(), true
+			o.AudienceName = func(uint32) string { return "frequent buyers" }
 		}
 	}}
 	w.openIn(w.fs, "data")
@@ -129,4 +130,40 @@ func BenchmarkStandings(b *testing.B) {
 			})
 		}
 	}
+}
+
+// BenchmarkTell is a person who leaves one audience and enters two, and the other way
+// round, with every second judging: three moves each time.
+func BenchmarkTell(b *testing.B) {
+	l := newStandingLoop(b, true, "u1")
+	l.once()
+	first, n := l.w.log.NextSeq(), 0
+	b.ReportAllocs()
+	for b.Loop() {
+		x, err := l.w.Profile(id.ID{Type: id.UserID, Value: l.user}, id.VerifiedView)
+		if err != nil {
+			b.Fatal(err)
+		}
+		l.now++
+		n++
+		st := &segment.Standing{Until: rule.Never, In: []segment.Member{{Audience: 41, Since: l.now}}}
+		if n%2 == 0 {
+			st.In = []segment.Member{{Audience: 40, Since: l.now}, {Audience: 90, Since: l.now}}
+		}
+		l.w.Stand(&x, st, l.now)
+	}
+	b.StopTimer()
+	if err := l.w.log.Barrier().Wait(); err != nil {
+		b.Fatal(err)
+	}
+	entries, size := 0, 0
+	if err := l.w.log.Read(first, func(_ uint64, _ int64, entry []byte) (bool, error) {
+		entries, size = entries+1, size+len(entry)
+		return true, nil
+	}); err != nil {
+		b.Fatal(err)
+	}
+	b.ReportMetric(float64(entries)/float64(n), "entries/op")
+	b.ReportMetric(float64(size)/float64(n), "entrybytes/op")
+	l.w.close()
 }

@@ -1,6 +1,7 @@
 package people_test
 
 import (
+	"cmp"
 	"flag"
 	"fmt"
 	"math/rand/v2"
@@ -327,20 +328,20 @@ func (x *standingStory) compare() {
 func (x *standingStory) addUp(everybody []id.ID) {
 	w := x.w
 	byID := map[id.ID][]people.Transition{}
-	seen := map[uint64]bool{}
+	seen := map[[2]uint64]bool{}
 	for _, y := range everybody {
 		if _, err := w.Person(y, id.VerifiedView); err != nil {
 			continue
 		}
 		for _, t := range w.history(y) {
-			if !seen[t.Seq] {
-				seen[t.Seq] = true
+			if which := [2]uint64{t.Seq, uint64(t.Nth)}; !seen[which] {
+				seen[which] = true
 				byID[t.ID] = append(byID[t.ID], t)
 			}
 		}
 	}
 	for y, list := range byID {
-		slices.SortFunc(list, func(a, b people.Transition) int { return int(int64(a.Seq) - int64(b.Seq)) })
+		slices.SortFunc(list, func(a, b people.Transition) int { return cmp.Or(cmp.Compare(a.Seq, b.Seq), cmp.Compare(a.Nth, b.Nth)) })
 		since := map[uint32]int64{}
 		for _, t := range list {
 			_, in := since[t.Audience]

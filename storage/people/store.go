@@ -141,6 +141,7 @@ type Store struct {
 	watched   watch
 	marks     uint64 // counts what was marked
 	judging   judging
+	moving    []Transition // what is being told
 	dues      dues
 	judgeWake chan struct{}
 	oneJudge  sync.Mutex // one judges those whom no answer does; taken before mu

@@ -2,6 +2,7 @@ package people
 
 import (
 	"cmp"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"slices"
@@ -14,14 +15,38 @@ import (
 	"github.com/reuna/reuna/storage/keyspace"
 )
 
-// Place is where an event stands in a timeline: by time, then by its entry.
+// Place is where an event stands in a timeline: by time, then by its entry. An entry of
+// transitions has several, of which Nth is one: a page may end among them.
 type Place struct {
 	Time int64
 	Seq  uint64
+	Nth  uint32
+}
+
+// Bytes is what a page's cursor carries of a place: 16 bytes, and 4 more unless Nth is 0.
+func (p Place) Bytes() []byte {
+	b := binary.BigEndian.AppendUint64(nil, uint64(p.Time))
+	b = binary.BigEndian.AppendUint64(b, p.Seq)
+	if p.Nth > 0 {
+		b = binary.BigEndian.AppendUint32(b, p.Nth)
+	}
+	return b
+}
+
+// ParsePlace reads what Bytes wrote, and nothing else.
+func ParsePlace(b []byte) (p Place, ok bool) {
+	if len(b) != 16 && len(b) != 20 {
+		return p, false
+	}
+	p = Place{Time: int64(binary.BigEndian.Uint64(b)), Seq: binary.BigEndian.Uint64(b[8:])}
+	if len(b) == 20 {
+		p.Nth = binary.BigEndian.Uint32(b[16:])
+	}
+	return p, len(b) == 16 || p.Nth > 0
 }
 
 func (p Place) compare(o Place) int {
-	return cmp.Or(cmp.Compare(p.Time, o.Time), cmp.Compare(p.Seq, o.Seq))
+	return cmp.Or(cmp.Compare(p.Time, o.Time), cmp.Compare(p.Seq, o.Seq), cmp.Compare(p.Nth, o.Nth))
 }
 
 // Timeline gives up to limit events of the facets, newest first, from before a
@@ -147,7 +172,7 @@ func (s *Store) unindexed(owners []Hash, before Place) (found []placed) {
 	end := s.o.Log.Durable()
 	for _, list := range [...][]indexed{s.index, s.indexing} {
 		for _, x := range list {
-			p := Place{x.time, x.seq}
+			p := Place{Time: x.time, Seq: x.seq}
 			if x.seq <= end && slices.Contains(owners, x.facet) && (before == (Place{}) || p.compare(before) < 0) {
 				found = append(found, placed{Place: p})
 			}
@@ -156,15 +181,19 @@ func (s *Store) unindexed(owners []Hash, before Place) (found []placed) {
 	return found
 }
 
-// places lists a facet's events before a place, newest first.
+// places lists entries of a facet, or an identifier, of which something stands before a
+// place, newest first.
 func (s *Store) places(h Hash, before Place, limit int) (list []Place, err error) {
 	lower, upper := keyspace.Bounds(keyspace.AppendEventPrefix(nil, h))
 	if before != (Place{}) {
 		upper = keyspace.AppendEvent(nil, h, before.Time, before.Seq)
+		if before.Nth > 0 {
+			upper = append(upper, 0) // with the entry that it is of
+		}
 	}
 	err = s.o.DB.IterReverse(lower, upper, func(k, _ []byte) (bool, error) {
 		_, ms, seq, err := keyspace.ParseEvent(k)
-		list = append(list, Place{ms, seq})
+		list = append(list, Place{Time: ms, Seq: seq})
 		return len(list) < limit, err
 	})
 	return list, err

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"strconv"
 
@@ -35,9 +36,12 @@ func (c Cause) String() string {
 	return fmt.Sprintf("Cause(%d)", byte(c))
 }
 
-// Transition is one change of who is in an audience, as the log has it.
+// Transition is one change of who is in an audience, as the log has it. An entry has all
+// that one judging of a person brought at one time; they differ in Nth, Audience, Name and
+// Entered alone.
 type Transition struct {
 	Seq      uint64 // its entry
+	Nth      uint32 // of its entry's, from 0
 	ID       id.ID  // who represented the person
 	Audience uint32
 	Name     string // of the audience at that time
@@ -46,37 +50,120 @@ type Transition struct {
 	Cause    Cause
 }
 
-const transitionVersion = 1
+const (
+	transitionAlone    = 1 // one to an entry; read, and not written any more
+	transitionTogether = 2
+	// mostTogether is how many an entry may have. What a judging brings beyond is another's.
+	mostTogether = 4096
+)
 
-func (t *Transition) append(dst []byte) []byte {
-	dst = wire.AppendText(append(dst, entryTransition, transitionVersion), t.ID.Type)
+// appendTransitions makes the entry of a list that has one person, time and cause: those
+// who leave first, then those who enter, by ascending audience each.
+func appendTransitions(dst []byte, list []Transition) []byte {
+	t := &list[0]
+	dst = wire.AppendText(append(dst, entryTransition, transitionTogether), t.ID.Type)
 	dst = wire.AppendText(dst, t.ID.Value)
-	dst = wire.AppendText(wire.AppendUint(dst, uint64(t.Audience)), t.Name)
-	return wire.AppendInt(append(dst, flag(t.Entered), byte(t.Cause)), t.At)
+	dst = wire.AppendInt(append(dst, byte(t.Cause)), t.At)
+	left, entered := apart(list)
+	for _, some := range [...][]Transition{left, entered} {
+		dst = wire.AppendUint(dst, uint64(len(some)))
+		audience := uint32(0)
+		for i := range some {
+			dst = wire.AppendUint(dst, uint64(some[i].Audience-audience)) // to the one before
+			dst = wire.AppendText(dst, some[i].Name)
+			audience = some[i].Audience
+		}
+	}
+	return dst
 }
 
-func parseTransition(record string) (t Transition, err error) {
+var errTransition = errors.New("an audience's transition is corrupt")
+
+// parseTransitions adds an entry's transitions to list, without their Seq.
+func parseTransitions(list []Transition, record string) ([]Transition, error) {
 	r := wire.NewReader(record)
-	version := r.Byte()
-	t.ID.Type, t.ID.Value = r.Text(), r.Text()
-	audience := r.Uint()
-	t.Name = r.Text()
-	entered := r.Byte()
-	t.Entered, t.Cause, t.Audience = entered == 1, Cause(r.Byte()), uint32(audience)
-	t.At = r.Int()
-	if !r.Done() || version != transitionVersion || audience != uint64(t.Audience) || entered > 1 || t.Cause < CauseEvent || t.Cause > CauseErasure || t.ID.IsZero() {
-		return t, errors.New("an audience's transition is corrupt")
+	begin := len(list)
+	switch r.Byte() {
+	case transitionAlone:
+		t := Transition{ID: id.ID{Type: r.Text(), Value: r.Text()}}
+		t.Audience, t.Name = readAudience(r, 0), r.Text()
+		entered := r.Byte()
+		t.Entered, t.Cause = entered == 1, Cause(r.Byte())
+		t.At = r.Int()
+		if entered > 1 {
+			r.Fail()
+		}
+		list = append(list, t)
+	case transitionTogether:
+		t := Transition{ID: id.ID{Type: r.Text(), Value: r.Text()}}
+		t.Cause = Cause(r.Byte())
+		t.At = r.Int()
+		for _, t.Entered = range [...]bool{false, true} {
+			t.Audience = 0
+			n := r.Count()
+			for i := 0; i < n && !r.Bad(); i++ {
+				before := t.Audience
+				t.Audience, t.Name = readAudience(r, before), r.Text()
+				if i > 0 && t.Audience == before || t.Nth == mostTogether {
+					r.Fail()
+				}
+				list = append(list, t)
+				t.Nth++
+			}
+		}
+	default:
+		r.Fail()
 	}
-	return t, nil
+	some := list[begin:]
+	if !r.Done() || len(some) == 0 || some[0].Cause < CauseEvent || some[0].Cause > CauseErasure || some[0].ID.IsZero() || contradict(some) {
+		return list[:begin], errTransition
+	}
+	return list, nil
 }
 
-// ReadTransition reads the entry of which ReadEntry said SaidTransition. Its texts
-// are windows into a copy of the entry.
-func ReadTransition(entry []byte) (Transition, error) {
-	if len(entry) == 0 || entry[0] != entryTransition {
-		return Transition{}, errors.New("is no audience's transition")
+// readAudience takes an audience that is written as its difference to the one before.
+func readAudience(r *wire.Reader, before uint32) uint32 {
+	d := r.Uint()
+	if d > uint64(math.MaxUint32-before) {
+		r.Fail()
+		return 0
 	}
-	return parseTransition(string(entry[1:]))
+	return before + uint32(d)
+}
+
+// contradict says that somebody left an audience and entered it at once.
+func contradict(list []Transition) bool {
+	left, entered := apart(list)
+	for len(left) > 0 && len(entered) > 0 {
+		switch a, b := left[0].Audience, entered[0].Audience; {
+		case a < b:
+			left = left[1:]
+		case a > b:
+			entered = entered[1:]
+		default:
+			return true
+		}
+	}
+	return false
+}
+
+// apart gives those who left, whom an entry has first, and those who entered.
+func apart(list []Transition) (left, entered []Transition) {
+	n := 0
+	for n < len(list) && !list[n].Entered {
+		n++
+	}
+	return list[:n], list[n:]
+}
+
+// ReadTransitions reads the entry of which ReadEntry said SaidTransition: one or more, of
+// one person, time and cause, those who left first. Their texts are windows into a copy of
+// the entry, which does not say its Seq.
+func ReadTransitions(entry []byte) ([]Transition, error) {
+	if len(entry) == 0 || entry[0] != entryTransition {
+		return nil, errors.New("is no audience's transition")
+	}
+	return parseTransitions(nil, string(entry[1:]))
 }
 
 // Transitions gives up to most of what audiences the person that x belongs to in a
@@ -112,7 +199,7 @@ func (s *Store) Transitions(x id.ID, v id.View, before Place, most int) (list []
 	return list, next, nil
 }
 
-func (t *Transition) place() Place { return Place{t.At, t.Seq} }
+func (t *Transition) place() Place { return Place{t.At, t.Seq, t.Nth} }
 
 // transitionsOf gives the newest transitions of identifiers before a place, newest first.
 func (s *Store) transitionsOf(ids []id.ID, before Place, most int) (list []Transition, err error) {
@@ -141,7 +228,7 @@ func (s *Store) readTransitions(ids []id.ID, before Place, most int) (list []Tra
 		}
 	}
 	slices.SortFunc(list, func(a, b Transition) int { return b.place().compare(a.place()) })
-	list = slices.CompactFunc(list, func(a, b Transition) bool { return a.Seq == b.Seq })
+	list = slices.CompactFunc(list, func(a, b Transition) bool { return a.place() == b.place() })
 	return list[:min(len(list), most)], nil
 }
 
@@ -151,8 +238,8 @@ const tailStep = 256
 
 // transitionsInTail adds an identifier's newest transitions that the log has.
 func (s *Store) transitionsInTail(list []Transition, h Hash, before Place, most int) ([]Transition, error) {
-	for n := 0; n < most; {
-		places, err := s.places(h, before, tailStep)
+	for from, begin := before, len(list); len(list)-begin < most; {
+		places, err := s.places(h, from, tailStep)
 		if err != nil {
 			return nil, err
 		}
@@ -162,12 +249,7 @@ func (s *Store) transitionsInTail(list []Transition, h Hash, before Place, most 
 		}
 		slices.Sort(seqs)
 		err = s.o.Log.GetMany(seqs, func(seq uint64, _ int64, entry []byte) (bool, error) {
-			if len(entry) == 0 || entry[0] != entryTransition {
-				return true, nil
-			}
-			t, err := parseTransition(string(entry[1:]))
-			t.Seq = seq
-			list, n = append(list, t), n+1
+			list, err = addTransitions(list, seq, entry, before)
 			return true, err
 		})
 		if err != nil {
@@ -176,9 +258,24 @@ func (s *Store) transitionsInTail(list []Transition, h Hash, before Place, most 
 		if len(places) < tailStep {
 			break
 		}
-		before = places[tailStep-1]
+		from = places[tailStep-1]
 	}
 	return list, nil
+}
+
+// addTransitions adds those of an entry that stand before a place, if it has any.
+func addTransitions(list []Transition, seq uint64, entry []byte, before Place) ([]Transition, error) {
+	if len(entry) == 0 || entry[0] != entryTransition {
+		return list, nil
+	}
+	begin := len(list)
+	list, err := parseTransitions(list, string(entry[1:]))
+	for i := begin; i < len(list); i++ {
+		if list[i].Seq = seq; before != (Place{}) && list[i].place().compare(before) >= 0 {
+			return list[:i], err // as are the rest
+		}
+	}
+	return list, err
 }
 
 // transitionsSettled adds those of an identifier's history, as many as are needed.
@@ -187,7 +284,7 @@ func (s *Store) transitionsSettled(list []Transition, h Hash, before Place, most
 	if err != nil {
 		return nil, err
 	}
-	slices.SortFunc(chunks, func(a, b chunk) int { return Place{b.h.MaxTime, b.h.Last}.compare(Place{a.h.MaxTime, a.h.Last}) })
+	slices.SortFunc(chunks, func(a, b chunk) int { return b.newest().compare(a.newest()) })
 	var times []int64 // of those found here
 	for i := range chunks {
 		c := &chunks[i]
@@ -198,13 +295,10 @@ func (s *Store) transitionsSettled(list []Transition, h Hash, before Place, most
 			break
 		}
 		err := s.eachSettled(h, c, scratch, func(seq uint64, _, _ int64, entry []byte) error {
-			if len(entry) == 0 || entry[0] != entryTransition {
-				return nil
-			}
-			t, err := parseTransition(string(entry[1:]))
-			t.Seq = seq
-			if err == nil && (before == (Place{}) || t.place().compare(before) < 0) {
-				list, times = append(list, t), append(times, t.At)
+			begin := len(list)
+			list, err = addTransitions(list, seq, entry, before)
+			for _, t := range list[begin:] {
+				times = append(times, t.At)
 			}
 			return err
 		})
@@ -222,9 +316,14 @@ const (
 	AudienceExited  = "Audience Exited"
 )
 
-// event makes of a transition what a timeline shows.
+// event makes of a transition what a timeline shows. Its message is named for its entry,
+// and for its number among that one's behind the first.
 func (t *Transition) event() *event.Event {
-	e := &event.Event{Type: event.Track, Name: AudienceExited, MessageID: "audience-" + strconv.FormatUint(t.Seq, 10), Timestamp: t.At, ReceivedAt: t.At, Trust: id.Verified}
+	message := "audience-" + strconv.FormatUint(t.Seq, 10)
+	if t.Nth > 0 {
+		message += "-" + strconv.FormatUint(uint64(t.Nth), 10)
+	}
+	e := &event.Event{Type: event.Track, Name: AudienceExited, MessageID: message, Timestamp: t.At, ReceivedAt: t.At, Trust: id.Verified}
 	if t.Entered {
 		e.Name = AudienceEntered
 	}

@@ -1,8 +1,10 @@
 package verify
 
 import (
+	"cmp"
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 
 	"github.com/reuna/reuna/identity/event"
@@ -27,13 +29,13 @@ const (
 
 // entry is a log entry taken apart; kind says which of the members are set.
 type entry struct {
-	kind       byte
-	event      event.Event
-	noLinks    bool // the site takes no links from claimed events
-	session    session
-	evidence   graph.Evidence
-	erasure    erasure
-	transition transition
+	kind        byte
+	event       event.Event
+	noLinks     bool // the site takes no links from claimed events
+	session     session
+	evidence    graph.Evidence
+	erasure     erasure
+	transitions transitions
 }
 
 type session struct {
@@ -45,12 +47,20 @@ type session struct {
 	login   [16]byte // since version 2
 }
 
+// transitions are those of one person at one time.
+type transitions struct {
+	id   id.ID // who represented the person
+	at   int64 // ms since 1970
+	list []transition
+}
+
 type transition struct {
-	id       id.ID // who represented the person
 	audience uint32
 	entered  bool
-	at       int64 // ms since 1970
 }
+
+// mostTransitions is how many stand in one entry.
+const mostTransitions = 4096
 
 type erasure struct {
 	at                  int64 // ms since 1970
@@ -91,7 +101,7 @@ func parseEntry(e *entry, b []byte) error {
 	case kindErasure:
 		return e.readErasure(r, len(b))
 	case kindTransition:
-		return e.readTransition(r)
+		return e.transitions.read(r)
 	}
 	return fmt.Errorf("%w: kind %d, which no version wrote", record.ErrMalformed, e.kind)
 }
@@ -124,22 +134,55 @@ func (e *entry) readEvidence(r *record.Reader) error {
 	return nil
 }
 
-func (e *entry) readTransition(r *record.Reader) error {
-	t := &e.transition
-	r.Version("transition entry", 1)
+func (t *transitions) read(r *record.Reader) error {
+	version := r.Version("transition entry", 2)
 	t.id = id.ID{Type: r.String(), Value: r.String()}
-	audience := r.Uvarint()
-	t.audience = uint32(audience)
-	r.Bytes() // the audience's name
-	entered, cause := r.Byte(), r.Byte()
-	t.entered, t.at = entered == 1, r.Varint()
+	var cause byte
+	if version == 1 {
+		audience := r.Uvarint()
+		r.Bytes() // the audience's name
+		entered := r.Byte()
+		cause, t.at = r.Byte(), r.Varint()
+		if entered > 1 || audience > math.MaxUint32 {
+			return fmt.Errorf("%w: a transition of audience %d", record.ErrMalformed, audience)
+		}
+		t.list = []transition{{uint32(audience), entered == 1}}
+	} else {
+		cause, t.at = r.Byte(), r.Varint()
+		for _, entered := range [...]bool{false, true} {
+			if err := t.readSome(r, entered); err != nil {
+				return err
+			}
+		}
+	}
 	if err := r.Done("transition entry"); err != nil {
 		return err
 	}
-	if entered > 1 || cause < 1 || cause > 5 || audience > math.MaxUint32 || t.id.IsZero() {
-		return fmt.Errorf("%w: a transition of cause %d in audience %d", record.ErrMalformed, cause, audience)
+	if cause < 1 || cause > 5 || t.id.IsZero() || len(t.list) == 0 {
+		return fmt.Errorf("%w: %d transitions of cause %d", record.ErrMalformed, len(t.list), cause)
 	}
 	return nil
+}
+
+// readSome reads who left, or else who entered: the audiences ascend, each is written as
+// the difference to the one before, and none stands in both lists.
+func (t *transitions) readSome(r *record.Reader, entered bool) error {
+	left := t.list
+	n, audience := r.Uvarint(), uint64(0)
+	for i := range n {
+		d := r.Uvarint()
+		r.Bytes() // the audience's name
+		if err := r.Err(); err != nil {
+			return err
+		}
+		audience += d
+		_, both := slices.BinarySearchFunc(left, audience, func(x transition, a uint64) int { return cmp.Compare(uint64(x.audience), a) })
+		if i > 0 && d == 0 || d > math.MaxUint32 || audience > math.MaxUint32 || both || len(t.list) == mostTransitions {
+			return fmt.Errorf("%w: a transition of audience %d, %d behind the one before", record.ErrMalformed, audience, d)
+		}
+		t.list = append(t.list, transition{uint32(audience), entered})
+	}
+	return r.Err()
 }
 
 func (e *entry) readErasure(r *record.Reader, size int) error {

@@ -123,14 +123,14 @@ func (c *checker) settledEntry(p *part, chunk []byte, owner Hash, seq uint64, at
 		c.addEvidence(p, seq, &e.evidence)
 	case kindTransition:
 		switch {
-		case c.hashID(e.transition.id) != owner:
+		case c.hashID(e.transitions.id) != owner:
 			c.once(p, chunk, "entry %d is a transition of somebody else", seq)
 			return
-		case e.transition.at != at:
-			c.once(p, chunk, "entry %d happened at %d, the chunk says %d", seq, e.transition.at, at)
+		case e.transitions.at != at:
+			c.once(p, chunk, "entry %d happened at %d, the chunk says %d", seq, e.transitions.at, at)
 		}
 		c.checkOlder(p, chunk, seq, owner)
-		c.addTransition(p, owner, seq, &e.transition)
+		c.addTransitions(p, owner, seq, &e.transitions)
 	default:
 		c.once(p, chunk, "entry %d has kind %d, which has no place in a history", seq, e.kind)
 	}

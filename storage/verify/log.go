@@ -209,11 +209,11 @@ func (c *checker) tailEntry(p *part, block []byte, seq uint64, receivedAt int64,
 			c.addEvidence(p, seq, &e.evidence)
 		}
 	case kindTransition:
-		h := c.hashID(e.transition.id)
+		h := c.hashID(e.transitions.id)
 		c.checkOlder(p, block, seq, h)
-		c.expect(p, h, seq, e.transition.at, receivedAt, kindTransition)
+		c.expect(p, h, seq, e.transitions.at, receivedAt, kindTransition)
 		if seq > c.history {
-			c.addTransition(p, h, seq, &e.transition)
+			c.addTransitions(p, h, seq, &e.transitions)
 		}
 	case kindErasure:
 		if p.first() && seq <= c.people {

@@ -2,6 +2,8 @@ package verify
 
 import (
 	"bytes"
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/reuna/reuna/identity/event"
@@ -39,6 +41,12 @@ func TestEntriesAreReadAsTheFormatHasThem(t *testing.T) {
 		{"an erasure", bytes.Join([][]byte{{5, 1, 14, 2}, hash(1), hash(2), {1}, hash(3), {1, 14}, []byte("\x03why")}, nil), func() bool {
 			return e.erasure.at == 7 && len(e.erasure.identifiers) == 2 && e.erasure.facets[0] == Hash(hash(3))
 		}},
+		{"a transition", []byte("\x07\x01\x07user_id\x02u1\xac\x02\x04fans\x01\x02\x0e"), func() bool {
+			return e.transitions.id == user("u1") && e.transitions.at == 7 && slices.Equal(e.transitions.list, []transition{{300, true}})
+		}},
+		{"transitions of version 2", []byte("\x07\x02\x07user_id\x02u1\x02\x0e\x02\x05\x04fans\x01\x00\x02\x04\x00\xa8\x02\x00"), func() bool {
+			return e.transitions.id == user("u1") && e.transitions.at == 7 && slices.Equal(e.transitions.list, []transition{{5, false}, {6, false}, {4, true}, {300, true}})
+		}},
 	} {
 		if err := parseEntry(&e, x.bytes); err != nil || !x.good() {
 			t.Errorf("%s: %+v, %v", x.name, e, err)
@@ -57,11 +65,52 @@ func TestEntriesAreReadAsTheFormatHasThem(t *testing.T) {
 	}
 }
 
+func TestImpossibleTransitionsAreRefused(t *testing.T) {
+	const head = "\x07\x02\x07user_id\x02u1\x02\x0e"
+	var e entry
+	for name, b := range map[string]string{
+		"of nobody":                       "\x07\x02\x00\x00\x02\x0e\x00\x01\x05\x00",
+		"of a cause to come":              "\x07\x02\x07user_id\x02u1\x06\x0e\x00\x01\x05\x00",
+		"of nothing":                      head + "\x00\x00",
+		"an audience twice":               head + "\x00\x02\x05\x00\x00\x00",
+		"an audience left and entered":    head + "\x01\x05\x00\x01\x05\x00",
+		"numbers that add up beyond":      head + "\x00\x02\xff\xff\xff\xff\x0f\x00\x01\x00",
+		"a number that goes round":        head + "\x00\x02\x05\x00\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01\x00",
+		"more than an entry has":          head + "\x00\x81\x20" + strings.Repeat("\x01\x00", mostTransitions+1),
+		"neither in nor out, version 1":   "\x07\x01\x07user_id\x02u1\x05\x04fans\x02\x02\x0e",
+		"beyond 32 bits, version 1":       "\x07\x01\x07user_id\x02u1\x80\x80\x80\x80\x10\x04fans\x01\x02\x0e",
+		"of a version that nothing wrote": "\x07\x03\x07user_id\x02u1\x02\x0e\x00\x01\x05\x00",
+	} {
+		if err := parseEntry(&e, []byte(b)); err == nil {
+			t.Errorf("%s: read as %+v", name, e.transitions)
+		}
+	}
+	if err := parseEntry(&e, []byte(head+"\x00\x80\x20"+strings.Repeat("\x01\x00", mostTransitions))); err != nil || len(e.transitions.list) != mostTransitions {
+		t.Errorf("as many as an entry may have: %v", err)
+	}
+}
+
+// An entry holds as a whole: nobody was in no audience between two of its transitions.
+func TestWhoMovesOnWasNeverNowhere(t *testing.T) {
+	both := []transitionAt{{1, 7, transition{1, true}}, {2, 8, transition{1, false}}, {2, 8, transition{2, true}}}
+	apart := []transitionAt{{1, 7, transition{1, true}}, {2, 8, transition{1, false}}, {3, 8, transition{2, true}}}
+	for people := range uint64(4) {
+		f, g := standFacts{list: slices.Clone(both)}, standFacts{list: slices.Clone(apart)}
+		if got := f.empties(people); got != (people == 0) {
+			t.Errorf("in one entry, from %d: %v", people, got)
+		}
+		if got := g.empties(people); got != (people < 3) {
+			t.Errorf("in two entries, from %d: %v", people, got)
+		}
+	}
+}
+
 // No bytes that a disk may give back bring a reader down, or make it ask for
 // more memory than they could fill.
 func FuzzReaders(f *testing.F) {
 	f.Add(byte(0), []byte{3, 1, 2, 'a', '1', 0, 14})
 	f.Add(byte(1), []byte{1, 14})
+	f.Add(byte(0), []byte("\x07\x02\x07user_id\x02u1\x02\x0e\x01\x05\x00\x02\x04\x00\xa8\x02\x00"))
 	packer, err := record.NewPacker()
 	if err != nil {
 		f.Fatal(err)

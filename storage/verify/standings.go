@@ -21,10 +21,19 @@ type standFacts struct {
 
 type transitionAt struct {
 	seq uint64
+	at  int64 // ms since 1970
 	transition
 }
 
-func (c *checker) addTransition(p *part, h Hash, seq uint64, t *transition) {
+func (t *transitionAt) apply(in map[uint32]int64) {
+	if t.entered {
+		in[t.audience] = t.at
+	} else {
+		delete(in, t.audience)
+	}
+}
+
+func (c *checker) addTransitions(p *part, h Hash, seq uint64, t *transitions) {
 	if !p.has(h) {
 		return
 	}
@@ -33,16 +42,18 @@ func (c *checker) addTransition(p *part, h Hash, seq uint64, t *transition) {
 		f = &standFacts{}
 		p.stands[h] = f
 	}
-	x := transitionAt{seq, *t}
-	x.id = id.ID{} // its hash says it
-	f.list = append(f.list, x)
+	for _, x := range t.list {
+		f.list = append(f.list, transitionAt{seq, t.at, x})
+	}
 }
 
-// sorted puts the transitions into the order of the log. One that settled ahead of the
-// cursor is there twice.
+// sorted puts the transitions into the order of the log. An entry names an audience once;
+// one that settled ahead of the cursor is there twice.
 func (f *standFacts) sorted() []transitionAt {
-	slices.SortFunc(f.list, func(a, b transitionAt) int { return cmp.Compare(a.seq, b.seq) })
-	f.list = slices.CompactFunc(f.list, func(a, b transitionAt) bool { return a.seq == b.seq })
+	slices.SortFunc(f.list, func(a, b transitionAt) int {
+		return cmp.Or(cmp.Compare(a.seq, b.seq), cmp.Compare(a.audience, b.audience))
+	})
+	f.list = slices.CompactFunc(f.list, func(a, b transitionAt) bool { return a.seq == b.seq && a.audience == b.audience })
 	return f.list
 }
 
@@ -54,11 +65,8 @@ func (f *standFacts) membersBy(upTo uint64) (in map[uint32]int64, last uint64) {
 		if t.seq > upTo {
 			break
 		}
-		if last = t.seq; t.entered {
-			in[t.audience] = t.at
-		} else {
-			delete(in, t.audience)
-		}
+		last = t.seq
+		t.apply(in)
 	}
 	return in, last
 }
@@ -66,19 +74,16 @@ func (f *standFacts) membersBy(upTo uint64) (in map[uint32]int64, last uint64) {
 // empties says that after all that the cursor "people" covers, or some more, nobody is left in
 // any audience: then there need not be a record.
 func (f *standFacts) empties(people uint64) bool {
-	in, _ := f.membersBy(people)
+	in, last := f.membersBy(people)
 	for _, t := range f.list {
-		if len(in) == 0 {
-			return true
-		}
 		if t.seq <= people {
 			continue
 		}
-		if t.entered {
-			in[t.audience] = t.at
-		} else {
-			delete(in, t.audience)
+		if t.seq != last && len(in) == 0 { // an entry holds as a whole
+			return true
 		}
+		last = t.seq
+		t.apply(in)
 	}
 	return len(in) == 0
 }
