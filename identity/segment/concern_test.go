@@ -115,4 +115,6 @@ func TestNeeds(t *testing.T) {
 }
 
 // has says that the person has a series.
-func (w *world) has(id uint32) bool { return facet.Join(w.facets).Series(id) != nil }
+func (w *world) has(id uint32) bool {
+	return slices.ContainsFunc(w.facets, func(f *facet.Facet) bool { return f.Computed.Has(id) })
+}
