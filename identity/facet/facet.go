@@ -257,6 +257,7 @@ func (f *Facet) Fold(e *event.Event, seq uint64, r *Rules) (done Folded) {
 		x.f = f
 		r.Contribute(e, seq, x.add)
 		if x.kept != nil {
+			x.copies.forget()
 			x.kept.tidy()
 		}
 		done.Change.Computed = x.change.Computed
@@ -274,6 +275,7 @@ type contributor struct {
 	kept   *Kept // the facet's, once something is added
 	change Change
 	copies copies
+	warm   int64 // nothing: what touch gave
 	add    func(*Contribution)
 }
 
@@ -286,6 +288,7 @@ var contributing = sync.Pool{New: func() any {
 func (x *contributor) contribute(c *Contribution) {
 	if x.kept == nil {
 		x.kept = x.f.own()
+		x.warm += x.kept.touch()
 	}
 	c.copies = &x.copies
 	i, found := x.kept.find(c.Spec.ID)

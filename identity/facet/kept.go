@@ -76,6 +76,16 @@ func (k *Kept) at(i int) Series {
 	return Series{ID: x.id, words: k.words[x.at : x.at+x.used : x.at+x.used], texts: k.texts}
 }
 
+// touch reads a word of every series: memory that no event came by lately then comes
+// in all at once, and not a series at a time when each is asked for.
+func (k *Kept) touch() (sum int64) {
+	for i := range k.index {
+		x := k.index[i]
+		sum += k.words[x.at] + k.words[x.at+x.used-1]
+	}
+	return sum
+}
+
 // splice puts room for more words in the place of gone ones, at a word of the i-th
 // series; what is in the room is not told.
 func (k *Kept) splice(i, at, gone, more int) {
@@ -106,7 +116,7 @@ func (k *Kept) enlarge(i, room int) {
 	was, n := len(k.words), room-k.room(i)
 	end := int(k.index[i].at) + k.room(i)
 	if was+n > cap(k.words) {
-		k.words = append(make([]int64, 0, was+n+was/8), k.words...)
+		k.words = append(make([]int64, 0, was+n+was/4), k.words...)
 	}
 	k.words = k.words[:max(was, was+n)]
 	copy(k.words[end+n:], k.words[end:was])

@@ -36,7 +36,7 @@ func (k *Kept) addMark(i int, c *Contribution) {
 func (k *Kept) markedKey(i int, key string, c *copies) (j int, ok bool) {
 	s := k.at(i)
 	n := s.items()
-	if number, ok := k.known(key); ok {
+	if number, ok := k.known(key, c); ok {
 		for j := range n {
 			if low(s.words[content+j*markWords]) == number {
 				return j, true

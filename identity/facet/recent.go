@@ -31,7 +31,7 @@ type Met struct {
 func (k *Kept) addMet(i int, key string, at int64, c *copies) {
 	s := k.at(i)
 	n := s.items()
-	if number, ok := k.known(key); ok {
+	if number, ok := k.known(key, c); ok {
 		for j := range n {
 			if w := s.words[content+j*metWords:]; low(w[metText]) == number {
 				if w[metLast] < at {

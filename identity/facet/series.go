@@ -188,6 +188,7 @@ func (p *Partial) Add(c *Contribution) {
 	i, found := p.kept.find(c.Spec.ID)
 	p.kept.add(i, found, c)
 	c.copies = nil
+	p.copies.forget()
 	p.kept.tidy()
 }
 

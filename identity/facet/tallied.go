@@ -25,7 +25,7 @@ func (k *Kept) keyOf(i int, key string, at int64, c *copies) int {
 	s := k.at(i)
 	n := s.items()
 	entry, _ := s.sizes()
-	if number, ok := k.known(key); ok {
+	if number, ok := k.known(key, c); ok {
 		for j := range n {
 			if w := s.words[content+j*entry:]; low(w[keyText]) == number {
 				w[keyLast] = max(w[keyLast], at)

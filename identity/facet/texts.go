@@ -31,11 +31,18 @@ func hash(s string) uint32 {
 }
 
 // known gives the number of a text that some series may have.
-func (k *Kept) known(s string) (n uint32, ok bool) {
-	if s == "" {
+func (k *Kept) known(s string, c *copies) (n uint32, ok bool) {
+	switch {
+	case s == "":
 		return 0, true
+	case c != nil && c.of == k && c.text == s: // an event adds the same to several series
+		return c.number, true
 	}
-	return k.numbered(s, hash(s))
+	n, ok = k.numbered(s, hash(s))
+	if ok && c != nil {
+		c.of, c.text, c.number = k, s, n
+	}
+	return n, ok
 }
 
 func (k *Kept) numbered(s string, h uint32) (n uint32, ok bool) {
@@ -57,7 +64,7 @@ func (k *Kept) number(s string, c *copies) uint32 {
 	n, ok := k.numbered(s, h)
 	if !ok {
 		if c != nil {
-			s = c.of(s, h)
+			s = c.copy(s, h)
 		}
 		k.texts, k.hashes = append(k.texts, s), append(k.hashes, h)
 		n = uint32(len(k.texts))
@@ -125,9 +132,17 @@ func (s Series) eachText(fn func(w *int64)) {
 
 // copies makes copies of texts, of which many facets have the same: of those that it
 // met lately it gives the same one again.
-type copies struct{ lately [512]string }
+type copies struct {
+	lately [512]string
+	of     *Kept // what it was asked for last
+	text   string
+	number uint32
+}
 
-func (c *copies) of(s string, h uint32) string {
+// forget is for when numbers change, and texts go.
+func (c *copies) forget() { c.of, c.text = nil, "" }
+
+func (c *copies) copy(s string, h uint32) string {
 	have := &c.lately[h%uint32(len(c.lately))]
 	if *have != s {
 		*have = strings.Clone(s)
