@@ -308,3 +308,24 @@ func FuzzDecode(f *testing.F) {
 		}
 	})
 }
+
+// TestRoundingOvertakesNobody: two keys of the same weight, of which one is twice as
+// much and a half-life older, stay in the same order however they fade.
+func TestRoundingOvertakesNobody(t *testing.T) {
+	var p Partial
+	const width, life = 1000, 96_000
+	spec := &Spec{ID: 1, Form: Tallies, Window: 8 * life, Width: width}
+	for i := range int64(3) {
+		at := 1_700_000_000_000 + i*7*width
+		p.Add(&Contribution{Spec: spec, Key: "older", At: at, Tally: Tally{N: 2}})
+		p.Add(&Contribution{Spec: spec, Key: "newer", At: at + life, Tally: Tally{N: 1}})
+	}
+	s := p.kept.at(0)
+	for now := s.Last() + width; now < s.Last()+3*life; now += 11 {
+		list, _ := s.Scores(nil, now, life, 1./256)
+		one, _ := s.Favourite(nil, now, life, 1./256)
+		if list[0].Key != "newer" || one[0].Key != "newer" {
+			t.Fatalf("at %d: %v, the first %v", now, list, one)
+		}
+	}
+}

@@ -99,11 +99,16 @@ func (s Series) Favourite(dst []Score, now, halfLife int64, least float64) (list
 	return dst, until
 }
 
+// roundings is by what part two sums of the same weights may differ.
+const roundings = 1e-12
+
 func sortScores(list []Score) { slices.SortFunc(list, compareScores) }
 
+// compareScores takes those for equal that only rounding tells apart, which another
+// moment may round the other way: weights fade alike, and nobody is overtaken by that.
 func compareScores(a, b Score) int {
-	if c := cmp.Compare(b.Value, a.Value); c != 0 {
-		return c
+	if math.Abs(a.Value-b.Value) > roundings*max(a.Value, b.Value) {
+		return cmp.Compare(b.Value, a.Value)
 	}
 	return strings.Compare(a.Key, b.Key)
 }

@@ -81,7 +81,12 @@ func (p *person) favourite() event.Value {
 	}
 	best := ""
 	for k, s := range scores {
-		if s >= 1.0/256 && (best == "" || s > scores[best] || s == scores[best] && k < best) {
+		if s >= 1.0/256 && (best == "" || s > scores[best]) {
+			best = k
+		}
+	}
+	for k, s := range scores { // of the same weight, but for rounding, the first by name
+		if best != "" && s >= 1.0/256 && k < best && scores[best]-s <= 1e-12*scores[best] {
 			best = k
 		}
 	}
