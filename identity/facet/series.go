@@ -121,10 +121,15 @@ func (s Series) Last() int64 {
 }
 
 // Window is how far the series looks back, in ms; 0: as far as there is.
-func (s Series) Window() int64 { return s.words[window] }
+func (s Series) Window() int64 {
+	if s.words == nil {
+		return 0
+	}
+	return s.words[window]
+}
 
 // Filled says that what happened before the definition is in the series.
-func (s Series) Filled() bool { return s.words[head]&isFilledBit != 0 }
+func (s Series) Filled() bool { return s.words != nil && s.words[head]&isFilledBit != 0 }
 
 // SetFilled says so of all series: for who has a copy to compare.
 func (k *Kept) SetFilled() {

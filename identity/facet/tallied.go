@@ -47,15 +47,30 @@ func (k *Kept) keyOf(i int, key string, at int64, c *copies) int {
 	return j
 }
 
+// part is where a key's cells are, or its buckets before them, and where its entry has
+// what is kept of them all.
+func (p spot) part(older bool) (from, to, n, sums int) {
+	if older {
+		return p.from, p.cells, keyOlderN, keyOlder
+	}
+	return p.cells, p.end, keyN, keySums
+}
+
+// addCells notes in a key's entry that there are more of them, or fewer.
+func addCells(entry []int64, older bool, n int) {
+	if older {
+		addHigh(&entry[keyCells], n)
+	} else {
+		addLow(&entry[keyCells], n)
+	}
+}
+
 // put adds x to the cells of a key, or to its buckets before them.
 func (k *Kept) put(i, j int, older bool, x cell) {
 	s := k.at(i)
 	p := s.spot(j)
 	entry := s.words[p.entry:]
-	from, to, n, sums := p.cells, p.end, keyN, keySums
-	if older {
-		from, to, n, sums = p.from, p.cells, keyOlderN, keyOlder
-	}
+	from, to, n, sums := p.part(older)
 	if p.size == narrowCell {
 		entry[n] += x.N
 	} else {
@@ -71,11 +86,7 @@ func (k *Kept) put(i, j int, older bool, x cell) {
 		r.set(at, have)
 		return
 	}
-	if older {
-		addHigh(&entry[keyCells], 1)
-	} else {
-		addLow(&entry[keyCells], 1)
-	}
+	addCells(entry, older, 1)
 	from += at * p.size
 	k.splice(i, from, 0, p.size)
 	r.words = k.at(i).words[from:]
@@ -90,13 +101,8 @@ func (k *Kept) dropCells(i, j int, older bool, gone int) {
 	s := k.at(i)
 	p := s.spot(j)
 	entry := s.words[p.entry:]
-	from, to, n, sums := p.cells, p.end, keyN, keySums
-	if older {
-		from, to, n, sums = p.from, p.cells, keyOlderN, keyOlder
-		addHigh(&entry[keyCells], -gone)
-	} else {
-		addLow(&entry[keyCells], -gone)
-	}
+	from, to, n, sums := p.part(older)
+	addCells(entry, older, -gone)
 	r := run{s.words[from:to], p.size, sumsOf(entry, n, sums, p.size)}
 	setSums(entry, n, sums, p.size, r.without(gone))
 	k.splice(i, from, gone*p.size, 0)
@@ -238,10 +244,7 @@ func (k *Kept) putAll(i, j int, older bool, r run) {
 	s := k.at(i)
 	p := s.spot(j)
 	entry := s.words[p.entry:]
-	from, to, n, sums := p.cells, p.end, keyN, keySums
-	if older {
-		from, to, n, sums = p.from, p.cells, keyOlderN, keyOlder
-	}
+	from, to, n, sums := p.part(older)
 	if p.size != r.size || from < to && int64(high(s.words[to-p.size])) >= r.place(0) {
 		for x := range r.len() {
 			k.put(i, j, older, r.at(x))
@@ -251,11 +254,7 @@ func (k *Kept) putAll(i, j int, older bool, r run) {
 	all := sumsOf(entry, n, sums, p.size)
 	all.Add(r.all)
 	setSums(entry, n, sums, p.size, all)
-	if older {
-		addHigh(&entry[keyCells], r.len())
-	} else {
-		addLow(&entry[keyCells], r.len())
-	}
+	addCells(entry, older, r.len())
 	k.splice(i, to, 0, len(r.words))
 	copy(k.at(i).words[to:], r.words)
 }
