@@ -244,6 +244,22 @@ func counted(k *keyed, now, window int64) (sum Tally, until int64) {
 	return sum, until
 }
 
+// falls looks until the moment that Falls tells.
+func falls(t *testing.T, s Series, key string, now, window, least int64) {
+	t.Helper()
+	ends, steps := s.Falls(key, now, window, least), 0
+	for at := now; ; steps++ {
+		got, until := s.Tally(key, at, window)
+		switch {
+		case at == ends && (got.N < least || steps == mostFalling):
+			return
+		case at >= ends || got.N < least || until == math.MaxInt64:
+			t.Fatalf("series %d, key %q, window %d: %d or more until %d, but at %d there are %d, after %d steps", s.ID, key, window, least, ends, at, got.N, steps)
+		}
+		at = until
+	}
+}
+
 // TestTalliesAreWhatWasCounted: what is kept of all cells is what they sum up to, however
 // they came and went.
 func TestTalliesAreWhatWasCounted(t *testing.T) {
@@ -274,6 +290,9 @@ func TestTalliesAreWhatWasCounted(t *testing.T) {
 					want, wantUntil := counted(&k, now, window)
 					if got, until := s.Tally(k.name(), now, window); got != want || until != wantUntil {
 						t.Fatalf("round %d: series %d, key %q, window %d: %+v until %d, want %+v until %d", round, s.ID, k.name(), window, got, until, want, wantUntil)
+					}
+					if window > 0 && s.Last() <= now && want.N > 0 {
+						falls(t, s, k.name(), now, window, 1+r.Int64N(want.N))
 					}
 				}
 			}

@@ -268,12 +268,36 @@ func TestWindowsEndByThemselves(t *testing.T) {
 		t.Errorf("a millisecond before: %s", w.names(again))
 	}
 	left := w.set.Judge(w.subject(sub, st.Until), st, facet.Change{})
-	if w.names(left) != "" || left.Until != first+60_000+3_600_000 {
-		t.Errorf("when the window ends: %q until %d", w.names(left), left.Until)
+	if w.names(left) != "" || left.Until != rule.Never {
+		t.Errorf("when the window ends: %q until %d, want nobody to look again: one is fewer than two, and none are too", w.names(left), left.Until)
 	}
-	last := w.set.Judge(w.subject(sub, left.Until), left, facet.Change{})
-	if w.names(last) != "" || last.Until != rule.Never {
-		t.Errorf("in the end: %q until %d", w.names(last), last.Until)
+}
+
+// TestWhoIsFarAboveAThresholdIsLookedAtLate: not as soon as the first of many leaves the
+// window.
+func TestWhoIsFarAboveAThresholdIsLookedAtLate(t *testing.T) {
+	w := newWorld(t, nil,
+		Definition{Name: "some", When: "count('Product Viewed', true, '1h') >= 2", ID: 1},
+		Definition{Name: "few", When: "count('Product Viewed', true, '1h') < 9", ID: 2},
+	)
+	first := w.now
+	for range 10 {
+		w.track("Product Viewed", "{}")
+		w.now += 1000
+	}
+	st := w.anew(w.now)
+	if w.names(st) != "some" || st.Until != first+3_600_000+1000 {
+		t.Fatalf("%s until %d, want some until two have left, %d", w.names(st), st.Until, first+3_600_000+1000)
+	}
+	st = w.anew(st.Until)
+	if w.names(st) != "some few" || st.Until != first+3_600_000+8000 {
+		t.Fatalf("%s until %d, want both until nine have left, %d", w.names(st), st.Until, first+3_600_000+8000)
+	}
+	// What is dated ahead is yet to come into the window.
+	ahead := w.now + 500_000
+	w.fold(0, event.Event{Type: event.Track, Name: "Product Viewed", Timestamp: ahead, Properties: "{}"})
+	if st = w.anew(ahead - 1000); st.Until != ahead {
+		t.Fatalf("%s until %d, want until the next counts, %d", w.names(st), st.Until, ahead)
 	}
 }
 

@@ -3,6 +3,7 @@ package segment
 import (
 	"fmt"
 	"math/rand/v2"
+	"strings"
 	"testing"
 	"time"
 
@@ -83,7 +84,10 @@ func TestRulesReadWhatCELReads(t *testing.T) {
 				t.Fatal(err)
 			}
 			asked++
-			if want := parts[0].Holds != nil && *parts[0].Holds; holds != want || one.Until() != other.Until() {
+			want := parts[0].Holds != nil && *parts[0].Holds
+			// Whether a count is so many may hold longer than the count stays the same.
+			count := strings.HasPrefix(a.When, "computed.views >=") || strings.HasPrefix(a.When, "count(")
+			if holds != want || one.Until() != other.Until() && !(count && one.Until() > other.Until()) {
 				t.Errorf("%s: %t until %d, CEL says %t until %d: %+v", a.When, holds, one.Until(), want, other.Until(), parts)
 			}
 		}

@@ -109,6 +109,24 @@ func readCount(d *definition, c *Computed, s facet.Series, v *Value) {
 	v.known, v.n, v.Until = true, t.N, until
 }
 
+// atLeast says whether the i-th value, a count, is n or more, and tells the clock until
+// when that holds. Where nothing lies ahead of now time alone only makes counts less.
+func (c *Computed) atLeast(i int, n int64) bool {
+	v, d := c.value(i), c.set.defs[i]
+	is := v.n >= n
+	if c.Clock == nil || v.Until == never {
+		return is
+	}
+	s := c.p.Series(d.spec.ID)
+	switch {
+	case s.Last() > c.now:
+		c.Clock.Note(v.Until)
+	case is:
+		c.Clock.Note(s.Falls("", c.now, d.Window.Milliseconds(), n))
+	}
+	return is
+}
+
 func readAmount(d *definition, c *Computed, s facet.Series, v *Value) {
 	t, until := s.Tally("", c.now, d.Window.Milliseconds())
 	v.known, v.Until = t.N > 0 || d.Kind == Sum, until

@@ -54,7 +54,17 @@ func (s *Set) Object() *rule.Object {
 				}
 				return plain(c, v), v.known && d.told(v)
 			}
+		}
+		switch {
 		case d.spec.ID == 0:
+		case d.Kind == Count:
+			f.AtLeast = func(of any, n int64) (is, ok bool) {
+				c, ok := of.(*Computed)
+				if !ok || c.set != s {
+					return false, false
+				}
+				return c.atLeast(i, n), true
+			}
 		case t.Kind() == types.ListKind:
 			f.Contains = func(of any, text string) bool {
 				_, v := value(of)

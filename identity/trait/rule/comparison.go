@@ -1,9 +1,13 @@
 package rule
 
 import (
+	"math"
+
 	"github.com/google/cel-go/cel"
 	"github.com/google/cel-go/common/ast"
 	"github.com/google/cel-go/common/operators"
+	"github.com/google/cel-go/common/types"
+	"github.com/google/cel-go/common/types/ref"
 )
 
 func (q *quick) comparison(id int64, function string, args []ast.Expr) condition {
@@ -29,6 +33,9 @@ func (q *quick) comparison(id int64, function string, args []ast.Expr) condition
 		}
 	}
 	if args[1].Kind() == ast.LiteralKind {
+		if c := q.threshold(function, args[0], args[1].AsLiteral()); c != nil {
+			return c
+		}
 		return against(l, PlainOf(args[1].AsLiteral()), function, test)
 	}
 	if equals := function == operators.Equals; equals || function == operators.NotEquals {
@@ -57,6 +64,41 @@ func (q *quick) comparison(id int64, function string, args []ast.Expr) condition
 			return failed
 		}
 		return unsure
+	}
+}
+
+// threshold compares an integer that can say by itself whether it is so much or more;
+// nil for all others.
+func (q *quick) threshold(function string, of ast.Expr, literal ref.Val) condition {
+	f, name := q.field(of)
+	least, ok := literal.(types.Int)
+	if f == nil || f.AtLeast == nil || !ok {
+		return nil
+	}
+	holds := true // of what is least or more
+	switch function {
+	case operators.Less, operators.GreaterEquals:
+	case operators.LessEquals, operators.Greater:
+		if least == math.MaxInt64 {
+			return nil
+		}
+		least++
+	default:
+		return nil
+	}
+	if function == operators.Less || function == operators.LessEquals {
+		holds = false
+	}
+	return func(vars cel.Activation, _ *items) answer {
+		v, ok := vars.ResolveName(name)
+		if !ok {
+			return unsure
+		}
+		is, ok := f.AtLeast(v, int64(least))
+		if !ok {
+			return unsure
+		}
+		return answerOf(is == holds)
 	}
 }
 

@@ -20,6 +20,10 @@ type Field struct {
 	Contains func(of any, text string) bool
 	// Key, if there is one, finds an entry of a map that Get would give.
 	Key func(of any, key string) Plain
+	// AtLeast, if there is one, says of an integer whether it is n or more, as Get
+	// would, and has the clock told until when just that holds: mostly that is much
+	// longer than the number stays the same.
+	AtLeast func(of any, n int64) (is, ok bool)
 	// Hidden says that no fault names it: nobody wrote it.
 	Hidden bool
 }
