@@ -7,7 +7,10 @@ import (
 	"strings"
 	"text/tabwriter"
 
+	"github.com/HdrHistogram/hdrhistogram-go"
+
 	"github.com/reuna/reuna/benchmarks/chart"
+	"github.com/reuna/reuna/benchmarks/drive"
 	"github.com/reuna/reuna/benchmarks/measure"
 )
 
@@ -28,6 +31,8 @@ type Report struct {
 	Rate        float64    `json:"requestsPerSecond"` // to the collector
 	Before      Collector  `json:"before"`
 	During      Collector  `json:"during"`
+	Filling     Collector  `json:"filling"` // of it until the trait had the past in it,
+	Judging     Collector  `json:"judging"` // and after that
 	After       Collector  `json:"after"`
 	Filled      float64    `json:"filledSeconds"` // until the trait had the past in it
 	Ready       float64    `json:"readySeconds"`  // until the audience was known for everybody
@@ -49,6 +54,37 @@ type Collector struct {
 	P999     float64        `json:"p999"`
 	Rounds50 measure.Spread `json:"p50OfRounds"`
 	Rounds99 measure.Spread `json:"p99OfRounds"`
+
+	all *hdrhistogram.Histogram
+	// Of the rounds, ms.
+	p50, p99 []float64
+}
+
+func newCollector() Collector {
+	return Collector{all: hdrhistogram.New(1, drive.MaxLatency.Microseconds(), 3)}
+}
+
+// add takes a round in.
+func (c *Collector) add(x *drive.Result) {
+	c.Requests += x.Requests
+	c.Late += x.Late
+	c.all.Merge(x.Latency)
+	c.p50, c.p99 = append(c.p50, millis(x.Percentile(50))), append(c.p99, millis(x.Percentile(99)))
+}
+
+// merge takes another's rounds in.
+func (c *Collector) merge(o *Collector) {
+	c.Requests += o.Requests
+	c.Late += o.Late
+	c.all.Merge(o.all)
+	c.p50, c.p99 = append(c.p50, o.p50...), append(c.p99, o.p99...)
+}
+
+// reckon makes the figures of the rounds.
+func (c *Collector) reckon() {
+	at := func(p float64) float64 { return float64(c.all.ValueAtPercentile(p)) / 1000 }
+	c.P50, c.P99, c.P999 = at(50), at(99), at(99.9)
+	c.Rounds50, c.Rounds99 = measure.Of(c.p50), measure.Of(c.p99)
 }
 
 // Progress is what the desk said at some moment.
@@ -119,7 +155,7 @@ func (r *Report) rows() [][]string {
 	for _, c := range []struct {
 		name string
 		of   *Collector
-	}{{"before", &r.Before}, {"during", &r.During}, {"after", &r.After}} {
+	}{{"before", &r.Before}, {"during", &r.During}, {"while the trait is filled", &r.Filling}, {"while persons are judged", &r.Judging}, {"after", &r.After}} {
 		rows = append(rows, []string{"collector " + c.name + ": p50 / p99 / p99.9", f("%.2f / %.2f / %.2f ms (p99 of rounds %.2f to %.2f)", c.of.P50, c.of.P99, c.of.P999, c.of.Rounds99.Min, c.of.Rounds99.Max), ""})
 	}
 	return append(rows,

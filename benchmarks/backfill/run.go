@@ -12,8 +12,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/HdrHistogram/hdrhistogram-go"
-
 	"github.com/reuna/reuna/benchmarks/drive"
 	"github.com/reuna/reuna/benchmarks/measure"
 	"github.com/reuna/reuna/benchmarks/serve"
@@ -152,16 +150,25 @@ func (b *bench) run(ctx context.Context) error {
 	if err := load.Begin(); err != nil {
 		return err
 	}
-	done, failed := make(chan struct{}), make(chan error, 1)
+	filled, done, failed := make(chan struct{}), make(chan struct{}), make(chan error, 1)
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	go func() {
 		defer close(done)
-		failed <- b.define(ctx)
+		failed <- b.define(ctx, filled)
 	}()
-	if b.r.During, err = b.collect(ctx, most, done); err != nil {
-		return err
+	b.r.During = newCollector()
+	for _, phase := range []struct {
+		of    *Collector
+		until chan struct{}
+	}{{&b.r.Filling, filled}, {&b.r.Judging, done}} {
+		if *phase.of, err = b.collect(ctx, most, phase.until); err != nil {
+			return err
+		}
+		b.r.During.merge(phase.of)
+		fmt.Fprintf(b.Log, "the collector meanwhile: p50 %.2f, p99 %.2f, p99.9 %.2f ms\n", phase.of.P50, phase.of.P99, phase.of.P999)
 	}
+	b.r.During.reckon()
 	<-done
 	if err := <-failed; err != nil {
 		return err
@@ -179,8 +186,11 @@ func (b *bench) run(ctx context.Context) error {
 	return b.size(ctx)
 }
 
-// define puts the trait and the audience and follows both until they are ready.
-func (b *bench) define(ctx context.Context) error {
+// define puts the trait and the audience and follows both until they are ready; filled
+// is closed when the trait is.
+func (b *bench) define(ctx context.Context, filled chan<- struct{}) error {
+	filling := sync.OnceFunc(func() { close(filled) })
+	defer filling()
 	began := time.Now()
 	cpu, err := measure.CPU(b.side.Server.PID)
 	if err != nil {
@@ -223,6 +233,7 @@ func (b *bench) define(ctx context.Context) error {
 		}
 		if b.r.Filled == 0 && t.Backfill.State == "done" {
 			b.r.Filled = p.Seconds
+			filling()
 			sample(".judging")
 		}
 		if b.r.Filled > 0 && s.Backfill.State == "done" {
@@ -282,8 +293,7 @@ func (b *bench) size(ctx context.Context) error {
 // collect sends to the collector on a schedule, in rounds, for some time or
 // until done.
 func (b *bench) collect(ctx context.Context, d time.Duration, done <-chan struct{}) (c Collector, err error) {
-	all := hdrhistogram.New(1, drive.MaxLatency.Microseconds(), 3)
-	var p50, p99 []float64
+	c = newCollector()
 	for began := time.Now(); time.Since(began) < d; {
 		select {
 		case <-done:
@@ -295,15 +305,9 @@ func (b *bench) collect(ctx context.Context, d time.Duration, done <-chan struct
 		if err = errors.Join(err, ctx.Err()); err != nil {
 			return c, errors.Join(err, b.side.Server.Alive())
 		}
-		c.Requests += result.Requests
-		c.Late += result.Late
-		all.Merge(result.Latency)
-		p50 = append(p50, millis(result.Percentile(50)))
-		p99 = append(p99, millis(result.Percentile(99)))
+		c.add(&result)
 	}
-	at := func(p float64) float64 { return float64(all.ValueAtPercentile(p)) / 1000 }
-	c.P50, c.P99, c.P999 = at(50), at(99), at(99.9)
-	c.Rounds50, c.Rounds99 = measure.Of(p50), measure.Of(p99)
+	c.reckon()
 	return c, nil
 }
 
