@@ -2,6 +2,7 @@ package record
 
 import (
 	"bytes"
+	"errors"
 	"math/rand/v2"
 	"strings"
 	"testing"
@@ -32,6 +33,47 @@ func TestPack(t *testing.T) {
 	}
 }
 
+// TestPackedStaysReadable pins what this program writes, and reads what those before it
+// wrote of short records.
+func TestPackedStaysReadable(t *testing.T) {
+	p, err := NewPacker()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.Close()
+	plain := strings.Repeat("\x06Direct\x08(direct)\x06(none)\x06Mobile", 3)
+	for _, golden := range []string{
+		goldenZstd, // until records of up to 4 KB became S2 blocks
+		goldenS2,
+		"\x00" + plain,
+	} {
+		if got, err := p.Unpack(nil, []byte(golden)); err != nil || string(got) != plain {
+			t.Errorf("%x is read as %q, %v", golden, got, err)
+		}
+	}
+	if got := p.Pack(nil, []byte(plain)); string(got) != goldenS2 {
+		t.Errorf("packed as %q", got)
+	}
+	for _, damaged := range []string{"", "\x04", "\x40", "\x43\x05", goldenS2[:len(goldenS2)-1], "\x42\xff\xff\xff\xff\x07", "\x42\x80\x80\x80\x80\x80\x80\x80\x80\x80\x80", "\x42"} {
+		if got, err := p.Unpack([]byte("x"), []byte(damaged)); !errors.Is(err, ErrMalformed) {
+			t.Errorf("%x is read as %q, %v", damaged, got, err)
+		}
+	}
+}
+
+func TestPackAllocatesNothing(t *testing.T) {
+	p, err := NewPacker()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.Close()
+	plain := []byte(strings.Repeat("\x06Direct\x08(direct)\x06(none)\x06Mobile", 30))
+	buf := p.Pack(nil, plain)
+	if n := testing.AllocsPerRun(100, func() { buf = p.Pack(buf[:0], plain) }); n > 0 {
+		t.Errorf("%.1f allocations", n)
+	}
+}
+
 func FuzzUnpack(f *testing.F) {
 	p, err := NewPacker()
 	if err != nil {
@@ -39,6 +81,7 @@ func FuzzUnpack(f *testing.F) {
 	}
 	f.Add(p.Pack(nil, []byte("some plain text, some plain text")))
 	f.Add([]byte{0})
+	f.Add([]byte(goldenZstd))
 	f.Fuzz(func(t *testing.T, packed []byte) {
 		plain, err := p.Unpack(nil, packed)
 		if err != nil {
@@ -49,3 +92,9 @@ func FuzzUnpack(f *testing.F) {
 		}
 	})
 }
+
+// What a text of 84 bytes is packed as.
+const (
+	goldenZstd = "\x03!\x02Zm\x00\x00\b\x06\x03\xf0\t\x93 f\f%\xd54\x16"
+	goldenS2   = "BZZ\x8f\x02\x18\x06Mobile\xee\x1e\x00"
+)
