@@ -107,12 +107,13 @@ func (s *Store) writeDirty() error {
 
 // writer gathers records into batches of bounded size. The first error stays.
 type writer struct {
-	s      *Store
-	b      *engine.Batch
-	sealed []sealedRecord
-	buf    []byte
-	packed []byte
-	err    error
+	s          *Store
+	b          *engine.Batch
+	sealed     []sealedRecord
+	buf        []byte
+	packed     []byte
+	ciphertext []byte // what was sealed last
+	err        error
 
 	stands  []standRecord
 	stood   []byte // their records
@@ -172,7 +173,7 @@ func (w *writer) seal() {
 			plain = w.packed
 		}
 		if w.err == nil {
-			w.err = w.s.seal(r.owner, r.place, plain, w.b)
+			w.ciphertext, w.err = w.s.seal(w.ciphertext[:0], r.owner, r.place, plain, w.b)
 		}
 		if w.err == nil && w.b.Len() > batchBytes {
 			w.flush()

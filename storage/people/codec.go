@@ -22,14 +22,16 @@ const (
 const ownLog = 0
 
 // seal encrypts a record under the data key of owner (a facet's or an
-// identifier's hash), bound to its place. The key is made in b when it is new.
-func (s *Store) seal(owner Hash, place, plain []byte, b *engine.Batch) error {
+// identifier's hash), bound to its place. The key is made in b when it is new. buf is
+// room for what is sealed, and given back.
+func (s *Store) seal(buf []byte, owner Hash, place, plain []byte, b *engine.Batch) ([]byte, error) {
 	k, err := s.o.Vault.FacetKey(owner, true, b)
 	if err != nil {
-		return err
+		return buf, err
 	}
-	b.Set(place, k.Seal(nil, plain, place))
-	return nil
+	buf = k.Seal(buf, plain, place)
+	b.Set(place, buf)
+	return buf, nil
 }
 
 func (s *Store) unseal(owner Hash, place, sealed []byte) ([]byte, error) {

@@ -115,7 +115,7 @@ func (w *writer) standings() {
 		}
 		place := keyspace.AppendStanding(nil, x.owner)
 		if x.is.found {
-			w.err = w.s.seal(x.owner, place, w.stood[x.from:x.to], w.b)
+			w.ciphertext, w.err = w.s.seal(w.ciphertext[:0], x.owner, place, w.stood[x.from:x.to], w.b)
 		} else if x.was.found {
 			w.b.Delete(place)
 		}
