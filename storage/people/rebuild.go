@@ -150,7 +150,7 @@ func (x *rebuild) take(seq uint64, receivedAt int64, entry []byte) error {
 	if entry[0] != entryEvent && entry[0] != entryEvidence {
 		return nil
 	}
-	if err := x.s.replay(seq, receivedAt, string(entry)); err != nil {
+	if err := x.s.replay(&logged{seq: seq, receivedAt: receivedAt, entry: string(entry)}); err != nil {
 		return fmt.Errorf("entry %d: %w", seq, err)
 	}
 	x.r.Entries++

@@ -1,6 +1,7 @@
 package people
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"sync"
@@ -27,46 +28,99 @@ func (s *Store) recover(progress func(done, total uint64)) error {
 	total := end - from
 	s.replaying = true
 	defer func() { s.replaying = false }()
-	var ahead []logged
-	replay := func() error {
-		if err := s.prefetch(ahead); err != nil {
-			return err
-		}
-		for _, x := range ahead {
-			if err := s.replay(x.seq, x.receivedAt, x.entry); err != nil {
-				return fmt.Errorf("entry %d: %w", x.seq, err)
-			}
-			s.stats.Replayed++
-			if n := x.seq - from; n%4096 == 0 && progress != nil {
+	batches, stop := make(chan []logged, 1), make(chan struct{})
+	var unread error
+	go func() {
+		defer close(batches)
+		unread = s.readTail(from+1, batches, stop)
+	}()
+	for list := range batches {
+		if err = s.replayAll(list, func(seq uint64) {
+			if n := seq - from; n%4096 == 0 && progress != nil {
 				progress(n, total)
 			}
+		}); err != nil {
+			break
 		}
-		ahead = ahead[:0]
-		if s.crowded() {
-			s.mu.Lock()
-			s.owe()
-			s.mu.Unlock()
-			return s.Checkpoint()
-		}
-		return nil
 	}
-	err = s.o.Log.Read(from+1, func(seq uint64, receivedAt int64, entry []byte) (bool, error) {
-		if ahead = append(ahead, logged{seq, receivedAt, string(entry)}); len(ahead) < readAhead {
-			return true, nil
-		}
-		return true, replay()
-	})
-	if err == nil {
-		err = replay()
+	close(stop)
+	for range batches { // until the reader has ended
 	}
+	err = cmp.Or(err, unread)
 	s.stats.ReplayTime = time.Since(began)
 	return err
 }
 
+// readTail reads the log from an entry on, and makes what it reads ready to be applied
+// while others apply what it read before.
+func (s *Store) readTail(from uint64, to chan<- []logged, stop <-chan struct{}) error {
+	list := make([]logged, 0, readAhead)
+	send := func() (more bool) {
+		select {
+		case to <- list:
+			list = make([]logged, 0, readAhead)
+			return true
+		case <-stop:
+			return false
+		}
+	}
+	err := s.o.Log.Read(from, func(seq uint64, receivedAt int64, entry []byte) (bool, error) {
+		x := logged{seq: seq, receivedAt: receivedAt, entry: string(entry)}
+		if err := x.ready(s); err != nil {
+			return false, fmt.Errorf("entry %d: %w", seq, err)
+		}
+		if list = append(list, x); len(list) < readAhead {
+			return true, nil
+		}
+		return send(), nil
+	})
+	if err == nil && len(list) > 0 {
+		send()
+	}
+	return err
+}
+
+// replayAll applies entries, each of which done hears of.
+func (s *Store) replayAll(list []logged, done func(seq uint64)) error {
+	if err := s.prefetch(list); err != nil {
+		return err
+	}
+	for i := range list {
+		if err := s.replay(&list[i]); err != nil {
+			return fmt.Errorf("entry %d: %w", list[i].seq, err)
+		}
+		s.stats.Replayed++
+		done(list[i].seq)
+	}
+	if s.crowded() {
+		s.mu.Lock()
+		s.owe()
+		s.mu.Unlock()
+		return s.Checkpoint()
+	}
+	return nil
+}
+
+// logged is an entry of the log.
 type logged struct {
 	seq        uint64
 	receivedAt int64
 	entry      string
+	item       Item // of an event that counts, once it is ready
+}
+
+// ready reads the entry's event, if it is one that counts.
+func (x *logged) ready(s *Store) error {
+	if x.entry == "" || x.entry[0] != entryEvent || x.item.Event != nil {
+		return nil
+	}
+	e := new(event.Event)
+	noLinks, err := decodeEvent(e, x.entry[1:])
+	if err != nil {
+		return err
+	}
+	s.prepare(&x.item, e, noLinks, x.seq)
+	return nil
 }
 
 // readAhead is how many entries are looked at before they are applied, and
@@ -77,29 +131,18 @@ const (
 	loaders   = 16
 )
 
-// prefetch loads what these entries will ask for. What it overlooks is loaded
-// when it is asked for.
+// prefetch loads what these entries, which are ready, will ask for. What it overlooks
+// is loaded when it is asked for.
 func (s *Store) prefetch(list []logged) error {
-	items := make([]Item, 0, len(list))
-	events := make([]event.Event, len(list))
-	for i, x := range list {
-		if x.entry == "" || x.entry[0] != entryEvent {
-			continue
-		}
-		noLinks, err := decodeEvent(&events[i], x.entry[1:])
-		if err != nil {
-			return fmt.Errorf("entry %d: %w", x.seq, err)
-		}
-		items = append(items, Item{looked: true})
-		s.prepare(&items[len(items)-1], &events[i], noLinks, x.seq)
-	}
 	w := want{s: s}
 	for range 2 { // identifiers, then the facets that they name
 		s.mu.Lock()
 		w.install()
-		for i := range items {
-			items[i].looked, items[i].asOf = true, s.rotations
-			w.item(&items[i])
+		for i := range list {
+			if it := &list[i].item; it.Event != nil {
+				it.looked, it.asOf = true, s.rotations
+				w.item(it)
+			}
 		}
 		done := w.none()
 		s.mu.Unlock()
@@ -144,33 +187,32 @@ func (w *want) loadTogether() error {
 }
 
 // replay applies one entry. Nobody else uses the store yet.
-func (s *Store) replay(seq uint64, receivedAt int64, entry string) error {
+func (s *Store) replay(x *logged) error {
+	seq, receivedAt, entry := x.seq, x.receivedAt, x.entry
 	if entry == "" {
 		return errEmpty
 	}
 	w := want{s: s}
 	switch entry[0] {
 	case entryEvent:
-		var e event.Event
-		noLinks, err := decodeEvent(&e, entry[1:])
+		err := x.ready(s)
 		if err != nil {
 			return err
 		}
-		var it Item
-		s.prepare(&it, &e, noLinks, seq)
+		it := &x.item
 		if s.detached {
 			if it.Links, err = s.notErased(it.Links, seq); err != nil {
 				return err
 			}
 		}
 		it.looked, it.known = true, false // what is in the log was taken once
-		if err := s.hold(&w, func() { it.asOf = s.rotations; w.item(&it) }); err != nil {
+		if err := s.hold(&w, func() { it.asOf = s.rotations; w.item(it) }); err != nil {
 			return err
 		}
 		defer s.mu.Unlock()
-		s.take(it.Message, e.ReceivedAt)
-		s.resolve(it.Links, seq, e.ReceivedAt)
-		s.fold(it.key, it.hash, &e, seq)
+		s.take(it.Message, it.Event.ReceivedAt)
+		s.resolve(it.Links, seq, it.Event.ReceivedAt)
+		s.fold(it.key, it.hash, it.Event, seq)
 	case entryExcluded:
 		var e event.Event
 		if _, err := decodeEvent(&e, entry[1:]); err != nil {

@@ -93,7 +93,7 @@ func FuzzUnpack(f *testing.F) {
 	})
 }
 
-// What a text of 84 bytes is packed as.
+// What a text of 90 bytes is packed as.
 const (
 	goldenZstd = "\x03!\x02Zm\x00\x00\b\x06\x03\xf0\t\x93 f\f%\xd54\x16"
 	goldenS2   = "BZZ\x8f\x02\x18\x06Mobile\xee\x1e\x00"
