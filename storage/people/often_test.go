@@ -14,7 +14,7 @@ import (
 )
 
 // However long the time between checkpoints is, there is one before a replay would have
-// much more than a quarter of a million entries to apply, and none for few.
+// much more than three hundred thousand entries to apply, and none for few.
 func TestCheckpointsComeBeforeReplaysGrowLong(t *testing.T) {
 	clock := int64(1_700_000_000_000)
 	w := openTuned(t, vfs.NewMem(), 1_000_000, &clock, func(o *people.Options) { o.Rules = facet.Rules{} }) // every hour
@@ -31,10 +31,10 @@ func TestCheckpointsComeBeforeReplaysGrowLong(t *testing.T) {
 			w.send(list...)
 		}
 	}
-	if send(150_000); w.Stats().Checkpoints > 0 {
+	if send(250_000); w.Stats().Checkpoints > 0 {
 		t.Errorf("a checkpoint after %d entries of 100 visitors", n)
 	}
-	send(250_000)
+	send(350_000)
 	for ends := time.Now().Add(30 * time.Second); w.Stats().Checkpoints == 0 && time.Now().Before(ends); {
 		time.Sleep(time.Millisecond)
 	}
