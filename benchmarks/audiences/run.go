@@ -130,25 +130,42 @@ func Run(ctx context.Context, o Options) (r *Report, err error) {
 	if err := load.Begin(); err != nil {
 		return nil, err
 	}
+	if err = save(ctx); err != nil {
+		return nil, err
+	}
 	for _, k := range kinds {
 		plan := drive.Plan{Shape: workload.Shape{Format: workload.Interact, Batch: k.batch}, Duration: o.Round}
 		pairs := make([]pair, o.Rounds)
+		var none, all spent
 		for i := range pairs {
 			p := &pairs[i]
 			turns := []struct {
-				side serve.Side
-				into *serve.Sample
-			}{{plain.side(k.quiet), &p.without}, {full.side(k.quiet), &p.with}}
+				side  serve.Side
+				into  *serve.Sample
+				spent *spent
+			}{{plain.side(k.quiet), &p.without, &none}, {full.side(k.quiet), &p.with, &all}}
 			if i%2 == 1 { // what drifts one way must not always meet the same one
 				turns[0], turns[1] = turns[1], turns[0]
 			}
 			for _, t := range turns {
-				if *t.into, err = t.side.Measure(ctx, plan); err != nil {
+				if err = t.spent.note(t.side.Server.PID); err == nil {
+					*t.into, err = t.side.Measure(ctx, plan)
+				}
+				if err != nil {
 					return nil, fmt.Errorf("%s, round %d: %w", k.name, i+1, err)
 				}
 			}
 			fmt.Fprintf(o.Log, "%s, round %d of %d: none %.1f µs an event, all %.1f µs\n", k.name, i+1, o.Rounds,
 				p.without.PerRequest()/float64(k.batch), p.with.PerRequest()/float64(k.batch))
+		}
+		if err = save(ctx); err != nil {
+			return nil, err
+		}
+		if err = errors.Join(none.note(without.PID), all.note(with.PID)); err != nil {
+			return nil, err
+		}
+		for i := range pairs {
+			pairs[i].without.CPU, pairs[i].with.CPU = none.round(i), all.round(i)
 		}
 		r.Costs = append(r.Costs, newCost(k.name, k.batch, k.bar, pairs))
 	}
@@ -178,6 +195,34 @@ func Run(ctx context.Context, o Options) (r *Report, err error) {
 	}
 	return r, err
 }
+
+// saved is how long after its last event a gateway has written all that it keeps in
+// memory: it does so every 30 seconds, or sooner. (storage/people, Options.Every)
+const saved = 32 * time.Second
+
+// save waits until gateways without load have.
+func save(ctx context.Context) error {
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(saved):
+		return nil
+	}
+}
+
+// spent is the processor time that a gateway had used when each of its turns began, and
+// when all it did in the last was saved. What it saves while it is the other's turn
+// belongs to its own events.
+type spent []time.Duration
+
+func (s *spent) note(pid int) error {
+	cpu, err := measure.CPU(pid)
+	*s = append(*s, cpu)
+	return err
+}
+
+// round is the time that the i-th turn cost.
+func (s spent) round(i int) time.Duration { return s[i+1] - s[i] }
 
 // begin gives a gateway its visitors, and lets all quiet ones come once.
 func (o *Options) begin(ctx context.Context, s *serve.Server) (*one, error) {
