@@ -1,16 +1,103 @@
 package people
 
-import "runtime"
+import (
+	"runtime"
+	"runtime/debug"
+	"runtime/metrics"
+	"sync"
+)
 
-// aside runs fn on a thread of its own that gives way to all others which want the same
-// processor: requests do not wait until its time is over. It ends when fn does.
+// Work that nobody waits for, fills and sweeps, goes on beside requests, aside, and
+// takes of the machine what they leave. Who goes first the kernel decides: it looks
+// whenever a thread wakes, while the runtime lets a goroutine work for ten
+// milliseconds before it looks whether another waits. So such work has threads of its
+// own, which give way to all others, and processors of the runtime of its own, so that
+// it takes none from requests.
+//
+// Where the program may not use the whole machine, because a container has a limit or
+// GOMAXPROCS is set, what such threads use is taken from requests whatever their
+// priority. There, and where threads have none, they share the processors that there
+// are, and are paced (pace).
+
+// aside runs fn as work that nobody waits for.
 func aside(fn func() error) error {
 	done := make(chan error, 1)
 	go func() {
 		defer close(done)
+		defer machine.leave()
+		machine.enter()
 		runtime.LockOSThread() // for good: the thread cannot get its priority back, and ends with its goroutine
 		giveWay()
 		done <- fn()
 	}()
 	return <-done
+}
+
+// before runs fn as requests are run, and waits for it: for what holds locks that
+// requests wait for, and must not be interrupted by others while it does.
+func before(fn func() error) error {
+	done := make(chan error, 1)
+	go func() { done <- fn() }()
+	return <-done
+}
+
+// machine is what work aside changes of the runtime while it goes on. There is one
+// runtime, so there is one of this, whatever the number of stores.
+var machine beside
+
+type beside struct {
+	mu      sync.Mutex
+	threads int
+	whole   bool // the program may use all of the machine
+	percent int  // of the garbage collector, as it was; 0: it is not changed
+}
+
+// garbage is how much may be left lying while there is work aside, which leaves so much
+// in a few seconds: a collection takes all processors for tens of milliseconds, and
+// requests wait. A limit for the program's memory (GOMEMLIMIT) holds all the same.
+const garbage = 512 << 20
+
+func (m *beside) enter() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.threads++; m.threads == 1 {
+		m.whole = threadsGiveWay && runtime.GOMAXPROCS(0) >= runtime.NumCPU()
+		m.collectLess()
+	}
+	if m.whole {
+		runtime.GOMAXPROCS(runtime.GOMAXPROCS(0) + 1)
+	}
+}
+
+func (m *beside) leave() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.whole {
+		runtime.GOMAXPROCS(runtime.GOMAXPROCS(0) - 1)
+	}
+	if m.threads--; m.threads == 0 && m.percent > 0 {
+		debug.SetGCPercent(m.percent)
+		m.percent = 0
+	}
+}
+
+// collectLess has the garbage collector wait until there is so much garbage, unless
+// somebody has set how long it waits.
+func (m *beside) collectLess() {
+	const usual = 100 // GOGC's default
+	live := []metrics.Sample{{Name: "/gc/heap/live:bytes"}, {Name: "/gc/gogc:percent"}}
+	metrics.Read(live)
+	if live[1].Value.Uint64() != usual {
+		return
+	}
+	if percent := garbage * 100 / (live[0].Value.Uint64() + 1); percent > usual {
+		m.percent = debug.SetGCPercent(int(min(percent, 100*usual)))
+	}
+}
+
+// unpaced says that the kernel sees to it that work aside gives way.
+func (m *beside) unpaced() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.whole && m.threads > 0
 }

@@ -2,5 +2,8 @@
 
 package people
 
-// giveWay does nothing where a thread has no priority of its own.
+// threadsGiveWay says that a thread can have a priority of its own.
+const threadsGiveWay = false
+
+// giveWay does nothing where it cannot.
 func giveWay() {}

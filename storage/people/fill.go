@@ -37,11 +37,11 @@ type FillOptions struct {
 	UpTo uint64
 	// From is where an earlier run had come; zero begins at the beginning.
 	From Hash
-	// Share is how much of one processor the fill may use while others wait for
-	// one, above 0 and up to 1; 0 means DefaultFillShare. What nobody waits for it
-	// uses besides, up to a whole one: one half to read, one to write, never at the
-	// same moment. Its threads give way to all others, so on a machine that is busy
-	// all the while it gets less.
+	// Share is for programs that may not use the whole machine (aside): how much of
+	// one processor the fill may use while others wait for one, above 0 and up to 1; 0
+	// means DefaultFillShare. What nobody waits for it uses besides, up to a whole one:
+	// one half to read, one to write, never at the same moment. Elsewhere it uses up to
+	// two, one to read and one to write, as far as nobody else wants them.
 	Share float64
 	// TailBytes bounds what is held of the log's tail at a time; 0 means 64 MiB. With
 	// more than that in it the tail is read several times.
@@ -59,7 +59,7 @@ type FillOptions struct {
 }
 
 // DefaultFillShare reads some 70,000 events a second where one processor is left to
-// others (BenchmarkFill).
+// others.
 const DefaultFillShare = 0.35
 
 const (
@@ -175,7 +175,7 @@ func (x *fill) tell(last bool) error {
 		return nil
 	}
 	if x.writing.warm { // nothing is being written between two slices
-		if err := x.s.Checkpoint(); err != nil {
+		if err := before(x.s.Checkpoint); err != nil {
 			return err
 		}
 		x.writing.warm = false

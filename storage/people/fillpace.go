@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// pace has a run use what others leave of one processor, and give way when they
-// need it: it takes a nap every few milliseconds, and where it wakes late others
+// pace is for work aside that the kernel does not see to. It has a run use what others
+// leave of one processor, and give way when they need it: it takes a nap every few milliseconds, and where it wakes late others
 // are waiting for a processor too, so it works less between its naps; where it
 // wakes in time, a little more.
 type pace struct {
@@ -16,6 +16,7 @@ type pace struct {
 	owed  time.Duration // of rest
 	began time.Time
 	calls int
+	free  bool // the kernel sees to it: there is nothing to do
 	// turn, if there is one, is for runs that must not work at the same moment: so that
 	// on two processors one is always there for whoever comes.
 	turn sync.Locker
@@ -47,7 +48,7 @@ const (
 
 // begin is called before work, and after waiting for others.
 func (p *pace) begin() {
-	if p.turn != nil {
+	if p.free = machine.unpaced(); !p.free && p.turn != nil {
 		p.turn.Lock()
 	}
 	p.began = time.Now()
@@ -55,13 +56,16 @@ func (p *pace) begin() {
 
 // end is called after work, and before waiting for others.
 func (p *pace) end() {
-	if p.turn != nil {
+	if !p.free && p.turn != nil {
 		p.turn.Unlock()
 	}
 }
 
 // tick is called often, between pieces of work that are shorter than a quantum.
 func (p *pace) tick() {
+	if p.free {
+		return
+	}
 	worked := time.Since(p.began)
 	if worked < quantum {
 		return

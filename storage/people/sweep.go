@@ -35,14 +35,14 @@ type sweep struct {
 	s       *Store
 	only    *Concerned // nil: everybody
 	pace    pace
-	persons int64
+	persons int64  // that were judged by their records alone
 	drops   uint64 // of the store, before the walkers were opened
 
 	facets, keys *engine.Walker // in the order of the batch
 	records      records        // in that of its identifiers
 	key, packed  []byte
 	looks        []look
-	done         map[Hash]struct{} // members of persons who were judged, of late
+	linked       linked
 
 	// found are those of a batch whose standing is another one now. They are kept
 	// together: each for itself would have the log commit all the while, and requests
@@ -71,8 +71,6 @@ type found struct {
 const (
 	// sweepFacets is how many facets a sweep reads between two looks whether to checkpoint.
 	sweepFacets = 1024
-	// sweepDone bounds the identifiers that it knows to have been looked at.
-	sweepDone = 100_000
 	// sweepShare is the part of one processor that a sweep uses while others wait for one.
 	sweepShare = DefaultFillShare
 	// sweepTell is the longest time between two calls of its progress.
@@ -106,10 +104,14 @@ func (s *Store) sweep(ctx context.Context, only *Concerned, from Hash, progress 
 		s.judging.sweeps--
 		s.mu.Unlock()
 	}()
-	if err := s.Checkpoint(); err != nil { // who comes later is judged by the new definitions anyway
+	if err := before(s.Checkpoint); err != nil { // who comes later is judged by the new definitions anyway
 		return err
 	}
-	x := &sweep{s: s, only: only, pace: newPace(sweepShare), done: map[Hash]struct{}{}}
+	x := &sweep{s: s, only: only, pace: newPace(sweepShare)}
+	x.pace.begin()
+	defer func() { x.pace.end() }()
+	x.linked.start(s)
+	defer x.linked.stop()
 	at, more := from, true
 	if from != (Hash{}) {
 		at, more = after(from)
@@ -125,16 +127,16 @@ func (s *Store) sweep(ctx context.Context, only *Concerned, from Hash, progress 
 		s.mu.Unlock()
 		tell := whole || progress != nil && time.Since(told) > min(s.o.Every, sweepTell)
 		if tell || many {
-			if err := s.Checkpoint(); err != nil {
+			if err := before(s.Checkpoint); err != nil {
 				return err
 			}
 		}
 		if tell {
 			told = time.Now()
 			if progress != nil && whole {
-				progress(Hash{}, x.persons, 1)
+				progress(Hash{}, x.persons+x.linked.persons, 1)
 			} else if progress != nil {
-				progress(last, x.persons, float64(binary.BigEndian.Uint64(last[:]))/math.MaxUint64)
+				progress(last, x.persons+x.linked.persons, float64(binary.BigEndian.Uint64(last[:]))/math.MaxUint64)
 			}
 		}
 		if whole {
@@ -181,7 +183,7 @@ func (x *sweep) batch(ctx context.Context, at Hash) (last Hash, whole bool, err 
 	if err := x.keep(); err != nil {
 		return last, false, err
 	}
-	return last, whole, x.members(ctx, at, last, whole)
+	return last, whole, errors.Join(x.members(ctx, at, last, whole), x.linked.wait())
 }
 
 // members judges who is in an audience whose rule changed, between two places.
@@ -207,36 +209,18 @@ func (x *sweep) members(ctx context.Context, at, last Hash, whole bool) error {
 		}
 		for _, h := range list {
 			who, err := s.stoodBy(h)
-			if err == nil && !who.IsZero() { // else they have left since
-				err = x.person(who, h)
-			}
-			if err == nil {
-				err = x.pause(ctx)
-			}
 			if err != nil {
+				return err
+			}
+			if !who.IsZero() { // else they have left since
+				x.linked.judge(who, h)
+			}
+			if err := x.pause(ctx); err != nil {
 				return err
 			}
 		}
 	}
 	return nil
-}
-
-// person judges the person of an identifier, unless that was done of late.
-func (x *sweep) person(who id.ID, h Hash) error {
-	if _, done := x.done[h]; done {
-		return nil
-	}
-	judged, err := x.s.sweepOne(who)
-	if len(judged) > 0 {
-		x.persons++
-	}
-	if len(x.done)+len(judged) > sweepDone {
-		clear(x.done)
-	}
-	for _, h := range judged {
-		x.done[h] = struct{}{}
-	}
-	return err
 }
 
 func (x *sweep) open(at Hash) (err error) {

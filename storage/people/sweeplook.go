@@ -80,12 +80,9 @@ func (x *sweep) lookUp(ctx context.Context) (err error) {
 		if done {
 			x.persons++
 		} else {
-			err = x.person(l.id, l.hash)
+			x.linked.judge(l.id, l.hash)
 		}
-		if err == nil {
-			err = x.pause(ctx)
-		}
-		if err != nil {
+		if err := x.pause(ctx); err != nil {
 			return err
 		}
 		l.facet = nil
