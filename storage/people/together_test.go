@@ -5,6 +5,7 @@ import (
 	"maps"
 	"math/rand/v2"
 	"slices"
+	"sync/atomic"
 	"testing"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -74,7 +75,7 @@ func movesTogether(t *testing.T, many int, limits []int) {
 	is := map[uint32]int64{}
 	var wantSizes [][]int
 	for n := int64(1); n <= 5; n++ {
-		clock += 10_000
+		atomic.AddInt64(&clock, 10_000)
 		e := msg(int(n), event.Page, "a1", "")
 		e.Timestamp, e.ReceivedAt = clock, clock
 		w.send(e)
