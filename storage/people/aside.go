@@ -41,6 +41,17 @@ func before(fn func() error) error {
 	return <-done
 }
 
+// locked runs fn with the lock, for work aside: a thread that gives way must not hold it,
+// since whoever it gives way to would wait for it all the same.
+func (s *Store) locked(fn func()) {
+	_ = before(func() error {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		fn()
+		return nil
+	})
+}
+
 // machine is what work aside changes of the runtime while it goes on. There is one
 // runtime, so there is one of this, whatever the number of stores.
 var machine beside
@@ -49,7 +60,8 @@ type beside struct {
 	mu      sync.Mutex
 	threads int
 	whole   bool // the program may use all of the machine
-	percent int  // of the garbage collector, as it was; 0: it is not changed
+	usual   bool // nobody has set how long the garbage collector waits
+	percent int  // how long it does; 0: as usual
 }
 
 // garbage is how much may be left lying while there is work aside, which leaves so much
@@ -62,7 +74,7 @@ func (m *beside) enter() {
 	defer m.mu.Unlock()
 	if m.threads++; m.threads == 1 {
 		m.whole = threadsGiveWay && runtime.GOMAXPROCS(0) >= runtime.NumCPU()
-		m.collectLess()
+		m.usual = usualPercent()
 	}
 	if m.whole {
 		runtime.GOMAXPROCS(runtime.GOMAXPROCS(0) + 1)
@@ -76,22 +88,34 @@ func (m *beside) leave() {
 		runtime.GOMAXPROCS(runtime.GOMAXPROCS(0) - 1)
 	}
 	if m.threads--; m.threads == 0 && m.percent > 0 {
-		debug.SetGCPercent(m.percent)
+		debug.SetGCPercent(defaultPercent)
 		m.percent = 0
 	}
 }
 
-// collectLess has the garbage collector wait until there is so much garbage, unless
-// somebody has set how long it waits.
+const (
+	defaultPercent = 100 // GOGC's
+	mostPercent    = 1000
+)
+
+// usualPercent says that nobody has set how long the garbage collector waits.
+func usualPercent() bool {
+	percent := []metrics.Sample{{Name: "/gc/gogc:percent"}}
+	metrics.Read(percent)
+	return percent[0].Value.Uint64() == defaultPercent
+}
+
+// collectLess has the garbage collector wait until there is so much garbage. What lives
+// changes, so it is called now and then.
 func (m *beside) collectLess() {
-	const usual = 100 // GOGC's default
-	live := []metrics.Sample{{Name: "/gc/heap/live:bytes"}, {Name: "/gc/gogc:percent"}}
+	live := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}
 	metrics.Read(live)
-	if live[1].Value.Uint64() != usual {
-		return
-	}
-	if percent := garbage * 100 / (live[0].Value.Uint64() + 1); percent > usual {
-		m.percent = debug.SetGCPercent(int(min(percent, 100*usual)))
+	percent := int(min(max(garbage*100/(live[0].Value.Uint64()+1), defaultPercent), mostPercent))
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.usual && m.threads > 0 && (percent < m.percent || percent > 2*max(m.percent, defaultPercent/2)) {
+		debug.SetGCPercent(percent) // which stops all for a moment
+		m.percent = percent
 	}
 }
 

@@ -30,6 +30,7 @@ func TestWorkAsideGivesWay(t *testing.T) {
 		if p.end(); p.free != (before >= runtime.NumCPU()) {
 			t.Errorf("paced: %t, on a machine of %d processors of which %d may be used", !p.free, runtime.NumCPU(), before)
 		}
+		machine.collectLess()
 		return hurried(t)
 	})
 	if err != nil {

@@ -195,9 +195,9 @@ func (x *fill) tell(last bool) error {
 // for the disk: the room is for requests.
 func (x *fill) catchUp(ctx context.Context) error {
 	for {
-		x.s.mu.Lock()
-		failed, unsaved := x.s.failed, len(x.s.dirtyFacets)
-		x.s.mu.Unlock()
+		var failed error
+		unsaved := 0
+		x.s.locked(func() { failed, unsaved = x.s.failed, len(x.s.dirtyFacets) })
 		if failed != nil {
 			return failed
 		}

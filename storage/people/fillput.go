@@ -3,6 +3,7 @@ package people
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/reuna/reuna/identity/facet"
 	"github.com/reuna/reuna/identity/id"
@@ -80,7 +81,6 @@ func (w *writing) wait() error {
 // read the facet's record, the record may be old: it is read again, and so are all that
 // the walk reads from then on, which sees the disk as it was when the walk began.
 func (w *writing) write(found []filled) error {
-	s := w.x.s
 	w.pace.begin()
 	defer w.pace.end()
 	drops := w.drops // before what is written now was read
@@ -89,76 +89,99 @@ func (w *writing) write(found []filled) error {
 		if err != nil {
 			return err
 		}
-		s.mu.Lock()
-		if s.failed != nil {
-			s.mu.Unlock()
-			return s.failed
+		var came []filled
+		again := false
+		err = before(func() (err error) {
+			came, again, err = w.put(list, &drops)
+			return err
+		})
+		if err != nil {
+			return err
 		}
-		if s.drops != drops {
-			drops = s.drops
-			s.mu.Unlock()
+		if found = came; again {
 			for i := range list {
 				list[i].stored = nil
 			}
 			found = list
-			continue
 		}
-		came := found[:0:0]
-		absent := list[:0]
-		s.filling = map[Hash]struct{}{}
-		for i := range list {
-			if s.facets[list[i].hash] != nil {
-				came = append(came, list[i])
-				continue
-			}
-			s.filling[list[i].hash] = struct{}{}
-			absent = append(absent, list[i])
-		}
-		s.mu.Unlock()
-		err = w.commit(absent)
-		s.mu.Lock()
-		s.filling = nil
-		if s.drops++; s.drops == drops+1 { // what else was read is as good as before
-			if w.drops == drops {
-				w.drops++
-			}
-			drops++
-		}
-		for i := range absent {
-			s.changed(absent[i].owner)
-		}
-		s.mu.Unlock()
-		if err != nil {
-			return err
-		}
-		found = came
 	}
 	return nil
 }
 
+// put writes the records of those who are not in memory, and gives those who came there
+// since it was looked. again says that something left memory, so that what was read may be
+// old; then nothing is written, and drops is as of now.
+//
+// Requests wait for the lock, and their commits for one that began before theirs: so it
+// must not be work aside.
+func (w *writing) put(list []filled, drops *uint64) (came []filled, again bool, err error) {
+	s := w.x.s
+	s.mu.Lock()
+	if s.failed != nil {
+		defer s.mu.Unlock()
+		return nil, false, s.failed
+	}
+	if s.drops != *drops {
+		defer s.mu.Unlock()
+		*drops = s.drops
+		return nil, true, nil
+	}
+	var absent []filled
+	s.filling = map[Hash]struct{}{}
+	for i := range list {
+		if s.facets[list[i].hash] != nil {
+			came = append(came, list[i])
+			continue
+		}
+		s.filling[list[i].hash] = struct{}{}
+		absent = append(absent, list[i])
+	}
+	s.mu.Unlock()
+	err = w.commit(absent)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.filling = nil
+	if s.drops++; s.drops == *drops+1 { // what else was read is as good as before
+		if w.drops == *drops {
+			w.drops++
+		}
+		*drops++
+	}
+	for i := range absent {
+		s.changed(absent[i].owner)
+	}
+	return came, false, err
+}
+
 // inMemory fills the facets that are in memory, and gives the others.
 func (w *writing) inMemory(list []filled) (rest []filled) {
-	const hold = 8 // facets in one hold of the lock
+	const hold = 8 // facets that are filled in one hold of the lock
 	s := w.x.s
-	for from := 0; from < len(list); from += hold {
-		s.mu.Lock()
-		for i := from; i < min(from+hold, len(list)); i++ {
-			h := s.facets[list[i].hash]
-			if h == nil {
-				rest = append(rest, list[i])
-				continue
-			}
-			if c := h.f.Fill(list[i].series, w.x.o.IDs); c.IsZero() {
-				continue // by a run before
-			}
-			w.warm = true
-			s.changed(h.f.Key)
-			if !h.dirty {
-				h.dirty = true
-				s.dirtyFacets = append(s.dirtyFacets, h)
+	var there []filled
+	s.locked(func() {
+		for _, f := range list {
+			if s.facets[f.hash] != nil {
+				there = append(there, f)
+			} else {
+				rest = append(rest, f)
 			}
 		}
-		s.mu.Unlock()
+	})
+	for some := range slices.Chunk(there, hold) {
+		s.locked(func() {
+			for _, f := range some {
+				if h := s.facets[f.hash]; h == nil {
+					rest = append(rest, f) // it has left since
+				} else if c := h.f.Fill(f.series, w.x.o.IDs); !c.IsZero() { // else it was, by a run before
+					w.warm = true
+					s.changed(h.f.Key)
+					if !h.dirty {
+						h.dirty = true
+						s.dirtyFacets = append(s.dirtyFacets, h)
+					}
+				}
+			}
+		})
 		w.pace.tick()
 	}
 	return rest

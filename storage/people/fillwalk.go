@@ -114,21 +114,22 @@ func (w *walk) facetKey(s *Store, h Hash) (*vault.Key, error) {
 
 // slice fills the next facets, for a fraction of a second.
 func (x *fill) slice() (err error) {
+	machine.collectLess()
 	s := x.s
 	s.maintain.Lock()
 	defer s.maintain.Unlock()
 	if err := x.tail.forgetErased(s); err != nil {
 		return err
 	}
-	s.mu.Lock()
-	x.writing.drops = s.drops
 	var months []keyspace.Month
-	for _, m := range s.months {
-		if (m + 1).Begin() > x.oldest { // nothing is received before it happened
-			months = append(months, m)
+	s.locked(func() {
+		x.writing.drops = s.drops
+		for _, m := range s.months {
+			if (m + 1).Begin() > x.oldest { // nothing is received before it happened
+				months = append(months, m)
+			}
 		}
-	}
-	s.mu.Unlock()
+	})
 	defer func() { err = errors.Join(err, x.writing.wait(), x.walk.close()) }()
 	x.pace.begin()
 	defer func() { x.pace.end() }()

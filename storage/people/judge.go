@@ -303,7 +303,7 @@ func (s *Store) judgePerson(x id.ID) error {
 	tries := 0
 	for step := 0; tries < judgeTries; step++ {
 		now := s.o.Now().UnixMilli()
-		snap, err := s.canonical(x, now)
+		snap, err := s.canonical(x, now, s.see)
 		if err != nil || snap.of == nil {
 			return err
 		}
@@ -344,8 +344,8 @@ func (s *Store) judgePerson(x id.ID) error {
 
 // canonical gives the person that x belongs to as the worker judges them. One of
 // whom nothing is known is in no audience; the Snapshot is then empty.
-func (s *Store) canonical(x id.ID, now int64) (snap Snapshot, err error) {
-	err = s.see(func(w *want) error {
+func (s *Store) canonical(x id.ID, now int64, see func(look func(w *want) error) error) (snap Snapshot, err error) {
+	err = see(func(w *want) error {
 		snap = Snapshot{}
 		n := w.node(x)
 		if n == nil {

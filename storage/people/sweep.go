@@ -95,15 +95,12 @@ func (s *Store) SweepOnly(ctx context.Context, only *Concerned, from Hash, progr
 }
 
 func (s *Store) sweep(ctx context.Context, only *Concerned, from Hash, progress func(at Hash, persons int64, share float64)) error {
-	s.mu.Lock()
-	s.judging.sweeps++
-	fresh := s.watched.fresh
-	s.mu.Unlock()
-	defer func() {
-		s.mu.Lock()
-		s.judging.sweeps--
-		s.mu.Unlock()
-	}()
+	var fresh *fresh
+	s.locked(func() {
+		s.judging.sweeps++
+		fresh = s.watched.fresh
+	})
+	defer s.locked(func() { s.judging.sweeps-- })
 	if err := before(s.Checkpoint); err != nil { // who comes later is judged by the new definitions anyway
 		return err
 	}
@@ -122,9 +119,8 @@ func (s *Store) sweep(ctx context.Context, only *Concerned, from Hash, progress 
 		if err != nil {
 			return fmt.Errorf("people: sweeping: %w", err)
 		}
-		s.mu.Lock()
-		many := len(s.dirtyNodes) > s.o.Hold // the room is for requests
-		s.mu.Unlock()
+		many := false
+		s.locked(func() { many = len(s.dirtyNodes) > s.o.Hold }) // the room is for requests
 		tell := whole || progress != nil && time.Since(told) > min(s.o.Every, sweepTell)
 		if tell || many {
 			if err := before(s.Checkpoint); err != nil {
@@ -140,11 +136,11 @@ func (s *Store) sweep(ctx context.Context, only *Concerned, from Hash, progress 
 			}
 		}
 		if whole {
-			s.mu.Lock()
-			if s.watched.fresh == fresh { // else there are newer definitions
-				s.watched.fresh = nil
-			}
-			s.mu.Unlock()
+			s.locked(func() {
+				if s.watched.fresh == fresh { // else there are newer definitions
+					s.watched.fresh = nil
+				}
+			})
 			break
 		}
 		at, more = after(last)
@@ -155,10 +151,9 @@ func (s *Store) sweep(ctx context.Context, only *Concerned, from Hash, progress 
 // batch judges who has a place from at on; last is the last place, and whole says that
 // there is nothing behind it.
 func (x *sweep) batch(ctx context.Context, at Hash) (last Hash, whole bool, err error) {
+	machine.collectLess()
 	s := x.s
-	s.mu.Lock()
-	x.drops = s.drops
-	s.mu.Unlock()
+	s.locked(func() { x.drops = s.drops })
 	x.found, x.looks = x.found[:0], x.looks[:0]
 	defer func() { err = errors.Join(err, x.close()) }()
 	if err := x.open(at); err != nil {
@@ -271,21 +266,26 @@ func (x *sweep) absent(o id.ID, f *held) bool {
 // keep keeps what alone has found. Who came into memory since is judged as all others.
 func (x *sweep) keep() error {
 	s := x.s
-	for i := range x.found {
-		p := &x.found[i]
-		s.mu.Lock()
-		kept := x.keepOne(p)
-		s.mu.Unlock()
-		if !kept {
-			if _, err := s.sweepOne(p.node.id); err != nil {
-				return err
+	var others []id.ID
+	err := before(func() error {
+		for i := range x.found {
+			s.mu.Lock()
+			if p := &x.found[i]; !x.keepOne(p) {
+				others = append(others, p.node.id)
 			}
+			s.mu.Unlock()
+		}
+		return nil
+	})
+	clear(x.found)
+	x.found = x.found[:0]
+	for _, o := range others {
+		if err == nil {
+			_, err = s.sweepOne(o)
 		}
 		x.pace.tick()
 	}
-	clear(x.found)
-	x.found = x.found[:0]
-	return nil
+	return err
 }
 
 func (x *sweep) keepOne(p *found) bool {
@@ -326,28 +326,31 @@ func (s *Store) grew(n *node, seq uint64, at int64) {
 func (s *Store) sweepOne(x id.ID) (members []Hash, err error) {
 	for range judgeTries {
 		now := s.o.Now().UnixMilli()
-		snap, err := s.canonical(x, now)
+		snap, err := s.canonical(x, now, s.seeAside)
 		if err != nil || snap.of == nil {
 			return nil, err
 		}
 		now = max(now, snap.judged)
 		st := s.o.Judge(&snap, now)
-		s.mu.Lock()
-		kept := s.keep(&snap, st, now, snap.cause(now))
-		failed := s.failed
-		switch {
-		case !kept && failed == nil:
-			failed = s.o.Log.Admit()
-		case kept && snap.c == nil:
-			members = []Hash{snap.of.hash}
-		case kept:
-			for _, m := range snap.c.Members {
-				members = append(members, s.nodes[m].hash)
+		kept := false
+		err = before(func() error {
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			kept = s.keep(&snap, st, now, snap.cause(now))
+			switch {
+			case !kept && s.failed == nil:
+				return s.o.Log.Admit()
+			case kept && snap.c == nil:
+				members = []Hash{snap.of.hash}
+			case kept:
+				for _, m := range snap.c.Members {
+					members = append(members, s.nodes[m].hash)
+				}
 			}
-		}
-		s.mu.Unlock()
-		if kept || failed != nil {
-			return members, failed
+			return s.failed
+		})
+		if kept || err != nil {
+			return members, err
 		}
 	}
 	return nil, nil // they are busy: whoever marked them judges them by the same definitions

@@ -16,9 +16,10 @@ import (
 
 // look is an identifier of a facet that a sweep has read.
 type look struct {
-	id    id.ID
-	hash  Hash
-	facet *held
+	id     id.ID
+	hash   Hash
+	facet  *held
+	absent bool // from memory
 }
 
 // has says that a facet has one of some series.
@@ -48,7 +49,7 @@ func (x *sweep) facet(h Hash) (err error) {
 		return nil
 	}
 	for _, o := range owners(f.f.Key) {
-		x.looks = append(x.looks, look{o, s.hashID(o), f})
+		x.looks = append(x.looks, look{id: o, hash: s.hashID(o), facet: f})
 	}
 	return nil
 }
@@ -72,9 +73,12 @@ func (x *sweep) facetKey(h Hash) (*vault.Key, error) {
 func (x *sweep) lookUp(ctx context.Context) (err error) {
 	slices.SortFunc(x.looks, func(a, b look) int { return bytes.Compare(a.hash[:], b.hash[:]) })
 	for i := range x.looks {
+		if i%lookTogether == 0 {
+			x.areAbsent(x.looks[i:min(i+lookTogether, len(x.looks))])
+		}
 		l := &x.looks[i]
 		k, done := l.facet.f.Key, false
-		if x.records.lone(l.hash, l.facet.hash) && (k.AnonymousID == "" || k.UserID == "") && k.Owner(id.VerifiedView, false) == l.id {
+		if l.absent && x.records.lone(l.hash, l.facet.hash) && (k.AnonymousID == "" || k.UserID == "") && k.Owner(id.VerifiedView, false) == l.id {
 			done = x.alone(l)
 		}
 		if done {
@@ -90,16 +94,23 @@ func (x *sweep) lookUp(ctx context.Context) (err error) {
 	return nil
 }
 
-// alone judges who has nothing but a facet, by its record; false: something of them is
-// in memory, or was while this went on.
+// lookTogether is for how many it is looked at once whether they are in memory.
+const lookTogether = 64
+
+// areAbsent looks who is not in memory. Who comes there afterwards and changes is judged
+// for that; if there is something to keep it is looked again (keepOne).
+func (x *sweep) areAbsent(list []look) {
+	x.s.locked(func() {
+		for i := range list {
+			list[i].absent = x.absent(list[i].id, list[i].facet)
+		}
+	})
+}
+
+// alone judges who has nothing but a facet, and is not in memory, by its record; false:
+// that cannot be read.
 func (x *sweep) alone(l *look) (done bool) {
 	s := x.s
-	s.mu.Lock()
-	ok := x.absent(l.id, l.facet)
-	s.mu.Unlock()
-	if !ok {
-		return false
-	}
 	n := &node{id: l.id, hash: l.hash, facets: []Hash{l.facet.hash}, used: true}
 	if x.records.standing(s, n) != nil {
 		return false // it may have been erased since; else who reads it anew tells what is wrong

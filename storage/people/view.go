@@ -3,7 +3,6 @@ package people
 import (
 	"encoding/base32"
 	"errors"
-	"fmt"
 	"slices"
 	"strings"
 
@@ -25,11 +24,7 @@ const patience = 2000
 func (s *Store) see(look func(w *want) error) error {
 	w := want{s: s}
 	for range patience {
-		s.mu.Lock()
-		w.install()
-		err := look(&w)
-		done := w.none()
-		s.mu.Unlock()
+		done, err := w.try(look)
 		if err != nil || done {
 			return err
 		}
@@ -37,7 +32,37 @@ func (s *Store) see(look func(w *want) error) error {
 			return err
 		}
 	}
-	return fmt.Errorf("people: what belongs to this person was dropped from memory as often as it was loaded; ask again when there is less traffic")
+	return errDropped
+}
+
+// seeAside is see for work aside: it loads there, and does not hold the lock there.
+func (s *Store) seeAside(look func(w *want) error) error {
+	w := want{s: s}
+	for range patience {
+		var done bool
+		err := before(func() (err error) {
+			done, err = w.try(look)
+			return err
+		})
+		if err != nil || done {
+			return err
+		}
+		if err := w.load(); err != nil {
+			return err
+		}
+	}
+	return errDropped
+}
+
+var errDropped = errors.New("people: what belongs to this person was dropped from memory as often as it was loaded; ask again when there is less traffic")
+
+// try looks once; done says that nothing was lacking.
+func (w *want) try(look func(w *want) error) (done bool, err error) {
+	w.s.mu.Lock()
+	defer w.s.mu.Unlock()
+	w.install()
+	err = look(w)
+	return w.none(), err
 }
 
 // Device is what a page may know without a verified session: the join of the
