@@ -54,7 +54,7 @@ func (j *judge) Append(dst []byte, v *pipeline.View, site string, placements []s
 	} else {
 		st := l.Segments.Judge(sub, v.Standing, v.Changed)
 		j.a.people.Stand(&v.Snapshot, st, v.Now)
-		sub.Segments = l.Segments.AppendNames(sub.Segments, st)
+		sub.Stand(l.Segments, st)
 	}
 	return decider(l).Append(dst, &decide.View{
 		ID: v.Visitor, Person: v.Person, Known: v.Known, Subject: sub,

@@ -40,11 +40,7 @@ func (d *Decider) Append(dst []byte, v *View, siteName string, placements []stri
 	}
 	o.Close()
 	o.Key("segments")
-	o.OpenList()
-	for _, name := range sub.Segments {
-		o.Item(name)
-	}
-	o.CloseList()
+	sub.WriteSegments(o)
 	o.Key("affinity")
 	o.OpenList()
 	for _, s := range sub.Computed.Affinity()[:min(maxAffinity, len(sub.Computed.Affinity()))] {

@@ -2,6 +2,19 @@ package facet
 
 import "math"
 
+// Falls is when what Tally counts for a series' key "" in (now − window, now], which is
+// least or more now and stays as it is until a time, is fewer than least by time alone; it
+// is never too late. Nothing may have happened after now. Of several facets it is that
+// time: they would have to be joined.
+func (p *Profile) Falls(id uint32, now, window, least, until int64) int64 {
+	var room [fewParts]Series
+	parts := p.parts(room[:0], id)
+	if len(parts) != 1 {
+		return until
+	}
+	return parts[0].Falls("", now, window, least)
+}
+
 // mostFalling bounds the cells that Falls looks at.
 const mostFalling = 64
 

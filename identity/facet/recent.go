@@ -60,8 +60,9 @@ func (k *Kept) settleMet(i int) {
 	s := k.at(i)
 	if s.words[window] > 0 {
 		oldest := floor(s.words[last], 1000)*1000 - s.words[window]
+		first := (floor(oldest, 1000) + 1) * 1000 // the first second that is not as old
 		for j := s.items() - 1; j >= 0; j-- {
-			if floor(s.words[content+j*metWords+metLast], 1000)*1000 <= oldest {
+			if s.words[content+j*metWords+metLast] < first {
 				k.dropMet(i, j)
 				s = k.at(i)
 			}
@@ -139,6 +140,29 @@ func (s Series) Recent(dst []Met, now, window int64) (list []Met, until int64) {
 		return strings.Compare(a.Key, b.Key)
 	})
 	return dst, until
+}
+
+// AmongRecent says that a key is among the first most of what Recent gives, without
+// making the list.
+func (s Series) AmongRecent(key string, most int, now, window int64) (in bool, until int64) {
+	var have []int64
+	n := 0
+	until = s.met(now, window, func(w []int64) {
+		n++
+		if have == nil && s.text(w[metText]) == key {
+			have = w
+		}
+	})
+	if have == nil || n <= most {
+		return have != nil, until
+	}
+	before := 0
+	s.met(now, window, func(w []int64) {
+		if w[metLast] > have[metLast] || w[metLast] == have[metLast] && s.text(w[metText]) < key {
+			before++
+		}
+	})
+	return before < most, until
 }
 
 func (s Series) appendRecent(dst []byte) []byte {

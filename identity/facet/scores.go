@@ -65,7 +65,8 @@ func (s Series) Favourite(dst []Score, now, halfLife int64, least float64) (list
 	}
 	oldest := s.bucket(now - s.Window())
 	begin := len(dst)
-	ahead := false // some bucket's middle is still to come
+	ahead, fades := false, false // some bucket's middle is still to come; some is over
+	var parts faded
 	for k := s.walk(); k.step(); {
 		sum, first := 0.0, true
 		cells := k.newer()
@@ -78,10 +79,15 @@ func (s Series) Favourite(dst []Score, now, halfLife int64, least float64) (list
 				until, first = min(until, (b.at+1)*s.width()+s.Window()), false
 			}
 			middle := b.at*s.width() + s.width()/2
-			if middle > now {
-				until, ahead = min(until, middle), true
+			if middle >= now {
+				if middle > now {
+					until, ahead = min(until, middle), true
+				}
+				sum += b.weight()
+				continue
 			}
-			sum += b.weight() * math.Exp2(-float64(max(0, now-middle))/float64(halfLife))
+			fades = true
+			sum += b.weight() * parts.of(b.at, now-middle, halfLife)
 		}
 		if sum >= least {
 			dst = append(dst, Score{k.name(), sum})
@@ -93,10 +99,25 @@ func (s Series) Favourite(dst []Score, now, halfLife int64, least float64) (list
 			until = min(until, max(now+1, now+int64(life)))
 		}
 	}
-	if ahead && len(dst) > begin+1 {
+	if ahead && fades && len(dst) > begin+1 {
 		until = min(until, s.crossing(dst[begin].Key, now, halfLife))
 	}
 	return dst, until
+}
+
+// faded keeps what is left of a weight: keys have the same buckets.
+type faded [8]struct {
+	at   int64 // the bucket's, from 1
+	part float64
+}
+
+// of is what is left of what a bucket holds at an age.
+func (f *faded) of(bucket, age, halfLife int64) float64 {
+	x := &f[bucket&7]
+	if x.at != bucket+1 {
+		x.at, x.part = bucket+1, math.Exp2(-float64(age)/float64(halfLife))
+	}
+	return x.part
 }
 
 // roundings is by what part two sums of the same weights may differ.

@@ -273,8 +273,13 @@ func (s Series) addTotal(t Tally) {
 }
 
 // Series gives the series of one version of a definition; an empty one where nothing
-// contributed.
-func (p *Profile) Series(id uint32) Series { return p.Computed.of(id) }
+// contributed. A nil Profile has none.
+func (p *Profile) Series(id uint32) Series {
+	if p == nil {
+		return Series{}
+	}
+	return p.Computed.of(id)
+}
 
 // floor is n/by towards minus infinity.
 func floor(n, by int64) int64 {

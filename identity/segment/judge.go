@@ -174,7 +174,8 @@ func (s *Set) standing(now int64, w *judging, was *Standing, changed bool) *Stan
 	if !changed && w.same(was.timed) {
 		return was
 	}
-	st := &Standing{by: s.print, Until: rule.Never}
+	st := newStanding(w.timed.len())
+	st.by = s.print
 	if changed {
 		s.enter(st, now, w, was)
 	} else { // shared: none of it is ever written
@@ -182,13 +183,10 @@ func (s *Set) standing(now int64, w *judging, was *Standing, changed bool) *Stan
 			st.places = slices.Clone(w.in)
 		}
 	}
-	if n := w.timed.len(); n > 0 {
-		st.timed = make([]timed, 0, n)
-		for word, rest := range w.timed {
-			for ; rest != 0; rest &= rest - 1 {
-				i := word*64 + bits.TrailingZeros64(rest)
-				st.timed = append(st.timed, timed{uint16(i), w.until[i]})
-			}
+	for word, rest := range w.timed {
+		for ; rest != 0; rest &= rest - 1 {
+			i := word*64 + bits.TrailingZeros64(rest)
+			st.timed = append(st.timed, timed{uint16(i), w.until[i]})
 		}
 	}
 	st.settle()

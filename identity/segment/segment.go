@@ -21,6 +21,7 @@ import (
 	"hash/fnv"
 	"slices"
 
+	"github.com/reuna/reuna/identity/event"
 	"github.com/reuna/reuna/identity/facet"
 	"github.com/reuna/reuna/identity/trait/rule"
 )
@@ -50,6 +51,12 @@ type placed struct {
 	place int
 }
 
+// named is an audience's name as JSON.
+type named struct {
+	place  int
+	quoted event.Value
+}
+
 // Set is a list of audiences made ready: immutable, for concurrent use. A nil
 // Set is an empty one.
 //
@@ -60,8 +67,9 @@ type Set struct {
 	list  []audience
 	place map[string]int // by name, in list
 	ids   []placed       // ascending
-	order []int          // the places, in the order of the definitions
-	print uint64         // of everything that outcomes depend on, but for persons
+	order []named        // in the order of the definitions
+	every mask
+	print uint64 // of everything that outcomes depend on, but for persons
 
 	reads  facet.Change // of any
 	core   []mask       // by bit: who reads it
@@ -236,9 +244,11 @@ func (c *compiler) index() {
 	s, words := c.Set, (len(c.list)+63)/64
 	s.slots = make([]mask, facet.MaxComputed)
 	s.askers = make([]mask, len(s.list))
-	s.order = make([]int, len(s.list))
+	s.order = make([]named, len(s.list))
+	s.every = make(mask, words)
 	for i := range s.list {
-		s.order[s.list[i].index] = i
+		s.order[s.list[i].index] = named{i, event.Quote(s.list[i].Name)}
+		s.every.set(i)
 		s.place[s.list[i].Name] = i
 		s.ids = append(s.ids, placed{s.list[i].ID, i})
 		s.askers[i] = make(mask, words)
@@ -346,12 +356,21 @@ func (s *Set) AppendNames(dst []string, st *Standing) []string {
 }
 
 func (s *Set) appendNames(dst []string, in mask) []string {
-	for _, i := range s.order {
-		if in.has(i) {
-			dst = append(dst, s.list[i].Name)
+	for _, x := range s.order {
+		if in.has(x.place) {
+			dst = append(dst, s.list[x.place].Name)
 		}
 	}
 	return dst
+}
+
+// write writes the names.
+func (s *Set) write(o *event.Writer, in mask) {
+	for i := range s.order {
+		if x := &s.order[i]; in.has(x.place) {
+			o.RawItem(x.quoted)
+		}
+	}
 }
 
 // Members appends the names of the audiences that sub is in to sub.Segments, in

@@ -117,6 +117,37 @@ func DecodeStanding(record []byte) (*Standing, error) {
 	return st, nil
 }
 
+// newStanding makes one with room for so many that time may change: nearly every event
+// makes one, so that both are one piece of memory.
+func newStanding(n int) *Standing {
+	switch {
+	case n == 0:
+		return &Standing{}
+	case n <= 4:
+		x := new(struct {
+			st   Standing
+			room [4]timed
+		})
+		x.st.timed = x.room[:0]
+		return &x.st
+	case n <= 8:
+		x := new(struct {
+			st   Standing
+			room [8]timed
+		})
+		x.st.timed = x.room[:0]
+		return &x.st
+	case n <= 16:
+		x := new(struct {
+			st   Standing
+			room [16]timed
+		})
+		x.st.timed = x.room[:0]
+		return &x.st
+	}
+	return &Standing{timed: make([]timed, 0, n)}
+}
+
 // settle reckons Until.
 func (st *Standing) settle() {
 	st.Until = rule.Never

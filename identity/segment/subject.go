@@ -47,6 +47,32 @@ func (s *Subject) Reset() {
 	s.faded.Reset(nil, nil, 0)
 	*s = Subject{Segments: s.Segments[:0], Computed: s.Computed, faded: s.faded, judging: s.judging}
 	s.Computed.Clock = nil
+	s.judging.set = nil
+}
+
+// Stand says that the person is where st says, in audiences of set, for rules and for
+// WriteSegments, and Segments need not be made. Both may be nil.
+func (s *Subject) Stand(set *Set, st *Standing) {
+	if set == nil {
+		set = none
+	}
+	w := &s.judging
+	w.ready(set)
+	set.places(w.in, st)
+	w.asks = set.every
+}
+
+// WriteSegments writes the names of the audiences that the person is in, in the order of
+// their definitions, as a list.
+func (s *Subject) WriteSegments(o *event.Writer) {
+	o.OpenList()
+	if w := &s.judging; w.set != nil {
+		w.set.write(o, w.in)
+	}
+	for _, name := range s.Segments {
+		o.Item(name)
+	}
+	o.CloseList()
 }
 
 // Until is until when what the last rule said holds by itself, as a Judge of one
@@ -264,7 +290,7 @@ func (c *consent) All() map[string]any {
 }
 
 // members are the audiences that the person is in as far as judged: those that
-// the audience at hand asks for.
+// the audience at hand asks for, all of them behind Stand.
 type members judging
 
 // Contains implements traits.Container.
@@ -280,9 +306,9 @@ func (m *members) Contains(v ref.Val) ref.Val {
 // list is made for the rules that walk over it.
 func (m *members) list() *rule.Texts {
 	names := rule.Texts{}
-	for _, i := range m.set.order {
-		if m.asks.has(i) && m.in.has(i) {
-			names = append(names, m.set.list[i].Name)
+	for _, x := range m.set.order {
+		if m.asks.has(x.place) && m.in.has(x.place) {
+			names = append(names, m.set.list[x.place].Name)
 		}
 	}
 	return &names

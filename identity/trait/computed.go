@@ -59,12 +59,16 @@ func (c *Computed) value(i int) *Value {
 	if d.spec.ID == 0 || d.Pending {
 		return v
 	}
-	var s facet.Series
-	if c.p != nil {
-		s = c.p.Series(d.spec.ID)
-	}
-	d.kind.read(d, c, s, v)
+	d.kind.read(d, c, v)
 	return v
+}
+
+// series gives a definition's.
+func (c *Computed) series(d *definition) facet.Series { return c.p.Series(d.spec.ID) }
+
+// tally sums up what counts of a definition without keys.
+func (c *Computed) tally(d *definition) (t facet.Tally, until int64) {
+	return c.p.Tally(d.spec.ID, c.now, d.Window.Milliseconds())
 }
 
 // Get gives a computed trait by its name; ok is false when none is so called that
@@ -98,37 +102,19 @@ func (c *Computed) Affinity() []facet.Score {
 	}
 	if !c.scored {
 		d := c.set.defs[c.set.first]
-		c.scores, _ = c.p.Series(d.spec.ID).Scores(c.scores[:0], c.now, d.halfLife().Milliseconds(), forgotten)
+		c.scores, _ = c.series(d).Scores(c.scores[:0], c.now, d.halfLife().Milliseconds(), forgotten)
 		c.scored = true
 	}
 	return c.scores
 }
 
-func readCount(d *definition, c *Computed, s facet.Series, v *Value) {
-	t, until := s.Tally("", c.now, d.Window.Milliseconds())
+func readCount(d *definition, c *Computed, v *Value) {
+	t, until := c.tally(d)
 	v.known, v.n, v.Until = true, t.N, until
 }
 
-// atLeast says whether the i-th value, a count, is n or more, and tells the clock until
-// when that holds. Where nothing lies ahead of now time alone only makes counts less.
-func (c *Computed) atLeast(i int, n int64) bool {
-	v, d := c.value(i), c.set.defs[i]
-	is := v.n >= n
-	if c.Clock == nil || v.Until == never {
-		return is
-	}
-	s := c.p.Series(d.spec.ID)
-	switch {
-	case s.Last() > c.now:
-		c.Clock.Note(v.Until)
-	case is:
-		c.Clock.Note(s.Falls("", c.now, d.Window.Milliseconds(), n))
-	}
-	return is
-}
-
-func readAmount(d *definition, c *Computed, s facet.Series, v *Value) {
-	t, until := s.Tally("", c.now, d.Window.Milliseconds())
+func readAmount(d *definition, c *Computed, v *Value) {
+	t, until := c.tally(d)
 	v.known, v.Until = t.N > 0 || d.Kind == Sum, until
 	switch {
 	case t.N == 0:
@@ -143,14 +129,15 @@ func readAmount(d *definition, c *Computed, s facet.Series, v *Value) {
 	}
 }
 
-func readRFM(d *definition, c *Computed, s facet.Series, v *Value) {
-	t, until := s.Tally("", c.now, d.Window.Milliseconds())
+func readRFM(d *definition, c *Computed, v *Value) {
+	t, until := c.tally(d)
 	if v.Until = until; t.N == 0 {
 		return
 	}
 	v.known, v.scores = true, [3]int64{1, 1, 1}
+	newest, _ := c.p.Newest(d.spec.ID)
 	for i, r := range d.Recency {
-		if end := s.Last() + r.Milliseconds(); c.now < end {
+		if end := newest + r.Milliseconds(); c.now < end {
 			v.scores[0], v.Until = int64(5-i), min(v.Until, end)
 			break
 		}
@@ -169,28 +156,28 @@ func readRFM(d *definition, c *Computed, s facet.Series, v *Value) {
 	}
 }
 
-func readValue(d *definition, c *Computed, s facet.Series, v *Value) {
-	list, until := s.Values(c.now, d.Window.Milliseconds())
+func readValue(d *definition, c *Computed, v *Value) {
+	list, until := c.p.Values(d.spec.ID, c.now, d.Window.Milliseconds())
 	if v.Until = until; list.Len() > 0 {
 		v.known, v.raw = true, list.At(list.Len()-1)
 	}
 }
 
-func readLatest(d *definition, c *Computed, s facet.Series, v *Value) {
-	list, until := s.Values(c.now, d.Window.Milliseconds())
+func readLatest(d *definition, c *Computed, v *Value) {
+	list, until := c.p.Values(d.spec.ID, c.now, d.Window.Milliseconds())
 	v.known, v.Until = true, until
 	for i := list.Len() - 1; i >= 0; i-- {
 		v.list = append(v.list, list.At(i))
 	}
 }
 
-func readUnique(d *definition, c *Computed, s facet.Series, v *Value) {
-	n, until := s.Met(c.now, d.Window.Milliseconds())
+func readUnique(d *definition, c *Computed, v *Value) {
+	n, until := c.series(d).Met(c.now, d.Window.Milliseconds())
 	v.known, v.n, v.Until = true, int64(n), until
 }
 
-func readDistinct(d *definition, c *Computed, s facet.Series, v *Value) {
-	c.met, v.Until = s.Recent(c.met[:0], c.now, d.Window.Milliseconds())
+func readDistinct(d *definition, c *Computed, v *Value) {
+	c.met, v.Until = c.series(d).Recent(c.met[:0], c.now, d.Window.Milliseconds())
 	v.known = true
 	v.keys = make([]string, min(len(c.met), d.limit()))
 	for i := range v.keys {
@@ -198,12 +185,12 @@ func readDistinct(d *definition, c *Computed, s facet.Series, v *Value) {
 	}
 }
 
-func readFrequent(d *definition, c *Computed, s facet.Series, v *Value) {
+func readFrequent(d *definition, c *Computed, v *Value) {
 	most := d.limit()
 	if most == 1 {
-		c.some, v.Until = s.MostFrequent(c.some[:0], c.now, d.Window.Milliseconds())
+		c.some, v.Until = c.series(d).MostFrequent(c.some[:0], c.now, d.Window.Milliseconds())
 	} else {
-		c.some, v.Until = s.Counts(c.some[:0], c.now, d.Window.Milliseconds())
+		c.some, v.Until = c.series(d).Counts(c.some[:0], c.now, d.Window.Milliseconds())
 		v.known, v.keys = true, []string{}
 	}
 	for i, x := range c.some {
@@ -216,24 +203,24 @@ func readFrequent(d *definition, c *Computed, s facet.Series, v *Value) {
 	}
 }
 
-func readSince(d *definition, c *Computed, s facet.Series, v *Value) {
-	if s.Empty() {
+func readSince(d *definition, c *Computed, v *Value) {
+	newest, ok := c.p.Newest(d.spec.ID)
+	if !ok {
 		return
 	}
-	newest := s.Last()
 	v.known, v.n, v.unit = true, newest, unitMillis(d.unit)
 	v.Until = newest + (max(0, c.now-newest)/v.unit+1)*v.unit
 }
 
-func readAffinity(d *definition, c *Computed, s facet.Series, v *Value) {
-	c.some, v.Until = s.Favourite(c.some[:0], c.now, d.halfLife().Milliseconds(), forgotten)
+func readAffinity(d *definition, c *Computed, v *Value) {
+	c.some, v.Until = c.series(d).Favourite(c.some[:0], c.now, d.halfLife().Milliseconds(), forgotten)
 	if len(c.some) > 0 {
 		v.known, v.text = true, c.some[0].Key
 	}
 }
 
-func readHour(d *definition, c *Computed, s facet.Series, v *Value) {
-	readAffinity(d, c, s, v)
+func readHour(d *definition, c *Computed, v *Value) {
+	readAffinity(d, c, v)
 	if v.known {
 		v.n = int64(v.text[0]-'0')*10 + int64(v.text[1]-'0')
 	}

@@ -13,7 +13,7 @@ type kind struct {
 
 	keep       func(d *Definition) int // Spec.Most
 	contribute func(d *definition, w *work)
-	read       func(d *definition, c *Computed, s facet.Series, v *Value)
+	read       func(d *definition, c *Computed, v *Value)
 }
 
 const (

@@ -1,6 +1,7 @@
 package trait
 
 import (
+	"cmp"
 	"math"
 	"slices"
 	"time"
@@ -54,19 +55,16 @@ func (s *Set) Object() *rule.Object {
 				}
 				return plain(c, v), v.known && d.told(v)
 			}
-		}
-		switch {
-		case d.spec.ID == 0:
-		case d.Kind == Count:
-			f.AtLeast = func(of any, n int64) (is, ok bool) {
-				c, ok := of.(*Computed)
-				if !ok || c.set != s {
-					return false, false
-				}
-				return c.atLeast(i, n), true
+			f.Test = d.tests(value)
+			if d.Kind == Count {
+				f.Test = s.threshold(i, f.Test)
 			}
+		case d.spec.ID == 0:
 		case t.Kind() == types.ListKind:
 			f.Contains = func(of any, text string) bool {
+				if c, ok := of.(*Computed); ok && c.set == s && d.Kind == Distinct && !c.made[i] {
+					return c.distinct(d, text)
+				}
 				_, v := value(of)
 				return v != nil && v.contains(text)
 			}
@@ -200,6 +198,46 @@ func (d *definition) plain() func(c *Computed, v *Value) rule.Plain {
 		}
 	}
 	return nil
+}
+
+// tests makes what compares a value that is one number or text with a literal of its
+// own type; nil for other kinds. value gives nil where nothing is known.
+func (d *definition) tests(value func(of any) (*Computed, *Value)) func(literal rule.Plain, meets func(sign int) bool) func(of any) bool {
+	t, _ := d.rule()
+	return func(literal rule.Plain, meets func(sign int) bool) func(of any) bool {
+		unknown := &Value{}
+		get := func(of any) *Value {
+			if _, v := value(of); v != nil {
+				return v
+			}
+			return unknown
+		}
+		switch t {
+		case types.IntType:
+			if n, ok := literal.Int(); ok {
+				return func(of any) bool { return meets(cmp.Compare(get(of).n, n)) }
+			}
+		case types.DoubleType:
+			if f, ok := literal.Double(); ok {
+				return func(of any) bool { return meets(cmp.Compare(float64(get(of).n)/1e6, f)) }
+			}
+		case types.StringType:
+			text, ok := literal.Text()
+			if same := meets(0); ok && !same == meets(1) && !same == meets(-1) { // == or !=
+				return func(of any) bool { return get(of).text == text == same }
+			}
+		}
+		return nil
+	}
+}
+
+// distinct says whether a list of distinct keys has one, without making it.
+func (c *Computed) distinct(d *definition, key string) bool {
+	in, until := c.series(d).AmongRecent(key, d.limit(), c.now, d.Window.Milliseconds())
+	if c.Clock != nil {
+		c.Clock.Note(until)
+	}
+	return in
 }
 
 // contains looks for a text in a list.

@@ -15,9 +15,9 @@ func (d *definition) zoneOf(p *facet.Profile) *time.Location {
 	return d.zone(&p.Device, &p.Geo)
 }
 
-func readDays(d *definition, c *Computed, s facet.Series, v *Value) {
+func readDays(d *definition, c *Computed, v *Value) {
 	v.known = true
-	list := s.Moments("")
+	list := c.series(d).Moments("")
 	if d.Window == 0 || len(list) == 0 {
 		v.n = int64(len(list))
 		return
@@ -37,9 +37,9 @@ func readDays(d *definition, c *Computed, s facet.Series, v *Value) {
 
 // readStreak counts back from this period or the one before; Longest looks for the
 // longest row there was.
-func readStreak(d *definition, c *Computed, s facet.Series, v *Value) {
+func readStreak(d *definition, c *Computed, v *Value) {
 	v.known = true
-	list := s.Moments("")
+	list := c.series(d).Moments("")
 	if len(list) == 0 {
 		return
 	}

@@ -1,10 +1,6 @@
 package trait
 
-import (
-	"slices"
-
-	"github.com/reuna/reuna/identity/facet"
-)
+import "slices"
 
 // span is a time for which a sequence holds: [from, to).
 type span struct{ from, to int64 }
@@ -17,8 +13,9 @@ type moves struct {
 
 // readSequence finds every time at which the last step completes the steps, and of
 // each the latest beginning: that one is within reach, and in the window, if any is.
-func readSequence(d *definition, c *Computed, s facet.Series, v *Value) {
+func readSequence(d *definition, c *Computed, v *Value) {
 	v.known = true
+	s := c.series(d)
 	if s.Empty() {
 		return
 	}

@@ -1,13 +1,9 @@
 package rule
 
 import (
-	"math"
-
 	"github.com/google/cel-go/cel"
 	"github.com/google/cel-go/common/ast"
 	"github.com/google/cel-go/common/operators"
-	"github.com/google/cel-go/common/types"
-	"github.com/google/cel-go/common/types/ref"
 )
 
 func (q *quick) comparison(id int64, function string, args []ast.Expr) condition {
@@ -33,8 +29,10 @@ func (q *quick) comparison(id int64, function string, args []ast.Expr) condition
 		}
 	}
 	if args[1].Kind() == ast.LiteralKind {
-		if c := q.threshold(function, args[0], args[1].AsLiteral()); c != nil {
-			return c
+		if f, name := q.field(args[0]); f != nil && f.Test != nil {
+			if meets := f.Test(PlainOf(args[1].AsLiteral()), test); meets != nil {
+				return tested(name, meets)
+			}
 		}
 		return against(l, PlainOf(args[1].AsLiteral()), function, test)
 	}
@@ -67,38 +65,14 @@ func (q *quick) comparison(id int64, function string, args []ast.Expr) condition
 	}
 }
 
-// threshold compares an integer that can say by itself whether it is so much or more;
-// nil for all others.
-func (q *quick) threshold(function string, of ast.Expr, literal ref.Val) condition {
-	f, name := q.field(of)
-	least, ok := literal.(types.Int)
-	if f == nil || f.AtLeast == nil || !ok {
-		return nil
-	}
-	holds := true // of what is least or more
-	switch function {
-	case operators.Less, operators.GreaterEquals:
-	case operators.LessEquals, operators.Greater:
-		if least == math.MaxInt64 {
-			return nil
-		}
-		least++
-	default:
-		return nil
-	}
-	if function == operators.Less || function == operators.LessEquals {
-		holds = false
-	}
+// tested asks a field's own Test.
+func tested(name string, meets func(of any) bool) condition {
 	return func(vars cel.Activation, _ *items) answer {
 		v, ok := vars.ResolveName(name)
 		if !ok {
 			return unsure
 		}
-		is, ok := f.AtLeast(v, int64(least))
-		if !ok {
-			return unsure
-		}
-		return answerOf(is == holds)
+		return answerOf(meets(v))
 	}
 }
 

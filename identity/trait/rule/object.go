@@ -16,14 +16,14 @@ type Field struct {
 	// Plain, if there is one, reads the same as Get does, without making a value
 	// of it.
 	Plain func(of any) (value Plain, has bool)
+	// Test, if there is one, makes what compares the field with a literal, of what Plain
+	// gives, in fewer steps: meets says which orders of the two meet the comparison. It
+	// is nil where it has none for such a literal.
+	Test func(literal Plain, meets func(sign int) bool) func(of any) bool
 	// Contains, if there is one, looks for a text in a list that Get would give.
 	Contains func(of any, text string) bool
 	// Key, if there is one, finds an entry of a map that Get would give.
 	Key func(of any, key string) Plain
-	// AtLeast, if there is one, says of an integer whether it is n or more, as Get
-	// would, and has the clock told until when just that holds: mostly that is much
-	// longer than the number stays the same.
-	AtLeast func(of any, n int64) (is, ok bool)
 	// Hidden says that no fault names it: nobody wrote it.
 	Hidden bool
 }

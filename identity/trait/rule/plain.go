@@ -118,6 +118,15 @@ func (p *Plain) line() Moving {
 	return Moving{clock: p.clock, ms: p.n, ns: int64(p.ns), slope: int64(p.slope), span: p.span}
 }
 
+// Int is the value where it is an integer.
+func (p *Plain) Int() (n int64, ok bool) { return p.n, p.kind == isInt }
+
+// Double is the value where it is a number with a fraction, if only of nought.
+func (p *Plain) Double() (f float64, ok bool) { return p.f, p.kind == isDouble }
+
+// Text is the value where it is a text.
+func (p *Plain) Text() (s string, ok bool) { return p.text, p.kind == isText }
+
 // compare is the order of two values that have one; ok is false where CEL must
 // say.
 func (p *Plain) compare(o *Plain) (sign int, ok bool) {
