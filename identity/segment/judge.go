@@ -84,11 +84,11 @@ func (s *Set) Judge(sub *Subject, was *Standing, changed facet.Change) *Standing
 	default:
 		s.affected(w.todo, &changed)
 		for _, t := range was.timed {
-			if int(t.place) >= len(s.list) {
+			if t.place() >= len(s.list) {
 				continue // a forged record
 			}
-			if w.holds(int(t.place), t.until); t.until <= sub.Now {
-				w.todo.set(int(t.place))
+			if w.holds(t.place(), t.until()); t.until() <= sub.Now {
+				w.todo.set(t.place())
 			}
 		}
 	}
@@ -186,7 +186,7 @@ func (s *Set) standing(now int64, w *judging, was *Standing, changed bool) *Stan
 	for word, rest := range w.timed {
 		for ; rest != 0; rest &= rest - 1 {
 			i := word*64 + bits.TrailingZeros64(rest)
-			st.timed = append(st.timed, timed{uint16(i), w.until[i]})
+			st.timed = append(st.timed, timedAt(i, w.until[i]))
 		}
 	}
 	st.settle()
@@ -225,7 +225,7 @@ func (w *judging) same(list []timed) bool {
 	for word, rest := range w.timed {
 		for ; rest != 0; rest &= rest - 1 {
 			i := word*64 + bits.TrailingZeros64(rest)
-			if len(list) == 0 || int(list[0].place) != i || list[0].until != w.until[i] {
+			if len(list) == 0 || list[0] != timedAt(i, w.until[i]) {
 				return false
 			}
 			list = list[1:]

@@ -309,7 +309,7 @@ func TestOnlyWhatChangedIsJudged(t *testing.T) {
 	st := w.anew(w.now)
 	due := 0
 	for _, x := range st.timed {
-		if x.until == st.Until {
+		if x.until() == st.Until {
 			due++
 		}
 	}

@@ -27,11 +27,23 @@ type Standing struct {
 	places mask    // In, in that Set; nil: not known
 }
 
-// timed is an audience that time alone may change.
-type timed struct {
-	place uint16 // in the Set
-	until int64
+// timed is an audience that time alone may change: in the lower bits its place in the
+// Set, above them until when it stays as it is. Nearly every event makes a list of them,
+// and reads the one before.
+type timed int64
+
+const (
+	placeBits = 10 // maxSegments
+	latest    = 1<<(63-placeBits) - 1
+)
+
+// timedAt makes one; an until that is beyond 285,000 years is sooner.
+func timedAt(place int, until int64) timed {
+	return timed(min(max(until, -latest), latest)<<placeBits | int64(place))
 }
+
+func (t timed) place() int   { return int(t) & (1<<placeBits - 1) }
+func (t timed) until() int64 { return int64(t) >> placeBits }
 
 // Since is from when on the person is in an audience; ok is false when it is in
 // no such audience.
@@ -67,11 +79,11 @@ func (st *Standing) AppendBinary(dst []byte) ([]byte, error) {
 		last = m.Audience
 	}
 	dst = wire.AppendUint(dst, uint64(len(st.timed)))
-	place := uint16(0)
+	place := 0
 	for _, t := range st.timed {
-		dst = wire.AppendUint(dst, uint64(t.place-place))
-		dst = wire.AppendInt(dst, t.until)
-		place = t.place
+		dst = wire.AppendUint(dst, uint64(t.place()-place))
+		dst = wire.AppendInt(dst, t.until())
+		place = t.place()
 	}
 	return dst, nil
 }
@@ -108,7 +120,7 @@ func DecodeStanding(record []byte) (*Standing, error) {
 			if last += d; d > maxSegments || last >= maxSegments || i > 0 && d == 0 {
 				r.Fail()
 			}
-			st.timed = append(st.timed, timed{uint16(last), r.Int()})
+			st.timed = append(st.timed, timedAt(int(last), r.Int()))
 		}
 	}
 	if !r.Done() {
@@ -123,13 +135,6 @@ func newStanding(n int) *Standing {
 	switch {
 	case n == 0:
 		return &Standing{}
-	case n <= 4:
-		x := new(struct {
-			st   Standing
-			room [4]timed
-		})
-		x.st.timed = x.room[:0]
-		return &x.st
 	case n <= 8:
 		x := new(struct {
 			st   Standing
@@ -144,6 +149,13 @@ func newStanding(n int) *Standing {
 		})
 		x.st.timed = x.room[:0]
 		return &x.st
+	case n <= 32:
+		x := new(struct {
+			st   Standing
+			room [32]timed
+		})
+		x.st.timed = x.room[:0]
+		return &x.st
 	}
 	return &Standing{timed: make([]timed, 0, n)}
 }
@@ -152,6 +164,6 @@ func newStanding(n int) *Standing {
 func (st *Standing) settle() {
 	st.Until = rule.Never
 	for _, t := range st.timed {
-		st.Until = min(st.Until, t.until)
+		st.Until = min(st.Until, t.until())
 	}
 }
