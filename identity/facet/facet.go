@@ -292,9 +292,10 @@ func (x *contributor) contribute(c *Contribution) {
 	}
 	c.copies = &x.copies
 	i, found := x.kept.find(c.Spec.ID)
-	x.kept.add(i, found, c)
+	if x.kept.add(i, found, c) {
+		x.change.Mark(int(c.Spec.Slot))
+	}
 	c.copies = nil
-	x.change.Mark(int(c.Spec.Slot))
 }
 
 // renewed is what e says of that is newer than what the facet has, whatever it

@@ -26,10 +26,9 @@ func (s Series) marks(j int) (from, n int) {
 	return from, int(high(s.words[content+j*markWords]))
 }
 
-func (k *Kept) addMark(i int, c *Contribution) {
-	if j, ok := k.markedKey(i, c.Key, c.copies); ok {
-		k.putMark(i, j, c.Mark)
-	}
+func (k *Kept) addMark(i int, c *Contribution) (changed bool) {
+	j, ok := k.markedKey(i, c.Key, c.copies)
+	return ok && k.putMark(i, j, c.Mark)
 }
 
 // markedKey gives the place of a key, which is made where there is room for it.
@@ -57,7 +56,8 @@ func (k *Kept) markedKey(i int, key string, c *copies) (j int, ok bool) {
 	return j, true
 }
 
-func (k *Kept) putMark(i, j int, mark int64) {
+// putMark says whether the numbers are others now.
+func (k *Kept) putMark(i, j int, mark int64) (changed bool) {
 	s := k.at(i)
 	from, n := s.marks(j)
 	list := s.words[from : from+n]
@@ -68,7 +68,7 @@ func (k *Kept) putMark(i, j int, mark int64) {
 	entry := &s.words[content+j*markWords]
 	switch {
 	case found || at == 0 && n >= s.most():
-		return
+		return false
 	case n < s.most():
 		addHigh(entry, 1)
 		k.splice(i, from+at, 0, 1)
@@ -77,6 +77,7 @@ func (k *Kept) putMark(i, j int, mark int64) {
 		copy(list, list[1:at])
 		list[at-1] = mark
 	}
+	return true
 }
 
 func (k *Kept) mergeMoments(i int, o Series) {

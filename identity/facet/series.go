@@ -144,8 +144,9 @@ func (s Series) slot() int    { return int(uint16(s.words[head] >> slotShift)) }
 func (s Series) most() int    { return int(uint16(s.words[head] >> mostShift)) }
 
 // add takes a contribution in, for a series at the place i of the index if there is
-// one already.
-func (k *Kept) add(i int, found bool, c *Contribution) {
+// one already. It says whether the series may tell anything else now: of a day that was
+// counted, and of what comes behind the oldest, it does not.
+func (k *Kept) add(i int, found bool, c *Contribution) (changed bool) {
 	x := c.Spec
 	if found && k.at(i).Form() != x.Form {
 		k.drop(i)
@@ -166,12 +167,13 @@ func (k *Kept) add(i int, found bool, c *Contribution) {
 	case Recent:
 		k.addMet(i, c.Key, c.At, c.copies)
 	case Newest, Oldest:
-		k.addValue(i, c)
+		return k.addValue(i, c)
 	case Moments:
-		k.addMark(i, c)
+		return k.addMark(i, c)
 	default:
 		panic("facet: a spec without a form")
 	}
+	return true
 }
 
 // Partial are series in the making: what a fill reads of the log for one facet. The

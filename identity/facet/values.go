@@ -42,24 +42,25 @@ func (s Series) value(j int) Valued {
 	return Valued{Stamp{w[valueTime], uint64(w[valueTie])}, uint16(high(w[valueText])), event.Value(s.text(w[valueText]))}
 }
 
-func (k *Kept) addValue(i int, c *Contribution) {
-	k.putValue(i, &Valued{Stamp{c.At, c.Tie}, c.Index, event.Value(c.Key)}, c.copies)
+func (k *Kept) addValue(i int, c *Contribution) (changed bool) {
+	return k.putValue(i, &Valued{Stamp{c.At, c.Tie}, c.Index, event.Value(c.Key)}, c.copies)
 }
 
-func (k *Kept) putValue(i int, v *Valued, c *copies) {
+// putValue says whether the values are others now.
+func (k *Kept) putValue(i int, v *Valued, c *copies) (changed bool) {
 	s := k.at(i)
 	n, oldest := s.items(), s.Form() == Oldest
 	at := n
 	for ; at > 0; at-- { // nearly always it is the newest
 		have := s.value(at - 1)
 		if order := v.compare(&have); order == 0 {
-			return
+			return false
 		} else if order > 0 {
 			break
 		}
 	}
 	if n >= s.most() && (oldest && at == n || !oldest && at == 0) {
-		return
+		return false
 	}
 	number := k.number(string(v.Value), c)
 	k.splice(i, content+at*valueWords, 0, valueWords)
@@ -68,6 +69,7 @@ func (k *Kept) putValue(i int, v *Valued, c *copies) {
 	w = w[content+at*valueWords:]
 	w[valueTime], w[valueTie], w[valueText] = v.At.Time, int64(v.At.Tie), pair(number, uint32(v.Index))
 	k.trimValues(i)
+	return true
 }
 
 // trimValues holds the bounds.
