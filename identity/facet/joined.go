@@ -14,10 +14,25 @@ type Joined struct {
 	memo  *memo   // of several facets
 }
 
-// memo keeps what was joined.
+// memo keeps what was joined. Its memory is used again once the profile is released.
 type memo struct {
 	mu   sync.Mutex
 	kept Kept // in the order in which they were asked for
+}
+
+var memos = sync.Pool{New: func() any { return new(memo) }}
+
+// mostSpared is how many words a memo may have that is used again.
+const mostSpared = 1 << 13
+
+// release gives the memory back.
+func (m *memo) release() {
+	k := &m.kept
+	if cap(k.words) > mostSpared {
+		return
+	}
+	k.index, k.words, k.texts, k.hashes = k.index[:0], k.words[:0], nil, nil
+	memos.Put(m)
 }
 
 // add takes the series of another facet in, before anybody asks for one.
@@ -32,7 +47,7 @@ func (j *Joined) add(k *Kept) {
 	}
 	j.more = append(j.more, k)
 	if j.memo == nil {
-		j.memo = new(memo)
+		j.memo, _ = memos.Get().(*memo)
 	}
 }
 

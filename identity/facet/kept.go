@@ -204,5 +204,8 @@ func (p *Profile) Release() {
 	for _, k := range j.more {
 		k.out.Add(-1)
 	}
+	if j.memo != nil {
+		j.memo.release()
+	}
 	*j = Joined{}
 }

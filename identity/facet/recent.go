@@ -29,16 +29,21 @@ type Met struct {
 }
 
 func (k *Kept) addMet(i int, key string, at int64, c *copies) {
+	if k.putMet(i, key, at, c) {
+		k.settleMet(i)
+	}
+}
+
+// putMet says whether the bounds are to be looked at.
+func (k *Kept) putMet(i int, key string, at int64, c *copies) bool {
 	s := k.at(i)
 	n := s.items()
 	if number, ok := k.known(key, c); ok {
 		for j := range n {
 			if w := s.words[content+j*metWords:]; low(w[metText]) == number {
-				if w[metLast] < at {
-					w[metLast] = at
-					k.settleMet(i)
-				}
-				return
+				newer := w[metLast] < at
+				w[metLast] = max(w[metLast], at)
+				return newer
 			}
 		}
 	}
@@ -52,7 +57,7 @@ func (k *Kept) addMet(i int, key string, at int64, c *copies) {
 	w[items]++
 	w = w[content+j*metWords:]
 	w[metText], w[metLast] = pair(number, 0), at
-	k.settleMet(i)
+	return true
 }
 
 // settleMet holds the bounds.
@@ -87,7 +92,7 @@ func (k *Kept) dropMet(i, j int) {
 func (k *Kept) mergeRecent(i int, o Series) {
 	for j := range o.items() {
 		w := o.words[content+j*metWords:]
-		k.addMet(i, o.text(w[metText]), w[metLast], nil)
+		k.putMet(i, o.text(w[metText]), w[metLast], nil)
 	}
 	k.settleMet(i)
 }
