@@ -29,7 +29,7 @@ const fewParts = 4
 func (p *Profile) Tally(id uint32, now, window int64) (sum Tally, until int64) {
 	var room [fewParts]Series
 	parts := p.parts(room[:0], id)
-	if len(parts) > 1 && !addUp(parts, now) {
+	if len(parts) > 1 && !addUp(parts, now, window) {
 		return p.Computed.joined(id).Tally("", now, window)
 	}
 	until = math.MaxInt64
@@ -41,9 +41,9 @@ func (p *Profile) Tally(id uint32, now, window int64) (sum Tally, until int64) {
 	return sum, until
 }
 
-// addUp says that what parts sum up at now is what their join does: nothing of it would
-// be dropped that counts, nor become part of a bucket.
-func addUp(parts []Series, now int64) bool {
+// addUp says that what parts sum up in (now − back, now] is what their join does: nothing
+// of it would be dropped that counts, nor become part of a bucket.
+func addUp(parts []Series, now, back int64) bool {
 	points := 0
 	for i := range parts {
 		s := &parts[i]
@@ -53,7 +53,7 @@ func addUp(parts []Series, now int64) bool {
 		switch s.Form() {
 		case Total:
 		case Tallies:
-			if s.items() > 1 || s.words[last] > now {
+			if s.items() > 1 || s.words[last] > now || s.Window() > 0 && (back == 0 || back > s.Window()) {
 				return false
 			}
 			points += s.points()
