@@ -402,6 +402,41 @@ func TestNobodyIsInAnEmptySet(t *testing.T) {
 	}
 }
 
+// TestWhoStandsIsNotJudged: what a standing says is what rules ask for and answers tell,
+// until the subject is another's.
+func TestWhoStandsIsNotJudged(t *testing.T) {
+	w := newWorld(t, nil, Definition{Name: `a "b" <c>`, When: "true"}, Definition{Name: "none", When: "false"}, Definition{Name: "last", When: "true"})
+	rule, bad := w.env.Rule("when", "'last' in segments && !('none' in segments) && segments.size() == 2", w.set.All())
+	if bad != nil {
+		t.Fatal(bad)
+	}
+	told := func(sub *Subject) string {
+		o := event.NewWriter(nil)
+		sub.WriteSegments(o)
+		return string(o.Bytes())
+	}
+	sub := new(Subject)
+	sub.Stand(w.set, w.anew(w.now))
+	const all = `["a \"b\" \u003cc\u003e","last"]`
+	if got := told(sub); got != all || !rule.Holds(sub) {
+		t.Errorf("stands in %s", got)
+	}
+	sub.Reset()
+	if got := told(sub); got != "[]" || rule.Holds(sub) {
+		t.Errorf("stands in %s when it is empty", got)
+	}
+	w.set.Members(sub)
+	if got := told(sub); got != all || !rule.Holds(sub) {
+		t.Errorf("is judged to be in %s", got)
+	}
+	for _, set := range []*Set{nil, w.set} {
+		sub.Reset()
+		if sub.Stand(set, nil); told(sub) != "[]" || rule.Holds(sub) {
+			t.Error("somebody who was never judged stands somewhere")
+		}
+	}
+}
+
 // TestASetServesMany judges and explains one Set from several goroutines.
 func TestASetServesMany(t *testing.T) {
 	traits, list := shop()

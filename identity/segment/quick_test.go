@@ -40,7 +40,7 @@ func TestRulesReadWhatCELReads(t *testing.T) {
 		{Name: "left", Kind: trait.Sequence, Steps: []trait.Step{{Event: "Product Viewed"}}, Not: &trait.Step{Event: "Order Completed"}, Within: time.Hour},
 	}
 	rules := []string{
-		"computed.views >= 2", "computed.views == 0", "computed.spent > 1.5", "computed.average <= computed.last", "computed.least == 2.0", "computed.kinds in [1, 3]", "computed.first == 'a'", "computed.last > 1", "computed.last != computed.first",
+		"computed.views >= 2", "computed.views == 0", "computed.views != 1", "computed.average < 2.0", "computed.liked != 'b'", "computed.liked < 'b'", "computed.top == 'a'", "computed.spent > 1.5", "computed.average <= computed.last", "computed.least == 2.0", "computed.kinds in [1, 3]", "computed.first == 'a'", "computed.last > 1", "computed.last != computed.first",
 		"computed.liked == 'b'", "computed.top != computed.liked", "'a' in computed.tops", "'b' in computed.all", "'c' in computed.latest", "has(computed.all)", "has(computed.latest)", "has(computed.tops)", "has(computed.top)", "has(computed.first)",
 		"has(computed.since)", "computed.since < duration('30m')", "computed.since - duration('1h') >= duration('0s')", "computed.rfm.recency >= 4", "computed.rfm.score == '511'", "computed.rfm.none == 1", "computed.days >= 1", "computed.row == 2", "computed.hour >= 12",
 		"computed.left", "!computed.left", "count('Product Viewed', properties.category == 'a', '1h') >= 1", "counts.events > 2", "counts.orders == 0", "has(counts.orders)", "counts.revenue > 10.0", "has(counts.averageOrder)", "counts.averageOrder < 20.0",

@@ -338,21 +338,18 @@ func (s *Set) find(id uint32) (place int, ok bool) {
 }
 
 // Names lists the audiences of a standing, in the order of their definitions;
-// those that the Set does not have are left out. st may be nil.
-func (s *Set) Names(st *Standing) []string { return s.AppendNames(nil, st) }
-
-// AppendNames appends the names of a standing's audiences to dst, as Names lists
-// them. The names live as long as the Set.
-func (s *Set) AppendNames(dst []string, st *Standing) []string {
+// those that the Set does not have are left out. st may be nil. The names live as
+// long as the Set.
+func (s *Set) Names(st *Standing) []string {
 	if s == nil || st == nil {
-		return dst
+		return nil
 	}
 	in := st.places
 	if st.by != s.print || in == nil {
 		in = make(mask, (len(s.list)+63)/64)
 		s.places(in, st)
 	}
-	return s.appendNames(dst, in)
+	return s.appendNames(nil, in)
 }
 
 func (s *Set) appendNames(dst []string, in mask) []string {
