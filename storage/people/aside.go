@@ -21,16 +21,18 @@ import (
 
 // aside runs fn as work that nobody waits for.
 func aside(fn func() error) error {
-	done := make(chan error, 1)
+	var err error
+	ended := make(chan struct{})
 	go func() {
-		defer close(done)
-		defer machine.leave()
+		defer close(ended)
 		machine.enter()
+		defer machine.leave()
 		runtime.LockOSThread() // for good: the thread cannot get its priority back, and ends with its goroutine
 		giveWay()
-		done <- fn()
+		err = fn()
 	}()
-	return <-done
+	<-ended
+	return err
 }
 
 // before runs fn as requests are run, and waits for it: for what holds locks that

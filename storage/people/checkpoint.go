@@ -2,7 +2,6 @@ package people
 
 import (
 	"fmt"
-	"runtime"
 	"slices"
 	"time"
 
@@ -240,58 +239,4 @@ func (w *writer) nodes(list []*node) {
 func (w *writer) pair(n *node, p *graph.Pair) {
 	other := w.s.hashID(p.Other(n.id))
 	w.add(n.hash, keyspace.AppendPair(nil, n.hash, other), p.AppendBinary)
-}
-
-// trimmed is how many trim looks at in one hold of the lock.
-const trimmed = 128
-
-// trim drops facets and identifiers that are on disk and were not used since
-// the last sweep, while there are more than the bound. The lock is held, but not
-// all the while.
-func (s *Store) trim() {
-	looked := 0
-	breathe := func() {
-		if looked++; looked%trimmed == 0 {
-			s.mu.Unlock()
-			runtime.Gosched()
-			s.mu.Lock()
-		}
-	}
-	over := len(s.facets) - s.o.Hold
-	for h, x := range s.facets {
-		if over <= 0 {
-			break
-		}
-		breathe()
-		if s.facets[h] != x { // it was dropped, or erased, and maybe read again, while others held the lock
-			continue
-		}
-		if x.used || x.dirty {
-			x.used = false
-			continue
-		}
-		delete(s.facets, h)
-		over--
-		s.drops++
-		s.stats.Evictions++
-	}
-	over = len(s.nodes) - s.o.Hold
-	for x, n := range s.nodes {
-		if over <= 0 {
-			break
-		}
-		breathe()
-		if s.nodes[x] != n {
-			continue
-		}
-		if n.used || n.dirty || n.freshFacets > 0 || x == graph.Everybody() || n.stand != nil && (n.stand.since != 0 || n.stand.queued) {
-			n.used = false
-			continue
-		}
-		n.leave(s)
-		delete(s.nodes, x)
-		over--
-		s.drops++
-		s.stats.Evictions++
-	}
 }

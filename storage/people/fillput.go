@@ -30,6 +30,8 @@ type writing struct {
 	todo chan []filled // what is
 	done chan error    // and what became of it
 
+	ended chan struct{} // closed when the thread has
+
 	// What follows is the thread's that writes, while it does.
 	warm   bool   // something was filled in memory only
 	drops  uint64 // of the store, before the walk began
@@ -39,16 +41,22 @@ type writing struct {
 
 // start has a thread ready that writes; stop ends it.
 func (w *writing) start() {
-	w.todo, w.done = make(chan []filled, 1), make(chan error, 1)
-	go aside(func() error {
-		for list := range w.todo {
-			w.done <- w.write(list)
-		}
-		return nil
-	})
+	w.todo, w.done, w.ended = make(chan []filled, 1), make(chan error, 1), make(chan struct{})
+	go func() {
+		defer close(w.ended)
+		_ = aside(func() error { // it gives no error of its own
+			for list := range w.todo {
+				w.done <- w.write(list)
+			}
+			return nil
+		})
+	}()
 }
 
-func (w *writing) stop() { close(w.todo) }
+func (w *writing) stop() {
+	close(w.todo)
+	<-w.ended
+}
 
 // begin has what is ready written, once what was before is. The list is the
 // thread's from now on.

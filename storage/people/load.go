@@ -23,7 +23,8 @@ type want struct {
 	facets  []Hash
 	lookups []*Item
 
-	loads     int // how often it had to load
+	guests    bool // what it loads is used for a moment, by work that goes through everybody
+	loads     int  // how often it had to load
 	drops     uint64
 	gotNodes  []*node
 	gotFacets []*held
@@ -32,7 +33,7 @@ type want struct {
 // node asks for an identifier.
 func (w *want) node(x id.ID) *node {
 	if n := w.s.nodes[x]; n != nil {
-		n.used = true
+		n.used = n.used || !w.guests
 		return n
 	}
 	if !slices.Contains(w.nodes, x) {
@@ -44,7 +45,7 @@ func (w *want) node(x id.ID) *node {
 // facet asks for a facet that is known to exist.
 func (w *want) facet(h Hash) *held {
 	if x := w.s.facets[h]; x != nil {
-		x.used = true
+		x.used = x.used || !w.guests
 		return x
 	}
 	if !slices.Contains(w.facets, h) {
@@ -102,11 +103,17 @@ func (w *want) install() {
 				}
 				w.s.adopt(n)
 				w.s.nodes[n.id] = n
+				if w.guests {
+					w.s.guests.nodes, n.used = append(w.s.guests.nodes, n.id), false
+				}
 			}
 		}
 		for _, h := range w.gotFacets {
 			if _, filling := w.s.filling[h.hash]; w.s.facets[h.hash] == nil && !w.s.erasing[h.hash] && !filling {
 				w.s.facets[h.hash] = h
+				if w.guests {
+					w.s.guests.facets, h.used = append(w.s.guests.facets, h.hash), false
+				}
 			}
 		}
 	}

@@ -123,9 +123,10 @@ type Store struct {
 	kept           int        // and how many they are
 	moves          uint64     // of marks: what some cluster stands on changed
 	drops          uint64     // counts what was forgotten; who loaded before must look again
-	rotations      uint64     // counts how often taken became writing
-	applied        uint64     // the last entry that is in memory
-	buf            []byte     // the entry that is being made
+	guests         guests
+	rotations      uint64 // counts how often taken became writing
+	applied        uint64 // the last entry that is in memory
+	buf            []byte // the entry that is being made
 	stats          Stats
 
 	// Who may have come over a limit by what is being applied, who is held, and

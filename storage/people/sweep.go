@@ -293,9 +293,12 @@ func (x *sweep) keepOne(p *found) bool {
 	if !x.absent(p.node.id, p.facet) {
 		return false
 	}
-	w := want{s: s, drops: x.drops, gotNodes: []*node{p.node}, gotFacets: []*held{p.facet}}
+	if _, filling := s.filling[p.facet.hash]; filling || s.erasing[p.facet.hash] {
+		return false // the facet is another than was judged
+	}
+	w := want{s: s, drops: x.drops, guests: true, gotNodes: []*node{p.node}} // nothing needs the facet
 	w.install()
-	if s.nodes[p.node.id] != p.node || s.facets[p.facet.hash] != p.facet || len(p.node.pairs) > 0 || len(p.node.facets) != 1 {
+	if s.nodes[p.node.id] != p.node || len(p.node.pairs) > 0 || len(p.node.facets) != 1 {
 		return false
 	}
 	s.snapshot(&p.judged, p.node, nil)

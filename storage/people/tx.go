@@ -339,7 +339,6 @@ func (n *node) addFacet(h Hash) {
 }
 
 func (s *Store) touch(n *node) {
-	n.used = true
 	if !n.dirty {
 		n.dirty = true
 		s.dirtyNodes = append(s.dirtyNodes, n)

@@ -35,9 +35,10 @@ func (s *Store) see(look func(w *want) error) error {
 	return errDropped
 }
 
-// seeAside is see for work aside: it loads there, and does not hold the lock there.
+// seeAside is see for work aside: it loads there, and does not hold the lock there. What
+// it loads are guests.
 func (s *Store) seeAside(look func(w *want) error) error {
-	w := want{s: s}
+	w := want{s: s, guests: true}
 	for range patience {
 		var done bool
 		err := before(func() (err error) {
