@@ -76,6 +76,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 			len(cfg.Sites), len(cfg.Traits), len(cfg.Segments), len(cfg.Placements))
 		return exitOK
 	}
+	shortTurns()
 	return f.serve(cfg, stdout, stderr)
 }
 

@@ -39,6 +39,8 @@ type disk struct {
 	open   atomic.Bool // Pebble's Open is done: it has nobody any more to give errors to
 	fenced atomic.Bool
 
+	breaths breaths
+
 	seal  seal
 	logs  sync.Mutex // held while a log file gets its name
 	fresh int
@@ -48,7 +50,7 @@ type disk struct {
 }
 
 func newDisk(inner vfs.FS, dir string, full *fullness, failed func(error)) *disk {
-	return &disk{FS: inner, dir: dir, full: full, failed: failed}
+	return &disk{FS: inner, dir: dir, full: full, failed: failed, breaths: breaths{rest: time.Sleep}}
 }
 
 var errFenced = fmt.Errorf("%w: nothing is written any more", ErrFailed)
@@ -312,6 +314,8 @@ type diskFile struct {
 	d    *disk
 	name string
 	role role
+
+	written int // since the last breath, bytes of a table
 }
 
 // Write is that of [vfs.File]. A part that found room is not written twice.
@@ -320,6 +324,10 @@ func (f *diskFile) Write(p []byte) (n int, err error) {
 		n, err = f.File.Write(p)
 	}
 	if err == nil {
+		if f.written += n; f.role != waits && f.written >= breathEvery {
+			f.written = 0
+			f.d.breaths.take()
+		}
 		return n, nil
 	}
 	if f.role != waits {

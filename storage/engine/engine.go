@@ -156,6 +156,8 @@ func Open(o Options) (*DB, error) {
 	}
 	opened = true
 	db.fs.open.Store(true)
+	db.fs.breaths.behind = db.behind
+	db.fs.breaths.taken.Store(true)
 	return db, nil
 }
 
@@ -388,6 +390,7 @@ func (db *DB) ReadOnly() bool { return db.ro }
 // returned.
 func (db *DB) Close() (err error) {
 	db.full.endIn(db.wait)
+	db.fs.breaths.taken.Store(false)
 	if !db.uses.close(db.dead) {
 		return nil
 	}
