@@ -94,20 +94,21 @@ func flag(b bool) byte {
 	return 0
 }
 
-func itself(s *string) []*string { return []*string{s} }
+func itself(s *string) texts { return texts{s} }
 
 func appendStamp(dst []byte, s Stamp) []byte {
 	return wire.AppendUint(wire.AppendInt(dst, s.Time), s.Tie)
 }
 
-func appendLast[T comparable](dst []byte, l *Last[T], texts func(*T) []*string) []byte {
+func appendLast[T comparable](dst []byte, l *Last[T], of func(*T) texts) []byte {
 	if !l.Set {
 		return append(dst, 0)
 	}
 	dst = appendStamp(append(dst, 1), l.At)
-	v := l.Value
-	for _, s := range texts(&v) {
-		dst = wire.AppendText(dst, *s)
+	for _, s := range of(&l.Value) {
+		if s != nil {
+			dst = wire.AppendText(dst, *s)
+		}
 	}
 	return dst
 }
@@ -250,11 +251,11 @@ func Decode(record string) (*Facet, error) {
 			f.Orders[k] = Order{At: readStamp(r), Micros: r.Int(), Currency: r.Text()}
 		}
 	}
-	texts := deviceTexts
+	device := deviceTexts
 	if version <= togetherVersion {
-		texts = deviceTexts2
+		device = deviceTexts2
 	}
-	readLast(r, &f.Device, texts)
+	readLast(r, &f.Device, device)
 	readLast(r, &f.Geo, geoTexts)
 	f.Geo.Value.ASN = uint32(r.Uint())
 	readLast(r, &f.Traffic, trafficTexts)
@@ -301,13 +302,15 @@ func (f *Facet) upgrade() {
 
 func readStamp(r *wire.Reader) Stamp { return Stamp{Time: r.Int(), Tie: r.Uint()} }
 
-func readLast[T comparable](r *wire.Reader, l *Last[T], texts func(*T) []*string) {
+func readLast[T comparable](r *wire.Reader, l *Last[T], of func(*T) texts) {
 	if r.Byte() != 1 {
 		return
 	}
 	l.Set, l.At = true, readStamp(r)
-	for _, s := range texts(&l.Value) {
-		*s = r.Text()
+	for _, s := range of(&l.Value) {
+		if s != nil {
+			*s = r.Text()
+		}
 	}
 }
 

@@ -404,36 +404,42 @@ func (f *Facet) putOrder(key string, o Order) {
 
 // keep gives v with memory of its own: have's, when they are equal (nearly
 // always), otherwise a copy, so that no facet holds on to a request's body.
-func keep[T comparable](v, have T, texts func(*T) []*string) T {
+func keep[T comparable](v, have T, of func(*T) texts) T {
 	if v == have {
 		return have
 	}
-	return copied(v, texts)
+	return copied(v, of)
 }
 
 // copied is apart from keep so that only a value that changed goes to the heap.
-func copied[T any](v T, texts func(*T) []*string) T {
-	for _, s := range texts(&v) {
-		*s = strings.Clone(*s)
+func copied[T any](v T, of func(*T) texts) T {
+	for _, s := range of(&v) {
+		if s != nil {
+			*s = strings.Clone(*s)
+		}
 	}
 	return v
 }
 
-// The texts of each value, in the order of the facet's record.
+// texts are those of a value, in the order of the facet's record, then nil: an array, so
+// that to go through them costs no memory.
+type texts [10]*string
 
-func deviceTexts(d *event.Device) []*string {
-	return append(deviceTexts2(d), &d.Language, &d.Timezone, &d.Screen)
+func deviceTexts(d *event.Device) texts {
+	list := deviceTexts2(d)
+	list[7], list[8], list[9] = &d.Language, &d.Timezone, &d.Screen
+	return list
 }
 
 // deviceTexts2 are those of versions 1 and 2.
-func deviceTexts2(d *event.Device) []*string {
-	return []*string{&d.Type, &d.OS, &d.OSVersion, &d.Browser, &d.BrowserVersion, &d.Vendor, &d.Model}
+func deviceTexts2(d *event.Device) texts {
+	return texts{&d.Type, &d.OS, &d.OSVersion, &d.Browser, &d.BrowserVersion, &d.Vendor, &d.Model}
 }
 
-func geoTexts(g *event.Geo) []*string {
-	return []*string{&g.Country, &g.Region, &g.City, &g.Postcode, &g.Timezone, &g.ASOrg}
+func geoTexts(g *event.Geo) texts {
+	return texts{&g.Country, &g.Region, &g.City, &g.Postcode, &g.Timezone, &g.ASOrg}
 }
 
-func trafficTexts(t *event.Traffic) []*string {
-	return []*string{&t.Channel, &t.Source, &t.Medium, &t.Campaign, &t.Term, &t.Content, &t.ClickID, &t.ClickType, &t.Referrer}
+func trafficTexts(t *event.Traffic) texts {
+	return texts{&t.Channel, &t.Source, &t.Medium, &t.Campaign, &t.Term, &t.Content, &t.ClickID, &t.ClickType, &t.Referrer}
 }
