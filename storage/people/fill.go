@@ -10,6 +10,7 @@ import (
 	"math"
 	"sync"
 	"time"
+	"unsafe"
 
 	"github.com/reuna/reuna/identity/event"
 	"github.com/reuna/reuna/identity/facet"
@@ -256,9 +257,12 @@ func (x *fill) wanted(entry []byte, at int64) (bool, error) {
 // fillNames bounds the names of events that the answer is remembered for.
 const fillNames = 10_000
 
-// contribute adds what a wanted entry gives to the facet at hand.
+// contribute adds what a wanted entry gives to the facet at hand. The event's texts are
+// windows into the entry, as those of a request are into its body: a contribution is
+// copied where it is kept.
 func (x *fill) contribute(seq uint64, entry []byte) error {
-	if _, err := decodeEvent(&x.event, string(entry[1:])); err != nil {
+	entry = entry[1:]
+	if _, err := decodeEvent(&x.event, unsafe.String(unsafe.SliceData(entry), len(entry))); err != nil {
 		return err
 	}
 	x.o.Traits.Contribute(&x.event, seq, x.add)
