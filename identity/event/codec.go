@@ -138,27 +138,35 @@ func (e *Event) deviceTime() int64 {
 // afterwards; those that had ids packed in them are windows into one more
 // string, the only thing that is allocated.
 func Decode(e *Event, record string) error {
+	_, err := DecodeInto(e, record, nil)
+	return err
+}
+
+// DecodeInto is Decode for who reads many records in turn: the texts that had ids
+// packed in them are made behind the length of room, which is returned with them, so
+// that the same room, cut to nothing, serves the next record once e is done with.
+func DecodeInto(e *Event, record string, room []byte) ([]byte, error) {
 	d := wire.NewReader(record)
 	switch v := d.Byte(); v {
 	case 1:
 		decode1(e, d)
 	case 2:
-		decode2(e, d, asnBit2, mapBytes2)
+		room = decode2(e, d, asnBit2, mapBytes2, room)
 	case 3:
-		decode2(e, d, asnBit, mapBytes)
+		room = decode2(e, d, asnBit, mapBytes, room)
 	default:
-		return fmt.Errorf("%w: version %d; this program reads versions 1 to %d", ErrCorrupt, v, codecVersion)
+		return room, fmt.Errorf("%w: version %d; this program reads versions 1 to %d", ErrCorrupt, v, codecVersion)
 	}
 	if !d.Done() || e.Type == 0 || int(e.Type) >= len(typeNames) {
 		*e = Event{}
-		return ErrCorrupt
+		return room, ErrCorrupt
 	}
-	return nil
+	return room, nil
 }
 
 // decode2 reads a record behind its version since version 2, of which each has
 // had more texts than the one before: asn is behind their last.
-func decode2(e *Event, d *wire.Reader, asn, size int) {
+func decode2(e *Event, d *wire.Reader, asn, size int, room []byte) []byte {
 	flags := d.Byte()
 	*e = Event{Type: Type(flags & typeMask)}
 	e.Bot.Is = flags&flagBot != 0
@@ -198,9 +206,13 @@ func decode2(e *Event, d *wire.Reader, asn, size int) {
 	if there&(1<<asn) != 0 {
 		e.Geo.ASN = uint32(d.Uint())
 	}
-	if packed != 0 && !d.Bad() && !unpackIDs(e.packable(), packed, e.deviceTime()) {
-		d.Fail()
+	if packed != 0 && !d.Bad() {
+		var ok bool
+		if room, ok = unpackIDs(e.packable(), packed, e.deviceTime(), room); !ok {
+			d.Fail()
+		}
 	}
+	return room
 }
 
 // nextText takes n bytes.

@@ -402,18 +402,23 @@ func FuzzIDs(f *testing.F) {
 	for range 40 {
 		f.Add(randomID(r, 1_700_000_000_000), int64(1_700_000_000_000))
 	}
+	var room []byte
 	f.Fuzz(func(t *testing.T, s string, clock int64) {
 		e := Event{Type: Track, Properties: Value(s), MessageID: s, AnonymousID: s, ReceivedAt: clock}
 		var back Event
 		if err := Decode(&back, string(e.AppendBinary(nil))); err != nil || e != back {
 			t.Fatalf("%v: %+v, want %+v", err, back, e)
 		}
+		var err error
+		if room, err = DecodeInto(&back, string(e.AppendBinary(nil)), room[:0]); err != nil || e != back {
+			t.Fatalf("%v: into room %+v, want %+v", err, back, e)
+		}
 	})
 }
 
 func TestTheCodecDoesNotAllocate(t *testing.T) {
 	e := sample()
-	var buf []byte
+	var buf, room []byte
 	var back Event
 	packed := string(e.AppendBinary(nil))
 	e.MessageID, e.AnonymousID, e.Context = "m", "a", "{}"
@@ -426,6 +431,7 @@ func TestTheCodecDoesNotAllocate(t *testing.T) {
 		"decode": {0, func() error { return Decode(&back, plain) }},
 		// One string that has all the texts which were packed.
 		"decode packed": {1, func() error { return Decode(&back, packed) }},
+		"into room":     {0, func() (err error) { room, err = DecodeInto(&back, packed, room[:0]); return err }},
 	} {
 		if n := testing.AllocsPerRun(100, func() {
 			if err := c.do(); err != nil {

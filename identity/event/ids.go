@@ -3,6 +3,7 @@ package event
 import (
 	"encoding/binary"
 	"strings"
+	"unsafe"
 )
 
 // Ids are random bytes in a costume of text. In a packed text each id that is
@@ -149,7 +150,8 @@ func (l *idList) append(dst []byte, s string, i int) []byte {
 
 // unpackIDs gives each text in the map its ids back. clock is the device's
 // time. It is false where an id is none that was ever packed.
-func unpackIDs(texts [packables]*string, packed byte, clock int64) bool {
+// room, behind its length, is where the texts are made, when it is large enough.
+func unpackIDs(texts [packables]*string, packed byte, clock int64, room []byte) (made []byte, ok bool) {
 	const longer = datedLength - 1 - 1 - 16 // what an id grows by at most
 	size := 0
 	for i, s := range texts {
@@ -157,35 +159,36 @@ func unpackIDs(texts [packables]*string, packed byte, clock int64) bool {
 			size += len(*s) + longer*strings.Count(*s, string([]byte{marker}))
 		}
 	}
-	var b strings.Builder
-	b.Grow(size)
+	if cap(room)-len(room) < size {
+		room = append(make([]byte, 0, len(room)+size), room...)
+	}
 	for i, s := range texts {
 		if packed&(1<<i) == 0 {
 			continue
 		}
-		start := b.Len()
-		if !unpack(&b, *s, clock) {
-			return false
+		start := len(room)
+		if room, ok = unpack(room, *s, clock); !ok {
+			return room, false
 		}
-		*s = b.String()[start:]
+		text := room[start:]
+		*s = unsafe.String(unsafe.SliceData(text), len(text)) // it is not written to again
 	}
-	return true
+	return room, true
 }
 
-// unpack writes a packed text as it was.
-func unpack(b *strings.Builder, s string, clock int64) bool {
+// unpack appends a packed text as it was.
+func unpack(dst []byte, s string, clock int64) ([]byte, bool) {
 	for {
 		at := strings.IndexByte(s, marker)
 		if at < 0 {
-			b.WriteString(s)
-			return true
+			return append(dst, s...), true
 		}
-		b.WriteString(s[:at])
+		dst = append(dst, s[:at]...)
 		s = s[at+1:]
 		var tag uint64
 		for shift := 0; ; shift += 7 {
 			if s == "" || shift > 28 {
-				return false
+				return dst, false
 			}
 			c := s[0]
 			s = s[1:]
@@ -203,7 +206,7 @@ func unpack(b *strings.Builder, s string, clock int64) bool {
 			n -= timeBytes
 		}
 		if len(s) < n {
-			return false
+			return dst, false
 		}
 		copy(raw[16-n:], s)
 		s = s[n:]
@@ -213,14 +216,14 @@ func unpack(b *strings.Builder, s string, clock int64) bool {
 			putUUID(text[:], &raw)
 		case idTimed:
 			if ms < 0 || ms >= 1<<48 {
-				return false
+				return dst, false
 			}
 			binary.BigEndian.PutUint16(raw[:], uint16(ms>>32))
 			binary.BigEndian.PutUint32(raw[2:], uint32(ms))
 			putUUID(text[:], &raw)
 		case idDated:
 			if ms < 1e12 || ms >= 1e13 {
-				return false
+				return dst, false
 			}
 			for i := 12; i >= 0; i-- {
 				text[i] = byte('0' + ms%10)
@@ -236,9 +239,9 @@ func unpack(b *strings.Builder, s string, clock int64) bool {
 				text[2*i], text[2*i+1] = hexDigits[c>>4], hexDigits[c&15]
 			}
 		default:
-			return false
+			return dst, false
 		}
-		b.Write(text[:textLength(kind)])
+		dst = append(dst, text[:textLength(kind)]...)
 	}
 }
 

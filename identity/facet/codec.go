@@ -204,18 +204,31 @@ func (s Series) append(dst []byte, near int64) []byte {
 // Decode reads a record that AppendBinary made. The facet's texts are windows
 // into record.
 func Decode(record string) (*Facet, error) {
+	f := new(Facet)
+	if err := DecodeInto(f, record); err != nil {
+		return nil, err
+	}
+	return f, nil
+}
+
+// DecodeInto is Decode for who reads many records and keeps none: into the memory of a
+// facet that nobody has any more, nor a profile of it. After an error there is nothing
+// in it but that memory.
+func DecodeInto(f *Facet, record string) error {
+	f.empty()
 	r := wire.NewReader(record)
 	version := r.Byte()
 	if version < oneLogVersion || version > codecVersion {
-		return nil, fmt.Errorf("%w: version %d; this program reads versions %d to %d", ErrCorrupt, version, oneLogVersion, codecVersion)
+		return fmt.Errorf("%w: version %d; this program reads versions %d to %d", ErrCorrupt, version, oneLogVersion, codecVersion)
 	}
-	f := &Facet{Key: Key{Origin: 1}}
+	kept := f.Computed
+	f.Computed, f.Key.Origin = nil, 1
 	f.Key.Trust = id.Trust(r.Byte())
 	f.Key.AnonymousID, f.Key.UserID = r.Text(), r.Text()
 	if version > oneLogVersion {
 		origin := r.Uint()
 		if f.Key.Origin = uint16(origin); uint64(f.Key.Origin) != origin {
-			return nil, ErrCorrupt
+			return ErrCorrupt
 		}
 	}
 	for _, n := range [...]*int64{&f.First, &f.Last, &f.Events, &f.Pageviews, &f.BotEvents} {
@@ -235,7 +248,9 @@ func Decode(record string) (*Facet, error) {
 		f.Visits.Spans = append(f.Visits.Spans, Span{start, prev})
 	}
 	if n := r.Count(); n > 0 {
-		f.Traits = make(map[string]Trait, n)
+		if f.Traits == nil {
+			f.Traits = make(map[string]Trait, n)
+		}
 		for range n {
 			name := r.Text()
 			t := Trait{Value: event.Value(r.Text()), At: readStamp(r)}
@@ -245,7 +260,9 @@ func Decode(record string) (*Facet, error) {
 		}
 	}
 	if n := r.Count(); n > 0 {
-		f.Orders = make(map[string]Order, n)
+		if f.Orders == nil {
+			f.Orders = make(map[string]Order, n)
+		}
 		for range n {
 			k := r.Text()
 			f.Orders[k] = Order{At: readStamp(r), Micros: r.Int(), Currency: r.Text()}
@@ -265,19 +282,38 @@ func Decode(record string) (*Facet, error) {
 	readLast(r, &f.Arrival, trafficTexts)
 	readLast(r, &f.Site, itself)
 	if version > namedVersion {
-		f.readFour(r)
+		f.readFour(r, kept)
 	} else {
 		for range r.Count() {
 			passSeries3(r)
 		}
 	}
 	if !r.Done() {
-		return nil, ErrCorrupt
+		return ErrCorrupt
 	}
 	if version <= togetherVersion {
 		f.upgrade()
 	}
-	return f, nil
+	return nil
+}
+
+// empty takes all out of a facet, but leaves the memory that the next one may use.
+func (f *Facet) empty() {
+	const usual = 64 // entries of a map; clearing a large one takes long
+	was := *f
+	*f = Facet{Visits: Visits{Spans: was.Visits.Spans[:0]}, Consent: was.Consent[:0], Seen: was.Seen[:0]}
+	if len(was.Traits) <= usual {
+		clear(was.Traits)
+		f.Traits = was.Traits
+	}
+	if len(was.Orders) <= usual {
+		clear(was.Orders)
+		f.Orders = was.Orders
+	}
+	if k := was.Computed; k != nil && k.out.Load() == 0 {
+		k.index, k.words, k.texts, k.hashes = k.index[:0], k.words[:0], k.texts[:0], k.hashes[:0]
+		f.Computed = k
+	}
 }
 
 // upgrade makes the best of a facet of version 2. Of a facet that only people or
@@ -315,10 +351,10 @@ func readLast[T comparable](r *wire.Reader, l *Last[T], of func(*T) texts) {
 }
 
 // readFour reads what version 4 brought.
-func (f *Facet) readFour(r *wire.Reader) {
+func (f *Facet) readFour(r *wire.Reader, kept *Kept) {
 	f.Returns = r.Int()
 	if n := min(r.Count(), maxPurposes); n > 0 {
-		f.Consent = make([]Choice, 0, n)
+		f.Consent = slices.Grow(f.Consent, n)
 		for i := range n {
 			c := Choice{Purpose: r.Text(), Granted: r.Byte() == 1, At: readStamp(r)}
 			if i > 0 && f.Consent[i-1].Purpose >= c.Purpose {
@@ -328,7 +364,7 @@ func (f *Facet) readFour(r *wire.Reader) {
 		}
 	}
 	if n := min(r.Count(), maxExposures); n > 0 {
-		f.Seen = make([]Exposure, 0, n)
+		f.Seen = slices.Grow(f.Seen, n)
 		for i := range n {
 			x := Exposure{Placement: r.Text(), Variant: r.Text(), Holdout: r.Byte() == 1, First: r.Int(), Count: r.Int(), Times: readTimes(r, maxExposureTimes)}
 			if i > 0 && f.Seen[i-1].compare(&x) >= 0 {
@@ -338,13 +374,15 @@ func (f *Facet) readFour(r *wire.Reader) {
 		}
 	}
 	if n := r.Count(); n > 0 {
-		f.Computed = readKept(r, n, f.Last)
+		f.Computed = readKept(r, n, f.Last, kept)
 	}
 }
 
-// readKept reads n series.
-func readKept(r *wire.Reader, n int, near int64) *Kept {
-	k := &Kept{index: make([]indexed, 0, min(n, MaxComputed)), words: make([]int64, 0, 16*min(n, MaxComputed))}
+// readKept reads n series, into the memory of an empty k if there is one.
+func readKept(r *wire.Reader, n int, near int64, k *Kept) *Kept {
+	if k == nil {
+		k = &Kept{index: make([]indexed, 0, min(n, MaxComputed)), words: make([]int64, 0, 16*min(n, MaxComputed))}
+	}
 	for i := range n {
 		k.readSeries(r, i, near)
 		if r.Bad() || i > 0 && k.index[i-1].id >= k.index[i].id {

@@ -284,10 +284,17 @@ func FuzzDecode(f *testing.F) {
 		list = append(list, someContribution(r, 300_000))
 	}
 	f.Add(string(filled(partialOf(list)).AppendBinary(nil)))
+	used := new(Facet) // goes from one record to the next
 	f.Fuzz(func(t *testing.T, s string) {
 		x, err := Decode(s)
+		if into := DecodeInto(used, s); (into == nil) != (err == nil) {
+			t.Fatalf("%v, into a used facet %v", err, into)
+		}
 		if err != nil {
 			return
+		}
+		if !bytes.Equal(used.AppendBinary(nil), x.AppendBinary(nil)) {
+			t.Fatalf("%+v, into a used facet %+v", x, used)
 		}
 		y, err := Decode(string(x.AppendBinary(nil)))
 		if err != nil || !bytes.Equal(x.AppendBinary(nil), y.AppendBinary(nil)) {

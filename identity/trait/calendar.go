@@ -58,6 +58,7 @@ func (z *zones) find(name string) *time.Location {
 	if ok {
 		return at
 	}
+	name = strings.Clone(name) // a location keeps it, and whose text it is may be written to
 	at = location(name)
 	z.mu.Lock()
 	defer z.mu.Unlock()
@@ -65,7 +66,7 @@ func (z *zones) find(name string) *time.Location {
 		z.known = map[string]*time.Location{}
 	}
 	if len(z.known) < maxZones {
-		z.known[strings.Clone(name)] = at
+		z.known[name] = at
 	}
 	return at
 }

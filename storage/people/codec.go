@@ -3,6 +3,7 @@ package people
 import (
 	"encoding/binary"
 	"fmt"
+	"unsafe"
 
 	"github.com/reuna/reuna/identity/facet"
 	"github.com/reuna/reuna/identity/wire"
@@ -54,33 +55,53 @@ func (h *held) append(dst []byte) []byte {
 
 // decodeHeld reads a facet's opened record.
 func (s *Store) decodeHeld(record []byte, hash Hash) (*held, error) {
+	var o opened
+	if err := s.decodeInto(&o, record, hash); err != nil {
+		return nil, err
+	}
+	return o.held, nil
+}
+
+// opened is a facet as it was read, with the memory that its texts are in. The next one
+// is read into the same memory (facet.DecodeInto).
+type opened struct {
+	*held
+	text []byte
+}
+
+// decodeInto is decodeHeld for who keeps none of what they read.
+func (s *Store) decodeInto(o *opened, record []byte, hash Hash) (err error) {
 	size := len(record)
 	version := byte(0)
 	if size > 0 {
 		version, record = record[0], record[1:]
 	}
 	if version == heldVersion {
-		var err error
-		if record, err = s.packer.Unpack(nil, record); err != nil {
-			return nil, fmt.Errorf("people: facet %x: %w", hash, err)
+		if o.text, err = s.packer.Unpack(o.text[:0], record); err != nil {
+			return fmt.Errorf("people: facet %x: %w", hash, err)
 		}
+	} else {
+		o.text = append(o.text[:0], record...)
 	}
-	r := wire.NewReader(string(record))
+	r := wire.NewReader(unsafe.String(unsafe.SliceData(o.text), len(o.text)))
 	if version == heldVersion && (r.Byte() != 1 || r.Byte() != ownLog) {
 		r.Fail()
 	}
 	applied := r.Uint()
 	if r.Bad() || version == 0 || version > heldVersion {
-		return nil, fmt.Errorf("people: facet %x has version %d; this program reads 1 to %d, of one origin", hash, version, heldVersion)
+		return fmt.Errorf("people: facet %x has version %d; this program reads 1 to %d, of one origin", hash, version, heldVersion)
 	}
-	f, err := facet.Decode(r.Rest())
-	if err != nil {
-		return nil, fmt.Errorf("people: facet %x: %w", hash, err)
+	if o.held == nil {
+		o.held = &held{f: new(facet.Facet)}
+	}
+	*o.held = held{f: o.f, hash: hash, applied: applied, used: true, size: size}
+	if err := facet.DecodeInto(o.f, r.Rest()); err != nil {
+		return fmt.Errorf("people: facet %x: %w", hash, err)
 	}
 	if s.o.Defined != nil {
-		f.Prune(s.o.Defined)
+		o.f.Prune(s.o.Defined)
 	}
-	return &held{f: f, hash: hash, applied: applied, used: true, size: size}, nil
+	return nil
 }
 
 func encodeTaken(at int64) []byte {

@@ -128,6 +128,7 @@ type fill struct {
 
 	wants   map[string]bool // by the first byte's type, and name
 	event   event.Event
+	room    []byte        // of its ids
 	partial facet.Partial // of the facet at hand
 	add     func(*facet.Contribution)
 	ready   []filled // that wait to be written,
@@ -258,11 +259,12 @@ func (x *fill) wanted(entry []byte, at int64) (bool, error) {
 const fillNames = 10_000
 
 // contribute adds what a wanted entry gives to the facet at hand. The event's texts are
-// windows into the entry, as those of a request are into its body: a contribution is
-// copied where it is kept.
-func (x *fill) contribute(seq uint64, entry []byte) error {
-	entry = entry[1:]
-	if _, err := decodeEvent(&x.event, unsafe.String(unsafe.SliceData(entry), len(entry))); err != nil {
+// windows into the entry and room, as those of a request are into its body: a
+// contribution is copied where it is kept.
+func (x *fill) contribute(seq uint64, entry []byte) (err error) {
+	record := entry[2:] // behind its kind and how it joins, which wanted has seen
+	x.room, err = event.DecodeInto(&x.event, unsafe.String(unsafe.SliceData(record), len(record)), x.room[:0])
+	if err != nil {
 		return err
 	}
 	x.o.Traits.Contribute(&x.event, seq, x.add)

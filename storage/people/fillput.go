@@ -3,7 +3,7 @@ package people
 import (
 	"errors"
 	"fmt"
-	"slices"
+	"strings"
 
 	"github.com/reuna/reuna/identity/facet"
 	"github.com/reuna/reuna/identity/id"
@@ -11,12 +11,12 @@ import (
 	"github.com/reuna/reuna/storage/vault"
 )
 
-// filled is what a fill found for one facet.
+// filled is what a fill found for one facet. Its memory is used again for the next.
 type filled struct {
 	hash   Hash
 	series facet.Partial
 	key    *vault.Key // of the facet; nil when it was not needed yet
-	stored []byte     // the facet's record as it was read; nil: it had none, or another is to be read
+	stored []byte     // the facet's record as it was read; empty: another is to be read
 
 	place, sealed []byte    // the record that is to be written
 	owner         facet.Key // whose it is
@@ -27,6 +27,7 @@ type writing struct {
 	x    *fill
 	pace pace
 	busy bool          // something is being written
+	list []filled      // what is, or was last
 	todo chan []filled // what is
 	done chan error    // and what became of it
 
@@ -35,7 +36,8 @@ type writing struct {
 	// What follows is the thread's that writes, while it does.
 	warm   bool   // something was filled in memory only
 	drops  uint64 // of the store, before the walk began
-	plain  []byte // scratch: a record,
+	facet  opened // scratch: a facet,
+	plain  []byte // its record,
 	packed []byte // and packed
 }
 
@@ -59,14 +61,14 @@ func (w *writing) stop() {
 }
 
 // begin has what is ready written, once what was before is. The list is the
-// thread's from now on.
-func (w *writing) begin(list []filled) error {
+// thread's from now on; that of before is given back, emptied.
+func (w *writing) begin(list []filled) (spare []filled, err error) {
 	if err := w.wait(); err != nil || len(list) == 0 {
-		return err
+		return list, err
 	}
-	w.busy = true
+	spare, w.list, w.busy = w.list[:0], list, true
 	w.todo <- list
-	return nil
+	return spare, nil
 }
 
 // wait waits until nothing is being written.
@@ -108,7 +110,7 @@ func (w *writing) write(found []filled) error {
 		}
 		if found = came; again {
 			for i := range list {
-				list[i].stored = nil
+				list[i].stored = list[i].stored[:0]
 			}
 			found = list
 		}
@@ -134,15 +136,10 @@ func (w *writing) put(list []filled, drops *uint64) (came []filled, again bool, 
 		*drops = s.drops
 		return nil, true, nil
 	}
-	var absent []filled
-	s.filling = map[Hash]struct{}{}
-	for i := range list {
-		if s.facets[list[i].hash] != nil {
-			came = append(came, list[i])
-			continue
-		}
-		s.filling[list[i].hash] = struct{}{}
-		absent = append(absent, list[i])
+	absent, came := foremost(list, func(f *filled) bool { return s.facets[f.hash] == nil })
+	s.filling = make(map[Hash]struct{}, len(absent))
+	for i := range absent {
+		s.filling[absent[i].hash] = struct{}{}
 	}
 	s.mu.Unlock()
 	err = w.commit(absent)
@@ -161,25 +158,34 @@ func (w *writing) put(list []filled, drops *uint64) (came []filled, again bool, 
 	return came, false, err
 }
 
+// foremost moves those that are first to the front of a list.
+func foremost(list []filled, first func(*filled) bool) (front, back []filled) {
+	n := 0
+	for i := range list {
+		if first(&list[i]) {
+			list[n], list[i] = list[i], list[n]
+			n++
+		}
+	}
+	return list[:n], list[n:]
+}
+
 // inMemory fills the facets that are in memory, and gives the others.
 func (w *writing) inMemory(list []filled) (rest []filled) {
 	const hold = 8 // facets that are filled in one hold of the lock
 	s := w.x.s
-	var there []filled
 	s.locked(func() {
-		for _, f := range list {
-			if s.facets[f.hash] != nil {
-				there = append(there, f)
-			} else {
-				rest = append(rest, f)
-			}
-		}
+		rest, _ = foremost(list, func(f *filled) bool { return s.facets[f.hash] == nil })
 	})
-	for some := range slices.Chunk(there, hold) {
+	for from := len(rest); from < len(list); from += hold {
+		some := list[from:min(from+hold, len(list))]
 		s.locked(func() {
-			for _, f := range some {
-				if h := s.facets[f.hash]; h == nil {
-					rest = append(rest, f) // it has left since
+			for i := range some {
+				f := &some[i]
+				if h := s.facets[f.hash]; h == nil { // it has left since
+					n := len(rest)
+					rest = list[:n+1]
+					rest[n], *f = *f, rest[n]
 				} else if c := h.f.Fill(f.series, w.x.o.IDs); !c.IsZero() { // else it was, by a run before
 					w.warm = true
 					s.changed(h.f.Key)
@@ -198,11 +204,15 @@ func (w *writing) inMemory(list []filled) (rest []filled) {
 // prepare makes the records of facets that are not in memory, and leaves out
 // those that are gone or filled.
 func (w *writing) prepare(list []filled) ([]filled, error) {
-	s, ready := w.x.s, list[:0]
+	s, n := w.x.s, 0
+	ready := func(i int) {
+		list[n], list[i] = list[i], list[n]
+		n++
+	}
 	for i := range list {
 		f := &list[i]
-		if f.sealed != nil && f.stored != nil { // made in a round before
-			ready = append(ready, *f)
+		if len(f.sealed) > 0 && len(f.stored) > 0 { // made in a round before
+			ready(i)
 			continue
 		}
 		var err error
@@ -214,7 +224,7 @@ func (w *writing) prepare(list []filled) ([]filled, error) {
 			}
 		}
 		f.place = keyspace.AppendFacet(f.place[:0], f.hash)
-		if f.stored == nil {
+		if len(f.stored) == 0 {
 			found, err := s.o.DB.Get(f.place, func(v []byte) error { f.stored = append(f.stored, v...); return nil })
 			if err != nil {
 				return nil, err
@@ -223,37 +233,38 @@ func (w *writing) prepare(list []filled) ([]filled, error) {
 				continue // the same, or it came into memory just now and is not on the disk: see fresh
 			}
 		}
-		var h *held
-		if h, w.packed, err = s.openHeldIn(w.packed, f.hash, f.place, f.stored, f.key); err != nil {
+		h := &w.facet
+		if w.packed, err = s.openInto(h, w.packed, f.hash, f.place, f.stored, f.key); err != nil {
 			return nil, err
 		}
 		if c := h.f.Fill(f.series, w.x.o.IDs); c.IsZero() {
 			continue
 		}
 		f.owner = h.f.Key
+		f.owner.AnonymousID, f.owner.UserID = strings.Clone(f.owner.AnonymousID), strings.Clone(f.owner.UserID)
 		w.plain = h.append(w.plain[:0])
 		w.packed = s.packer.Pack(append(w.packed[:0], heldVersion), w.plain)
 		f.sealed = f.key.Seal(f.sealed[:0], w.packed, f.place)
-		ready = append(ready, *f)
+		ready(i)
 		w.pace.tick()
 	}
-	return ready, nil
+	return list[:n], nil
 }
 
 // openHeld reads a facet's record with its key.
 func (s *Store) openHeld(h Hash, place, sealed []byte, key *vault.Key) (*held, error) {
-	x, _, err := s.openHeldIn(nil, h, place, sealed, key)
-	return x, err
+	var o opened
+	_, err := s.openInto(&o, nil, h, place, sealed, key)
+	return o.held, err
 }
 
-// openHeldIn is openHeld with scratch, which it gives back.
-func (s *Store) openHeldIn(scratch []byte, h Hash, place, sealed []byte, key *vault.Key) (*held, []byte, error) {
+// openInto is openHeld for who keeps none of what they read. scratch is given back.
+func (s *Store) openInto(o *opened, scratch []byte, h Hash, place, sealed []byte, key *vault.Key) ([]byte, error) {
 	scratch, err := key.Open(scratch[:0], sealed, place)
 	if err != nil {
-		return nil, scratch, fmt.Errorf("record %x: %w", place, err)
+		return scratch, fmt.Errorf("record %x: %w", place, err)
 	}
-	x, err := s.decodeHeld(scratch, h)
-	return x, scratch, err
+	return scratch, s.decodeInto(o, scratch, h)
 }
 
 // commit writes records. They tell nothing that was not on the disk before, so

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/reuna/reuna/storage/engine"
@@ -161,13 +162,12 @@ func (x *fill) slice() (err error) {
 }
 
 // write has what is ready written beside what follows.
-func (x *fill) write() error {
-	list := x.ready
-	x.ready = nil
+func (x *fill) write() (err error) {
 	x.pace.tick()
 	x.pace.end()
 	defer x.pace.begin() // waiting is no work
-	return x.writing.begin(list)
+	x.ready, err = x.writing.begin(x.ready)
+	return err
 }
 
 // nextOwner is the lowest that histories or the tail have something of. At the
@@ -232,9 +232,17 @@ func (x *fill) facet(h Hash) error {
 		}
 	}
 	if !x.partial.Empty() {
-		x.ready = append(x.ready, filled{hash: h, series: x.partial.Next(), key: key, stored: bytes.Clone(stored)})
+		x.note(h, key, stored)
 	}
 	return nil
+}
+
+// note has what was found for a facet wait to be written.
+func (x *fill) note(h Hash, key *vault.Key, stored []byte) {
+	n := len(x.ready)
+	x.ready = slices.Grow(x.ready, 1)[:n+1]
+	f := &x.ready[n] // of one that was written, or new
+	*f = filled{hash: h, series: x.partial.Next(), key: key, stored: append(f.stored[:0], stored...), place: f.place[:0], sealed: f.sealed[:0]}
 }
 
 // chunk reads one chunk, unless its header says that nothing in it matters.

@@ -41,6 +41,7 @@ type sweep struct {
 	facets, keys *engine.Walker // in the order of the batch
 	records      records        // in that of its identifiers
 	key, packed  []byte
+	spares       []opened // memory for facets that are read: nobody has them any more
 	looks        []look
 	linked       linked
 
@@ -61,8 +62,8 @@ type Concerned struct {
 
 // found is who has nothing but a facet, and what they were judged to be.
 type found struct {
-	node   *node // read from the disk, as is
-	facet  *held
+	node   *node // read from the disk
+	facet  Hash
 	judged Snapshot
 	now    *segment.Standing
 	at     int64 // ms
@@ -258,9 +259,9 @@ func (x *sweep) pause(ctx context.Context) error {
 
 // absent says that nothing of who has nothing but a facet is in memory, or was since the
 // walkers were opened. The lock is held.
-func (x *sweep) absent(o id.ID, f *held) bool {
+func (x *sweep) absent(o id.ID, facet Hash) bool {
 	s := x.s
-	return s.nodes[o] == nil && s.facets[f.hash] == nil && s.drops == x.drops
+	return s.nodes[o] == nil && s.facets[facet] == nil && s.drops == x.drops
 }
 
 // keep keeps what alone has found. Who came into memory since is judged as all others.
@@ -293,7 +294,7 @@ func (x *sweep) keepOne(p *found) bool {
 	if !x.absent(p.node.id, p.facet) {
 		return false
 	}
-	if _, filling := s.filling[p.facet.hash]; filling || s.erasing[p.facet.hash] {
+	if _, filling := s.filling[p.facet]; filling || s.erasing[p.facet] {
 		return false // the facet is another than was judged
 	}
 	w := want{s: s, drops: x.drops, guests: true, gotNodes: []*node{p.node}} // nothing needs the facet

@@ -18,7 +18,7 @@ import (
 type look struct {
 	id     id.ID
 	hash   Hash
-	facet  *held
+	facet  opened
 	absent bool // from memory
 }
 
@@ -38,19 +38,24 @@ func (x *sweep) facet(h Hash) (err error) {
 	if err != nil {
 		return err
 	}
-	var f *held
-	if f, x.packed, err = s.openHeldIn(x.packed, h, x.facets.Key(), v, key); err != nil {
+	if len(x.spares) == 0 {
+		x.spares = append(x.spares, opened{})
+	}
+	o := &x.spares[len(x.spares)-1]
+	if x.packed, err = s.openInto(o, x.packed, h, x.facets.Key(), v, key); err != nil {
 		// It may have been erased and have come again, under another key.
-		if f, err = s.readFacet(h); err != nil || f == nil {
+		if o.held, err = s.readFacet(h); err != nil || o.held == nil {
 			return goneIsNobody(err)
 		}
 	}
-	if x.only != nil && !has(f.f, x.only.Series) {
+	if x.only != nil && !has(o.f, x.only.Series) {
 		return nil
 	}
-	for _, o := range owners(f.f.Key) {
-		x.looks = append(x.looks, look{id: o, hash: s.hashID(o), facet: f})
+	for _, y := range owners(o.f.Key) {
+		x.looks = append(x.looks, look{id: y, hash: s.hashID(y), facet: *o})
 	}
+	*o = opened{} // it is theirs
+	x.spares = x.spares[:len(x.spares)-1]
 	return nil
 }
 
@@ -89,7 +94,7 @@ func (x *sweep) lookUp(ctx context.Context) (err error) {
 		if err := x.pause(ctx); err != nil {
 			return err
 		}
-		l.facet = nil
+		l.facet = opened{}
 	}
 	return nil
 }
@@ -102,7 +107,7 @@ const lookTogether = 64
 func (x *sweep) areAbsent(list []look) {
 	x.s.locked(func() {
 		for i := range list {
-			list[i].absent = x.absent(list[i].id, list[i].facet)
+			list[i].absent = x.absent(list[i].id, list[i].facet.hash)
 		}
 	})
 }
@@ -121,13 +126,15 @@ func (x *sweep) alone(l *look) (done bool) {
 	}
 	now := s.o.Now().UnixMilli()
 	st := s.o.Judge(&snap, now)
-	if sameStanding(st, snap.Standing) {
-		return true // as it is on the disk
+	if sameStanding(st, snap.Standing) { // as it is on the disk
+		snap.Profile.Release()
+		x.spares = append(x.spares, l.facet)
+		return true
 	}
 	if x.records.rest(s, n) != nil {
 		return false // likewise
 	}
-	x.found = append(x.found, found{n, l.facet, Snapshot{Profile: snap.Profile, Present: snap.Present}, st, now})
+	x.found = append(x.found, found{n, l.facet.hash, Snapshot{Profile: snap.Profile, Present: snap.Present}, st, now})
 	return true
 }
 
@@ -135,7 +142,7 @@ func (x *sweep) alone(l *look) (done bool) {
 // are asked for one identifier after the other, in the order of their hashes.
 type records struct {
 	names, pairs, standings, sessions, tombs *engine.Walker
-	key                                      []byte
+	key, room                                []byte
 	last                                     Hash // that was asked for
 }
 
@@ -194,7 +201,8 @@ func ahead(w *engine.Walker, key []byte) (there bool) {
 	return bytes.Equal(w.Key(), key)
 }
 
-// plain opens the record at r.key, where a walker comes; nil: there is none.
+// plain opens the record at r.key, where a walker comes; nil: there is none. It stands
+// until the next is asked for.
 func (r *records) plain(s *Store, w *engine.Walker, owner Hash) ([]byte, error) {
 	if !ahead(w, r.key) {
 		return nil, nil
@@ -207,11 +215,10 @@ func (r *records) plain(s *Store, w *engine.Walker, owner Hash) ([]byte, error) 
 	if err != nil {
 		return nil, err
 	}
-	plain, err := key.Open(nil, v, r.key)
-	if err != nil {
+	if r.room, err = key.Open(r.room[:0], v, r.key); err != nil {
 		return nil, fmt.Errorf("record %x: %w", r.key, err)
 	}
-	return plain, nil
+	return r.room, nil
 }
 
 // standing reads the standing of who is lone, as readStanding does.

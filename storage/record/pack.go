@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 
 	"github.com/klauspost/compress/s2"
 	"github.com/klauspost/compress/zstd"
@@ -25,6 +26,8 @@ type Packer struct {
 	enc   *zstd.Encoder
 	dec   *zstd.Decoder
 	short *s2.Dict // with the newest dictionary; no other was ever written
+
+	frames sync.Pool // of *[]byte: what is unpacked
 }
 
 // shortRecord is up to where a record becomes an S2 block: zstd begins each with a copy
@@ -56,7 +59,7 @@ func NewPacker() (*Packer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("record: zstd decoder: %w", err)
 	}
-	return &Packer{enc, dec, short}, nil
+	return &Packer{enc: enc, dec: dec, short: short}, nil
 }
 
 // Close frees what the packer holds.
@@ -84,6 +87,14 @@ func (p *Packer) Pack(dst, plain []byte) []byte {
 	return dst[:len(dst)-len(zstdMagic)+1]
 }
 
+// frame is room for a frame with its magic number.
+func (p *Packer) frame() *[]byte {
+	if room, ok := p.frames.Get().(*[]byte); ok {
+		return room
+	}
+	return new([]byte)
+}
+
 // Unpack appends what Pack was given.
 func (p *Packer) Unpack(dst, packed []byte) ([]byte, error) {
 	if len(packed) == 0 {
@@ -98,7 +109,10 @@ func (p *Packer) Unpack(dst, packed []byte) ([]byte, error) {
 	case way > PackedZstd+newestDictionary:
 		return dst, fmt.Errorf("%w: a record packed in way %d, this program knows 0 to %d and %d: use a newer program", ErrMalformed, way, PackedZstd+newestDictionary, PackedS2+newestDictionary)
 	}
-	frame := append(append(make([]byte, 0, len(zstdMagic)+len(body)), zstdMagic...), body...)
+	room := p.frame()
+	defer p.frames.Put(room)
+	*room = append(append((*room)[:0], zstdMagic...), body...)
+	frame := *room
 	var h zstd.Header
 	if err := h.Decode(frame); err != nil {
 		return dst, fmt.Errorf("%w: zstd: %w", ErrMalformed, err)

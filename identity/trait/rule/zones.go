@@ -27,13 +27,14 @@ func (z *zones) find(name string) (*time.Location, error) {
 	at, ok := z.known[name]
 	z.mu.RUnlock()
 	if !ok {
+		name = strings.Clone(name) // a location keeps it, and whose text it is may be written to
 		at = locate(name)
 		z.mu.Lock()
 		if z.known == nil || len(z.known) >= maxZones {
 			z.known = map[string]*time.Location{}
 		}
 		if len(name) <= maxZoneName {
-			z.known[strings.Clone(name)] = at
+			z.known[name] = at
 		}
 		z.mu.Unlock()
 	}
