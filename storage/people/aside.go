@@ -64,12 +64,17 @@ type beside struct {
 	whole   bool // the program may use all of the machine
 	usual   bool // nobody has set how long the garbage collector waits
 	percent int  // how long it does; 0: as usual
+	garbage uint64
 }
 
-// garbage is how much may be left lying while there is work aside, which leaves so much
-// in a few seconds: a collection takes all processors for tens of milliseconds, and
-// requests wait. A limit for the program's memory (GOMEMLIMIT) holds all the same.
-const garbage = 512 << 20
+// Garbage may be left lying while there is work aside, which leaves as much as that in
+// seconds: a collection takes all processors for tens of milliseconds, and requests
+// wait. An eighth of what the machine has to spare, within these bounds. A limit for the
+// program's memory (GOMEMLIMIT) holds all the same.
+const (
+	leastGarbage = 512 << 20
+	mostGarbage  = 2 << 30
+)
 
 func (m *beside) enter() {
 	m.mu.Lock()
@@ -77,6 +82,7 @@ func (m *beside) enter() {
 	if m.threads++; m.threads == 1 {
 		m.whole = threadsGiveWay && runtime.GOMAXPROCS(0) >= runtime.NumCPU()
 		m.usual = usualPercent()
+		m.garbage = min(max(spareMemory()/8, leastGarbage), mostGarbage)
 	}
 	if m.whole {
 		runtime.GOMAXPROCS(runtime.GOMAXPROCS(0) + 1)
@@ -112,9 +118,9 @@ func usualPercent() bool {
 func (m *beside) collectLess() {
 	live := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}
 	metrics.Read(live)
-	percent := int(min(max(garbage*100/(live[0].Value.Uint64()+1), defaultPercent), mostPercent))
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	percent := int(min(max(m.garbage*100/(live[0].Value.Uint64()+1), defaultPercent), mostPercent))
 	if m.usual && m.threads > 0 && (percent < m.percent || percent > 2*max(m.percent, defaultPercent/2)) {
 		debug.SetGCPercent(percent) // which stops all for a moment
 		m.percent = percent

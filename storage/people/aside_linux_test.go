@@ -74,3 +74,14 @@ func TestWorkAsideIsPacedUnderALimit(t *testing.T) {
 		t.Fatal(err)
 	}
 }
+
+func TestSpareMemoryIsOfThisMachine(t *testing.T) {
+	var info unix.Sysinfo_t
+	if err := unix.Sysinfo(&info); err != nil {
+		t.Fatal(err)
+	}
+	all := info.Totalram * uint64(info.Unit)
+	if spare := spareMemory(); spare == 0 || spare > all {
+		t.Errorf("%d bytes to spare of %d", spare, all)
+	}
+}

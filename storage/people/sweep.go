@@ -116,6 +116,7 @@ func (s *Store) sweep(ctx context.Context, only *Concerned, from Hash, progress 
 	}
 	told := time.Now()
 	for more {
+		began := time.Now()
 		last, whole, err := x.batch(ctx, at)
 		if err != nil {
 			return fmt.Errorf("people: sweeping: %w", err)
@@ -145,8 +146,27 @@ func (s *Store) sweep(ctx context.Context, only *Concerned, from Hash, progress 
 			break
 		}
 		at, more = after(last)
+		if err := x.rest(ctx, time.Since(began)); err != nil {
+			return fmt.Errorf("people: sweeping: %w", err)
+		}
 	}
 	return nil
+}
+
+// rest leaves the machine to others for as long as a batch took. Nobody waits for a
+// sweep, but what it leaves behind, collections of garbage, checkpoints and compactions,
+// has no lower priority than requests: they are to be half of the time without.
+func (x *sweep) rest(ctx context.Context, took time.Duration) error {
+	x.pace.end()
+	defer x.pace.begin()
+	select {
+	case <-x.s.stop:
+		return eventlog.ErrClosed
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(took):
+		return nil
+	}
 }
 
 // batch judges who has a place from at on; last is the last place, and whole says that
