@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"runtime"
 	"time"
 
 	"github.com/reuna/reuna/identity/facet"
@@ -74,6 +75,10 @@ const (
 	sweepFacets = 1024
 	// sweepShare is the part of one processor that a sweep uses while others wait for one.
 	sweepShare = DefaultFillShare
+	// sweepTries is how often somebody is judged anew who changed, or left memory, before
+	// what was found could be kept. Who changed is marked, and judged for that if not
+	// here; who left is nobody's but the sweep's.
+	sweepTries = 100
 	// sweepTell is the longest time between two calls of its progress.
 	sweepTell = 5 * time.Second
 )
@@ -295,6 +300,9 @@ func (x *sweep) keep() error {
 				others = append(others, p.node.id)
 			}
 			s.mu.Unlock()
+			// Who lets go of a lock and takes it again at once gets it before those who
+			// wait have woken.
+			runtime.Gosched()
 		}
 		return nil
 	})
@@ -348,7 +356,7 @@ func (s *Store) grew(n *node, seq uint64, at int64) {
 // sweepOne judges the person of an identifier, and gives the person's members; none when
 // nobody was judged.
 func (s *Store) sweepOne(x id.ID) (members []Hash, err error) {
-	for range judgeTries {
+	for range sweepTries {
 		now := s.o.Now().UnixMilli()
 		snap, err := s.canonical(x, now, s.seeAside)
 		if err != nil || snap.of == nil {
