@@ -75,3 +75,40 @@ func TestASweepLeavesMemoryAsItWas(t *testing.T) {
 		t.Errorf("%d in the audience, want %d: %v", len(list), persons, err)
 	}
 }
+
+// TestASweepKeepsWhomMemoryLoses: what was found of somebody who leaves memory before it
+// can be kept is found again, as often as it takes.
+func TestASweepKeepsWhomMemoryLoses(t *testing.T) {
+	const losses = 5
+	begin := time.Date(2026, 3, 2, 0, 0, 0, 0, time.UTC).UnixMilli()
+	dir := t.TempDir()
+	d := openShopTuned(t, dir, begin, func(*people.Options) {}) // where nobody is judged yet
+	e := shopper(0, 0, 1, 10, begin)
+	e.UserID = "u0"
+	d.sendAll(t, []event.Event{e})
+	if err := d.Checkpoint(); err != nil {
+		t.Fatal(err)
+	}
+	d.close(t)
+
+	var judged atomic.Int64
+	in := &segment.Standing{In: []segment.Member{{Audience: 1, Since: 1}}, Until: rule.Never}
+	d = openShopTuned(t, dir, begin, func(o *people.Options) {
+		o.JudgeByHand = true
+		o.Judge = func(*people.Snapshot, int64) *segment.Standing {
+			if judged.Add(1) <= losses {
+				if err := d.Checkpoint(); err != nil { // guests leave with it
+					t.Error(err)
+				}
+			}
+			return in
+		}
+	})
+	defer func() { d.close(t) }()
+	if err := d.Sweep(t.Context(), people.Hash{}, nil); err != nil {
+		t.Fatal(err)
+	}
+	if list, _, err := d.Members(1, people.Hash{}, 2); err != nil || len(list) != 1 || judged.Load() <= losses {
+		t.Errorf("%d in the audience after judging %d times, want 1 after more than %d: %v", len(list), judged.Load(), losses, err)
+	}
+}
