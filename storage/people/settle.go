@@ -438,7 +438,5 @@ func (w *writer) delete(key []byte) {
 		return
 	}
 	w.b.Delete(key)
-	if w.b.Len() > batchBytes {
-		w.flush()
-	}
+	w.flushFull()
 }

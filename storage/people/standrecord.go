@@ -119,9 +119,7 @@ func (w *writer) standings() {
 		} else if x.was.found {
 			w.b.Delete(place)
 		}
-		if w.err == nil && w.b.Len() > batchBytes {
-			w.flush()
-		}
+		w.flushFull()
 	}
 	clear(w.stood)
 	w.stands, w.stood = w.stands[:0], w.stood[:0]
