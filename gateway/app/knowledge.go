@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync/atomic"
+	"time"
 
 	"github.com/reuna/reuna/gateway/admin"
 	"github.com/reuna/reuna/gateway/config"
@@ -20,8 +21,9 @@ import (
 
 // knowledge answers the desk for definitions.
 type knowledge struct {
-	a    *App
-	read atomic.Pointer[readings]
+	a      *App
+	read   atomic.Pointer[readings]
+	counts counts
 }
 
 // readings are what the rules of definitions read and cost at most. To find it
@@ -49,7 +51,7 @@ func (k *knowledge) Definition(kind, name string) (admin.Definition, error) {
 		if x.Name == name {
 			d := k.definition(&x, k.readings())
 			if kind == define.Segment && x.ID != 0 {
-				n, err := k.a.people.CountMembers(x.ID)
+				n, err := k.counts.of(x.ID, x.Job.State, time.Now, k.a.people.CountMembers)
 				if err != nil {
 					return d, err
 				}
