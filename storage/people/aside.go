@@ -43,6 +43,16 @@ func before(fn func() error) error {
 	return <-done
 }
 
+// patiently is before for what takes long: it gets as much of the machine as requests do,
+// but a request that wakes need not wait for it.
+func patiently(fn func() error) error {
+	return before(func() error {
+		runtime.LockOSThread() // for good, as aside
+		takeLong()
+		return fn()
+	})
+}
+
 // locked runs fn with the lock, for work aside: a thread that gives way must not hold it,
 // since whoever it gives way to would wait for it all the same.
 func (s *Store) locked(fn func()) {

@@ -1,6 +1,7 @@
 package people
 
 import (
+	"errors"
 	"runtime"
 	"runtime/debug"
 	"testing"
@@ -19,8 +20,8 @@ func TestWorkAsideGivesWay(t *testing.T) {
 		if err != nil {
 			return err
 		}
-		if attr.Nice != niceness {
-			t.Errorf("the thread's niceness is %d, want %d", attr.Nice, niceness)
+		if attr.Nice != niceness || attr.Runtime != longTurn && attr.Runtime != 0 { // 0: the kernel does not know of turns
+			t.Errorf("the thread's niceness is %d, want %d; its turn %d", attr.Nice, niceness, attr.Runtime)
 		}
 		if n := runtime.GOMAXPROCS(0); before >= runtime.NumCPU() && n != before+1 {
 			t.Errorf("%d processors, want one more than %d", n, before)
@@ -53,6 +54,33 @@ func hurried(t *testing.T) error {
 		}
 		return err
 	})
+}
+
+// TestWhoWorksLongMayBeInterrupted: only while it does.
+func TestWhoWorksLongMayBeInterrupted(t *testing.T) {
+	attrs := func() (nice int32, turn uint64) {
+		attr, err := unix.SchedGetAttr(0, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return attr.Nice, attr.Runtime
+	}
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	nice, turn := attrs()
+	failed := errors.New("no")
+	err := patiently(func() error {
+		if n, long := attrs(); n != nice || long != longTurn && long != 0 {
+			t.Errorf("niceness %d, turn %d; want %d, %d", n, long, nice, longTurn)
+		}
+		return failed
+	})
+	if err != failed {
+		t.Errorf("the error was %v", err)
+	}
+	if n, after := attrs(); n != nice || after != turn {
+		t.Errorf("afterwards niceness %d, turn %d; before %d, %d", n, after, nice, turn)
+	}
 }
 
 // TestWorkAsideIsPacedUnderALimit: what it uses there is taken from requests.

@@ -8,5 +8,8 @@ const threadsGiveWay = false
 // giveWay does nothing where it cannot.
 func giveWay() {}
 
+// takeLong does nothing where it cannot.
+func takeLong() {}
+
 // spareMemory is not known.
 func spareMemory() uint64 { return 0 }

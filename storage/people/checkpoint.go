@@ -38,9 +38,11 @@ const (
 // checkpoint began, so the cursor that is written last, the log's end at that
 // beginning, is never ahead of any record.
 func (s *Store) Checkpoint() error {
-	s.checkpoint.Lock()
-	defer s.checkpoint.Unlock()
-	return s.writeDirty()
+	return patiently(func() error {
+		s.checkpoint.Lock()
+		defer s.checkpoint.Unlock()
+		return s.writeDirty()
+	})
 }
 
 // writeDirty is Checkpoint for who holds its lock.

@@ -177,7 +177,7 @@ func (x *fill) tell(last bool) error {
 		return nil
 	}
 	if x.writing.warm { // nothing is being written between two slices
-		if err := before(x.s.Checkpoint); err != nil {
+		if err := x.s.Checkpoint(); err != nil {
 			return err
 		}
 		x.writing.warm = false

@@ -107,7 +107,7 @@ func (s *Store) sweep(ctx context.Context, only *Concerned, from Hash, progress 
 		fresh = s.watched.fresh
 	})
 	defer s.locked(func() { s.judging.sweeps-- })
-	if err := before(s.Checkpoint); err != nil { // who comes later is judged by the new definitions anyway
+	if err := s.Checkpoint(); err != nil { // who comes later is judged by the new definitions anyway
 		return err
 	}
 	x := &sweep{s: s, only: only, pace: newPace(sweepShare)}
@@ -130,7 +130,7 @@ func (s *Store) sweep(ctx context.Context, only *Concerned, from Hash, progress 
 		s.locked(func() { many = len(s.dirtyNodes) > s.o.Hold }) // the room is for requests
 		tell := whole || progress != nil && time.Since(told) > min(s.o.Every, sweepTell)
 		if tell || many {
-			if err := before(s.Checkpoint); err != nil {
+			if err := s.Checkpoint(); err != nil {
 				return err
 			}
 		}
@@ -293,7 +293,7 @@ func (x *sweep) absent(o id.ID, facet Hash) bool {
 func (x *sweep) keep() error {
 	s := x.s
 	var others []id.ID
-	err := before(func() error {
+	err := patiently(func() error {
 		for i := range x.found {
 			s.mu.Lock()
 			if p := &x.found[i]; !x.keepOne(p) {
