@@ -149,21 +149,20 @@ func (f *faultyFront) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// visitPage says what it made: to the test at once, and at its end to the
-// browser's storage, because a page that is closed is not heard any more.
+// visitPage says what it made, to the test and to the browser's storage, because
+// a page that is closed or left is not heard any more, nor always told of its end.
 const visitPage = `<!doctype html><title>visit</title>
 %s
 <script>
 const all = [];
 let leaving = false;
-const tell = () => localStorage["made." + location.pathname] = JSON.stringify(all);
 reuna.on("error", e => heard(JSON.stringify([location.pathname, "", 0, String(e)])));
 reuna.on("event", m => {
 	all.push([m.messageId, m.context.seq, (m.event || m.type) + (leaving ? " after pagehide" : "") + (document.hidden ? " hidden" : "")]);
+	localStorage["made." + location.pathname] = JSON.stringify(all);
 	heard(JSON.stringify([location.pathname, ...all.at(-1)]));
-	if (leaving) tell();
 });
-addEventListener("pagehide", () => { leaving = true; tell() }, true);
+addEventListener("pagehide", () => { leaving = true }, true);
 let left = %s;
 const step = () => { if (left-- > 0) { reuna.track("Step", {left}); setTimeout(step, %s * Math.random()) } };
 step();

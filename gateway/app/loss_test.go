@@ -314,7 +314,7 @@ func (a *account) countLoads() (total sum, ends map[string]int, labels map[[2]st
 		}
 		switch {
 		case n.known > n.made:
-			a.Errorf("%s (%s) made %d and is said to have made %d", path, l.end, n.made, n.known)
+			a.Errorf("%s (%s) made %d, the last of them number %d, and is said to have made %d", path, l.end, n.made, a.highest[path], n.known)
 		case n.known < n.made && !l.exposed:
 			a.Errorf("%s (%s) made %d, of which the gateway can know %d: %q", path, l.end, n.made, n.known, a.history[path])
 		}
