@@ -122,7 +122,7 @@ func (c *Cost) row() []string {
 func (r *Report) conditions() []string {
 	e, d := r.Environment, r.Definitions
 	lines := []string{
-		fmt.Sprintf("%d traits, %d audiences, %d placements against none; %d rounds of %g s in turn, %d connections, twice %d visitors", d.Traits, d.Segments, d.Placements, r.Rounds, r.Seconds, r.Connections, r.Visitors),
+		fmt.Sprintf("%d traits, %d audiences, %d placements against none; %d rounds of %g s of each, a second at a time in turn, %d connections, twice %d visitors", d.Traits, d.Segments, d.Placements, r.Rounds, r.Seconds, r.Connections, r.Visitors),
 		fmt.Sprintf("%d cores (%s), %s, kernel %s, data on %s, %s; load from the same machine", e.Cores, e.CPU, e.OS, e.Kernel, e.Disk, e.Go),
 		fmt.Sprintf("resident memory at the end: %.0f MB with none, %.0f MB with all", float64(r.MemoryNone.Resident)/1e6, float64(r.MemoryAll.Resident)/1e6),
 	}

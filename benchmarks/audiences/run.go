@@ -12,6 +12,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/reuna/reuna/benchmarks/drive"
@@ -137,35 +138,27 @@ func Run(ctx context.Context, o Options) (r *Report, err error) {
 		plan := drive.Plan{Shape: workload.Shape{Format: workload.Interact, Batch: k.batch}, Duration: o.Round}
 		pairs := make([]pair, o.Rounds)
 		var none, all spent
+		note := func() error { return errors.Join(none.note(without.PID), all.note(with.PID)) }
+		for i := range pairs {
+			if err = note(); err == nil {
+				err = pairs[i].drive(ctx, plan, plain.side(k.quiet), full.side(k.quiet))
+			}
+			if err != nil {
+				return nil, fmt.Errorf("%s, round %d: %w", k.name, i+1, err)
+			}
+			fmt.Fprintf(o.Log, "%s, round %d of %d\n", k.name, i+1, o.Rounds)
+		}
+		if err = save(ctx); err == nil {
+			err = note()
+		}
+		if err != nil {
+			return nil, err
+		}
 		for i := range pairs {
 			p := &pairs[i]
-			turns := []struct {
-				side  serve.Side
-				into  *serve.Sample
-				spent *spent
-			}{{plain.side(k.quiet), &p.without, &none}, {full.side(k.quiet), &p.with, &all}}
-			if i%2 == 1 { // what drifts one way must not always meet the same one
-				turns[0], turns[1] = turns[1], turns[0]
-			}
-			for _, t := range turns {
-				if err = t.spent.note(t.side.Server.PID); err == nil {
-					*t.into, err = t.side.Measure(ctx, plan)
-				}
-				if err != nil {
-					return nil, fmt.Errorf("%s, round %d: %w", k.name, i+1, err)
-				}
-			}
-			fmt.Fprintf(o.Log, "%s, round %d of %d: none %.1f µs an event, all %.1f µs\n", k.name, i+1, o.Rounds,
+			p.without.CPU, p.with.CPU = none.round(i), all.round(i)
+			fmt.Fprintf(o.Log, "%s, round %d: none %.1f µs an event, all %.1f µs\n", k.name, i+1,
 				p.without.PerRequest()/float64(k.batch), p.with.PerRequest()/float64(k.batch))
-		}
-		if err = save(ctx); err != nil {
-			return nil, err
-		}
-		if err = errors.Join(none.note(without.PID), all.note(with.PID)); err != nil {
-			return nil, err
-		}
-		for i := range pairs {
-			pairs[i].without.CPU, pairs[i].with.CPU = none.round(i), all.round(i)
 		}
 		r.Costs = append(r.Costs, newCost(k.name, k.batch, k.bar, pairs))
 	}
@@ -181,19 +174,33 @@ func Run(ctx context.Context, o Options) (r *Report, err error) {
 		}
 	}
 	if o.Pprof != "" {
-		for _, p := range []struct {
-			side serve.Side
-			file string
-		}{{plain.shop, o.Pprof + ".none"}, {full.shop, o.Pprof}} {
-			fmt.Fprintln(o.Log, "taking a CPU profile")
-			events, err := p.side.Profile(ctx, workload.Shape{Format: workload.Interact, Batch: 1}, o.Round, adminKey, p.file)
-			if err != nil {
-				return nil, err
-			}
-			fmt.Fprintf(o.Log, "%s: %d events\n", p.file, events)
-		}
+		err = o.profile(ctx, plain.shop, full.shop, adminKey)
 	}
 	return r, err
+}
+
+// profile writes a profile of each gateway, both of a round in which they are driven in
+// turn, and of the time to save it.
+func (o *Options) profile(ctx context.Context, without, with serve.Side, adminKey string) error {
+	fmt.Fprintln(o.Log, "taking CPU profiles")
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	seconds := int((2*o.Round + saved) / time.Second)
+	done := make(chan error, 2)
+	for _, p := range []struct {
+		of   *serve.Server
+		file string
+	}{{without.Server, o.Pprof + ".none"}, {with.Server, o.Pprof}} {
+		go func() { done <- p.of.Sample(ctx, seconds, adminKey, p.file) }()
+	}
+	var p pair
+	err := p.drive(ctx, plan(o.Round), without, with)
+	if err != nil {
+		stop()
+	}
+	err = errors.Join(err, <-done, <-done)
+	fmt.Fprintf(o.Log, "%s.none: %d events; %s: %d events\n", o.Pprof, p.without.Requests, o.Pprof, p.with.Requests)
+	return err
 }
 
 // saved is how long after its last event a gateway has written all that it keeps in
@@ -210,9 +217,40 @@ func save(ctx context.Context) error {
 	}
 }
 
-// spent is the processor time that a gateway had used when each of its turns began, and
-// when all it did in the last was saved. What it saves while it is the other's turn
-// belongs to its own events.
+// turn is how long a gateway is driven before it is the other's turn. A machine may be
+// half as fast for a minute: in turns as short it is for both.
+const turn = time.Second
+
+// drive drives both gateways in turn, until each was for as long as the plan says.
+func (p *pair) drive(ctx context.Context, plan drive.Plan, without, with serve.Side) error {
+	sides := [...]struct {
+		serve.Side
+		into *drive.Result
+	}{{without, &p.without.Result}, {with, &p.with.Result}}
+	for rest := plan.Duration; rest > 0; rest -= turn {
+		plan.Duration, plan.Strict = min(turn, rest), true
+		for _, side := range sides {
+			got, err := side.Driver.Run(ctx, plan)
+			if err == nil {
+				err = ctx.Err()
+			}
+			if err != nil {
+				return errors.Join(err, side.Server.Alive())
+			}
+			side.into.Requests += got.Requests
+			side.into.Elapsed += got.Elapsed
+		}
+		slices.Reverse(sides[:]) // who comes first must not always be the same one
+	}
+	if p.without.Requests == 0 || p.with.Requests == 0 {
+		return fmt.Errorf("a gateway answered nothing: %d and %d requests", p.without.Requests, p.with.Requests)
+	}
+	return nil
+}
+
+// spent is the processor time that a gateway had used when each round began, and when
+// all it did in the last was saved. What a round leaves to be saved belongs to the next
+// one, as what the round before left belongs to it.
 type spent []time.Duration
 
 func (s *spent) note(pid int) error {
@@ -221,7 +259,7 @@ func (s *spent) note(pid int) error {
 	return err
 }
 
-// round is the time that the i-th turn cost.
+// round is the time that the i-th round cost.
 func (s spent) round(i int) time.Duration { return s[i+1] - s[i] }
 
 // begin gives a gateway its visitors, and lets all quiet ones come once.

@@ -39,6 +39,9 @@ func (r *run) len() int {
 // place is the i-th cell's.
 func (r *run) place(i int) int64 { return int64(high(r.words[i*r.size])) }
 
+// count is how many contributions the i-th cell has.
+func (r *run) count(i int) int64 { return int64(low(r.words[i*r.size])) }
+
 // at gives the i-th cell.
 func (r *run) at(i int) cell {
 	w := r.words[i*r.size:]

@@ -1,5 +1,7 @@
 package facet
 
+import "math"
+
 // Form is how a series keeps what is contributed to it. Each is a commutative
 // monoid: exact as a function of the multiset of contributions, whatever their
 // order or grouping, within the bounds that its type tells.
@@ -157,13 +159,17 @@ func (k *Kept) add(i int, found bool, c *Contribution) (changed bool) {
 		k.at(i).words[last] = c.At
 	}
 	w := k.words[k.index[i].at:]
+	settled := w[last] // as of when nothing has to be dropped
+	if w[window] != x.Window || w[width] != x.Width {
+		settled = math.MinInt64
+	}
 	w[head] = w[head]&flagMask | int64(x.Slot)<<slotShift | int64(uint16(x.Most))<<mostShift
 	w[last], w[window], w[width] = max(w[last], c.At), x.Window, x.Width
 	switch x.Form {
 	case Total:
 		k.at(i).addTotal(c.Tally)
 	case Tallies:
-		k.addTally(i, c)
+		k.addTally(i, c, settled)
 	case Recent:
 		k.addMet(i, c.Key, c.At, c.copies)
 	case Newest, Oldest:

@@ -5,7 +5,9 @@ import "math"
 // What writes Tallies. Here a series is the i-th of its Kept and a key the j-th of the
 // series, since a Series is good only until something is written.
 
-func (k *Kept) addTally(i int, c *Contribution) {
+// addTally takes a contribution in. The series had nothing to drop when its newest
+// contribution was settled's; math.MinInt64: nobody knows.
+func (k *Kept) addTally(i int, c *Contribution, settled int64) {
 	s := k.at(i)
 	if !s.wide() && c.Tally.Sum|c.Tally.Min|c.Tally.Max != 0 {
 		k.widen(i)
@@ -17,7 +19,16 @@ func (k *Kept) addTally(i int, c *Contribution) {
 	} else {
 		k.put(i, j, false, cell{clamped(s.bucket(c.At)), c.Tally})
 	}
+	if s.words[window] > 0 && (c.At < settled || settled == math.MinInt64 || s.horizon(c.At) != s.horizon(settled)) {
+		k.expire(i)
+	}
 	k.settle(i)
+}
+
+// horizon is the first bucket that is not dropped when the newest contribution was at a
+// time.
+func (s Series) horizon(newest int64) int64 {
+	return s.bucket(floor(newest, 1000)*1000 - s.words[window])
 }
 
 // keyOf gives the place of a key, which is made where it is not there.
@@ -134,12 +145,9 @@ func (k *Kept) widen(i int) {
 	copy(w[copy(w, entries):], cells)
 }
 
-// settle holds the bounds.
+// settle holds the bounds of what there may be.
 func (k *Kept) settle(i int) {
 	s := k.at(i)
-	if s.words[window] > 0 {
-		k.expire(i)
-	}
 	if s.exact() {
 		for k.at(i).points() > s.most() {
 			k.bury(i)
@@ -186,7 +194,7 @@ func (k *Kept) bury(i int) {
 // expire drops what lies a Window behind the newest contribution, to the bucket.
 func (k *Kept) expire(i int) {
 	s := k.at(i)
-	bucket := s.bucket(floor(s.words[last], 1000)*1000 - s.words[window])
+	bucket := s.horizon(s.words[last])
 	first := bucket // of the cells that stay
 	if s.exact() {
 		first = math.MinInt64
@@ -231,6 +239,9 @@ func (k *Kept) mergeTallies(i int, o Series) {
 		j := k.keyOf(i, from.name(), from.Series.words[from.entry+keyLast], nil)
 		k.putAll(i, j, true, from.older())
 		k.putAll(i, j, false, from.newer())
+	}
+	if k.at(i).words[window] > 0 {
+		k.expire(i)
 	}
 	k.settle(i)
 }
