@@ -179,13 +179,16 @@ func Run(ctx context.Context, o Options) (r *Report, err error) {
 	return r, err
 }
 
+// mostProfile is for how long a desk takes a profile.
+const mostProfile = time.Minute
+
 // profile writes a profile of each gateway, both of a round in which they are driven in
-// turn, and of the time to save it.
+// turn, and of the time to save it or a part of that.
 func (o *Options) profile(ctx context.Context, without, with serve.Side, adminKey string) error {
 	fmt.Fprintln(o.Log, "taking CPU profiles")
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
-	seconds := int((2*o.Round + saved) / time.Second)
+	seconds := int(min(2*o.Round+saved, mostProfile) / time.Second)
 	done := make(chan error, 2)
 	for _, p := range []struct {
 		of   *serve.Server
