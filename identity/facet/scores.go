@@ -63,7 +63,7 @@ func (s Series) Favourite(dst []Score, now, halfLife int64, least float64) (list
 	if s.Form() != Tallies {
 		return dst, until
 	}
-	oldest := s.bucket(now - s.Window())
+	oldest, width := s.bucket(now-s.Window()), s.width()
 	begin := len(dst)
 	ahead, fades := false, false // some bucket's middle is still to come; some is over
 	var parts faded
@@ -71,23 +71,23 @@ func (s Series) Favourite(dst []Score, now, halfLife int64, least float64) (list
 		sum, first := 0.0, true
 		cells := k.newer()
 		for j := range cells.len() {
-			b := cells.at(j)
-			if b.at < oldest {
+			at := cells.place(j)
+			if at < oldest {
 				continue
 			}
 			if first { // the oldest of them is the next to go
-				until, first = min(until, (b.at+1)*s.width()+s.Window()), false
+				until, first = min(until, (at+1)*width+s.Window()), false
 			}
-			middle := b.at*s.width() + s.width()/2
+			middle := at*width + width/2
 			if middle >= now {
 				if middle > now {
 					until, ahead = min(until, middle), true
 				}
-				sum += b.weight()
+				sum += cells.weight(j)
 				continue
 			}
 			fades = true
-			sum += b.weight() * parts.of(b.at, now-middle, halfLife)
+			sum += cells.weight(j) * parts.of(at, now-middle, halfLife)
 		}
 		if sum >= least {
 			dst = append(dst, Score{k.name(), sum})
@@ -177,22 +177,23 @@ func (k *keyed) parts(now, halfLife int64) (stay, fade float64) {
 	oldest := k.bucket(now - k.Window())
 	cells := k.newer()
 	for i := range cells.len() {
-		b := cells.at(i)
-		middle := b.at*k.width() + k.width()/2
+		at := cells.place(i)
+		middle := at*k.width() + k.width()/2
 		switch {
-		case b.at < oldest:
+		case at < oldest:
 		case middle > now:
-			stay += b.weight()
+			stay += cells.weight(i)
 		default:
-			fade += b.weight() * math.Exp2(-float64(now-middle)/float64(halfLife))
+			fade += cells.weight(i) * math.Exp2(-float64(now-middle)/float64(halfLife))
 		}
 	}
 	return stay, fade
 }
 
-func (t *Tally) weight() float64 {
-	if t.Sum != 0 {
-		return float64(t.Sum) / 1e6
+// weight is what the i-th cell weighs before it fades.
+func (r *run) weight(i int) float64 {
+	if w := r.words[i*r.size:]; r.size == wideCell && w[1] != 0 {
+		return float64(w[1]) / 1e6
 	}
-	return float64(t.N)
+	return float64(r.count(i))
 }

@@ -35,12 +35,21 @@ func (k *Kept) known(s string, c *copies) (n uint32, ok bool) {
 	switch {
 	case s == "":
 		return 0, true
-	case c != nil && c.of == k && c.text == s: // an event adds the same to several series
-		return c.number, true
+	case c != nil && c.of == k: // an event adds the same few to several series
+		for i := range c.texts {
+			if c.texts[i] == s {
+				return c.numbers[i], true
+			}
+		}
 	}
 	n, ok = k.numbered(s, hash(s))
 	if ok && c != nil {
-		c.of, c.text, c.number = k, s, n
+		if c.of != k {
+			c.forget()
+			c.of = k
+		}
+		i := c.next % len(c.texts)
+		c.texts[i], c.numbers[i], c.next = s, n, i+1
 	}
 	return n, ok
 }
@@ -133,14 +142,19 @@ func (s Series) eachText(fn func(w *int64)) {
 // copies makes copies of texts, of which many facets have the same: of those that it
 // met lately it gives the same one again.
 type copies struct {
-	lately [512]string
-	of     *Kept // what it was asked for last
-	text   string
-	number uint32
+	lately  [512]string
+	of      *Kept // what it was asked for last
+	texts   [4]string
+	numbers [4]uint32
+	next    int // the place of the next one of these
 }
 
 // forget is for when numbers change, and texts go.
-func (c *copies) forget() { c.of, c.text = nil, "" }
+func (c *copies) forget() {
+	if c.of != nil {
+		c.of, c.texts = nil, [4]string{}
+	}
+}
 
 func (c *copies) copy(s string, h uint32) string {
 	have := &c.lately[h%uint32(len(c.lately))]

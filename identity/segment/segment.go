@@ -36,13 +36,13 @@ type Definition struct {
 	Held bool
 }
 
-// audience is a Definition made ready.
+// audience is a Definition made ready; what judging needs comes first.
 type audience struct {
+	rule *rule.Rule
+	asks mask // the audiences, by place, that it asks for
 	Definition
-	index int // in the list of definitions
-	rule  *rule.Rule
+	index int          // in the list of definitions
 	reads facet.Change // what of a profile its outcome depends on
-	asks  mask         // the audiences, by place, that it asks for
 }
 
 // placed is where an audience stands in the list.
@@ -247,11 +247,20 @@ func (c *compiler) index() {
 	s.order = make([]named, len(s.list))
 	s.every = make(mask, words)
 	for i := range s.list {
-		s.order[s.list[i].index] = named{i, event.Quote(s.list[i].Name)}
+		s.order[s.list[i].index].place = i
 		s.every.set(i)
 		s.place[s.list[i].Name] = i
 		s.ids = append(s.ids, placed{s.list[i].ID, i})
 		s.askers[i] = make(mask, words)
+	}
+	// One text behind the other: answers name dozens of them.
+	text := ""
+	for _, x := range s.order {
+		text += string(event.Quote(s.list[x.place].Name))
+	}
+	for i := range s.order {
+		n := len(event.Quote(s.list[s.order[i].place].Name))
+		s.order[i].quoted, text = event.Value(text[:n]), text[n:]
 	}
 	for i := range s.list {
 		a := &s.list[i]

@@ -37,7 +37,7 @@ const ExitFatal = 70
 
 const (
 	defaultCacheBytes = 64 << 20
-	memTableBytes     = 32 << 20
+	memTableBytes     = 64 << 20
 	blockBytes        = 16 << 10
 	// manifestBytes bounds what Open has to read of the table list's changes, and
 	// how long bounds of tables that are gone stay there.
@@ -213,9 +213,9 @@ func (db *DB) options(o Options) *pebble.Options {
 		// Pebble's defaults stall writers at 12 sublevels; blocks arrive faster
 		// than that can be compacted after a pause, and the reads that pay for
 		// it are few.
-		L0CompactionThreshold:      2,
+		L0CompactionThreshold:      4,
 		L0StopWritesThreshold:      1000,
-		LBaseMaxBytes:              64 << 20,
+		LBaseMaxBytes:              256 << 20,
 		CompactionConcurrencyRange: func() (int, int) { return 1, 2 },
 		MaxManifestFileSize:        manifestBytes,
 		BytesPerSync:               512 << 10,
