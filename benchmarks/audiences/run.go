@@ -207,8 +207,8 @@ func (o *Options) profile(ctx context.Context, without, with serve.Side, adminKe
 }
 
 // saved is how long after its last event a gateway has written all that it keeps in
-// memory: it does so every 30 seconds, or sooner. (storage/people, Options.Every)
-const saved = 32 * time.Second
+// memory: it does so every minute, or sooner. (storage/people, Options.Every)
+const saved = 62 * time.Second
 
 // save waits until gateways without load have.
 func save(ctx context.Context) error {

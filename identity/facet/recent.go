@@ -47,10 +47,7 @@ func (k *Kept) putMet(i int, key string, at int64, c *copies) bool {
 			}
 		}
 	}
-	j := 0
-	for j < n && s.text(s.words[content+j*metWords]) < key {
-		j++
-	}
+	j := s.placeOf(key, metWords)
 	number := k.number(key, c)
 	k.splice(i, content+j*metWords, 0, metWords)
 	w := k.at(i).words
@@ -105,20 +102,30 @@ func (s Series) met(now, window int64, fn func(w []int64)) (until int64) {
 	if s.Form() != Recent {
 		return until
 	}
+	if window == 0 {
+		for j := range s.items() {
+			fn(s.words[content+j*metWords:][:metWords])
+		}
+		return until
+	}
+	// Of seconds that lie behind now − window, and not behind now, without a division each.
+	from, to := (floor(now-window, 1000)+1)*1000, (floor(now, 1000)+1)*1000
+	first, ahead := int64(math.MaxInt64), int64(math.MaxInt64)
 	for j := range s.items() {
 		w := s.words[content+j*metWords:][:metWords]
-		if window > 0 {
-			at := floor(w[metLast], 1000) * 1000
-			if at > now {
-				until = min(until, at)
-				continue
-			}
-			if at <= now-window {
-				continue
-			}
-			until = min(until, at+window)
+		switch at := w[metLast]; {
+		case at >= to:
+			ahead = min(ahead, at)
+		case at >= from:
+			first = min(first, at)
+			fn(w)
 		}
-		fn(w)
+	}
+	if first < math.MaxInt64 {
+		until = floor(first, 1000)*1000 + window
+	}
+	if ahead < math.MaxInt64 {
+		until = min(until, floor(ahead, 1000)*1000)
 	}
 	return until
 }

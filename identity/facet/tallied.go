@@ -44,10 +44,7 @@ func (k *Kept) keyOf(i int, key string, at int64, c *copies) int {
 			}
 		}
 	}
-	j := 0
-	for j < n && s.text(s.words[content+j*entry]) < key {
-		j++
-	}
+	j := s.placeOf(key, entry)
 	number := k.number(key, c)
 	k.splice(i, content+j*entry, 0, entry)
 	w := k.at(i).words

@@ -21,6 +21,19 @@ func textOf(texts []string, n uint32) string {
 	return texts[n-1]
 }
 
+// placeOf is before which of the keys, ascending, a new one stands; each has so many words.
+func (s Series) placeOf(key string, size int) int {
+	low, high := 0, s.items()
+	for low < high {
+		if m := int(uint(low+high) >> 1); s.text(s.words[content+m*size]) < key {
+			low = m + 1
+		} else {
+			high = m
+		}
+	}
+	return low
+}
+
 // hash is FNV-1a, which is quick with a few letters.
 func hash(s string) uint32 {
 	h := uint32(2166136261)

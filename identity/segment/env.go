@@ -232,14 +232,20 @@ func numberField(name string, read func(*facet.Profile) (float64, bool)) rule.Fi
 	}}
 }
 
+// growing is a field that no event makes less.
+func growing(f rule.Field) rule.Field {
+	f.Grows = func(rule.Plain) rule.Trend { return rule.Rises }
+	return f
+}
+
 // counts are of what people did, but for those that say bot.
 func counts() *rule.Object {
 	type p = facet.Profile
 	return &rule.Object{Name: "reuna.counts", Fields: []rule.Field{
-		intField("events", func(p *p) int64 { return p.Events }),
-		intField("pageviews", func(p *p) int64 { return p.Pageviews }),
-		intField("botEvents", func(p *p) int64 { return p.BotEvents }),
-		intField("botPageviews", func(p *p) int64 { return p.BotPageviews }),
+		growing(intField("events", func(p *p) int64 { return p.Events })),
+		growing(intField("pageviews", func(p *p) int64 { return p.Pageviews })),
+		growing(intField("botEvents", func(p *p) int64 { return p.BotEvents })),
+		growing(intField("botPageviews", func(p *p) int64 { return p.BotPageviews })),
 		intField("sessions", func(p *p) int64 { return p.Sessions }),
 		intField("orders", func(p *p) int64 { return p.Orders }),
 		// Of the currency with the most of it: sums of several mean nothing.

@@ -58,7 +58,8 @@ func (w *judging) holds(place int, until int64) {
 
 // Judge says in which audiences sub is. was is the person's last Standing, nil
 // if there is none, and changed what may be different in the profile since.
-// Judged are those audiences that read what changed, those that ask for one that
+// Judged are those audiences that read what changed, unless they cannot but stay as they are
+// (readers), those that ask for one that
 // was entered or left, and those whose time has come at sub.Now; all of them
 // when was is nil or of other definitions. Who stays in an audience keeps its
 // Since; it is sub.Now for who enters. The result is was itself when nothing is
@@ -82,7 +83,7 @@ func (s *Set) Judge(sub *Subject, was *Standing, changed facet.Change) *Standing
 			w.todo.set(i)
 		}
 	default:
-		s.affected(w.todo, &changed)
+		s.affected(w.todo, w.in, &changed, sub.profile().Last > sub.Now)
 		for _, t := range was.timed {
 			if t.place() >= len(s.list) {
 				continue // a forged record
@@ -112,21 +113,14 @@ func (s *Set) touched(c *facet.Change) bool {
 	return false
 }
 
-// affected adds the audiences that read what changed.
-func (s *Set) affected(to mask, c *facet.Change) {
-	for core := uint32(c.Core & s.reads.Core); core != 0; core &= core - 1 {
-		to.add(s.core[bits.TrailingZeros32(core)])
-	}
-	for i, w := range s.reads.Computed {
-		for w &= c.Computed[i]; w != 0; w &= w - 1 {
-			to.add(s.slots[i*64+bits.TrailingZeros64(w)])
-		}
-	}
-}
-
 // run judges what is to do, and what comes to be on the way: whoever asks for an
 // audience stands behind it.
 func (s *Set) run(sub *Subject, w *judging) (moved bool) {
+	for i := range s.choices {
+		if x := &s.choices[i]; x.wanted(w.todo) {
+			moved = s.choose(sub, w, x) || moved
+		}
+	}
 	for word := range w.todo {
 		for w.todo[word] != 0 {
 			i := word*64 + bits.TrailingZeros64(w.todo[word])
@@ -142,8 +136,7 @@ func (s *Set) run(sub *Subject, w *judging) (moved bool) {
 			w.holds(i, sub.clock.Until)
 			if holds != w.in.has(i) {
 				moved = true
-				w.in[i/64] ^= 1 << (i % 64)
-				w.todo.add(s.askers[i])
+				w.turn(i)
 			}
 		}
 	}

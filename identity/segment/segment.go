@@ -23,6 +23,7 @@ import (
 
 	"github.com/reuna/reuna/identity/event"
 	"github.com/reuna/reuna/identity/facet"
+	"github.com/reuna/reuna/identity/trait"
 	"github.com/reuna/reuna/identity/trait/rule"
 )
 
@@ -71,10 +72,12 @@ type Set struct {
 	every mask
 	print uint64 // of everything that outcomes depend on, but for persons
 
-	reads  facet.Change // of any
-	core   []mask       // by bit: who reads it
-	slots  []mask       // by slot: who reads it; nil: nobody
-	askers []mask       // by place: who asks for it
+	traits  *trait.Set
+	reads   facet.Change // of any
+	core    []*readers   // by bit; nil: nobody reads it
+	slots   []*readers   // by slot; nil: nobody reads it
+	choices []choice
+	askers  []mask // by place: who asks for it
 }
 
 // Compile makes a Set. A rule may ask for other segments ('x' in segments), but
@@ -242,7 +245,8 @@ func (c *compiler) circle(path []int) {
 // index tells who reads what.
 func (c *compiler) index() {
 	s, words := c.Set, (len(c.list)+63)/64
-	s.slots = make([]mask, facet.MaxComputed)
+	s.traits = c.env.traits
+	s.core, s.slots = make([]*readers, 32), make([]*readers, facet.MaxComputed)
 	s.askers = make([]mask, len(s.list))
 	s.order = make([]named, len(s.list))
 	s.every = make(mask, words)
@@ -278,24 +282,25 @@ func (c *compiler) index() {
 			a.reads.Core |= facet.ChangedSite
 		}
 		s.reads.Add(a.reads)
-		for bit := range 32 {
-			if a.reads.Core&(1<<bit) == 0 {
-				continue
+		t := c.env.trendsOf(a.rule)
+		for bit := range s.core {
+			if a.reads.Core&(1<<bit) != 0 {
+				if s.core[bit] == nil {
+					s.core[bit] = newReaders(words)
+				}
+				s.core[bit].set(i, t.core[bit])
 			}
-			for len(s.core) <= bit {
-				s.core = append(s.core, make(mask, words))
-			}
-			s.core[bit].set(i)
 		}
-		for slot := range facet.MaxComputed {
+		for slot := range s.slots {
 			if a.reads.Has(slot) {
 				if s.slots[slot] == nil {
-					s.slots[slot] = make(mask, words)
+					s.slots[slot] = newReaders(words)
 				}
-				s.slots[slot].set(i)
+				s.slots[slot].set(i, t.slots[slot])
 			}
 		}
 	}
+	s.choices = c.choices()
 	slices.SortFunc(s.ids, func(a, b placed) int { return cmp.Compare(a.id, b.id) })
 	s.print = c.fingerprint()
 }

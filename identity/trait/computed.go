@@ -3,6 +3,8 @@ package trait
 import (
 	"slices"
 
+	"github.com/google/cel-go/common/types"
+
 	"github.com/reuna/reuna/identity/facet"
 	"github.com/reuna/reuna/identity/trait/rule"
 )
@@ -82,6 +84,29 @@ func (c *Computed) Get(name string) (v Value, ok bool) {
 		return Value{}, false
 	}
 	return *c.value(i), true
+}
+
+// Text gives the place of a computed trait that is one text to rules, for TextAt.
+func (s *Set) Text(name string) (i int, ok bool) {
+	if s == nil {
+		return 0, false
+	}
+	i, ok = s.index[name]
+	if !ok || s.defs[i].Pending || s.defs[i].spec.ID == 0 {
+		return 0, false
+	}
+	t, _ := s.defs[i].rule()
+	return i, t == types.StringType
+}
+
+// TextAt is the text in the place i of s, "" where nothing is known, and when time alone
+// may change it.
+func (c *Computed) TextAt(s *Set, i int) (text string, until int64) {
+	if c.set != s || s == nil {
+		return "", never
+	}
+	v := c.value(i)
+	return v.text, v.Until
 }
 
 // Each calls fn for every computed trait, in the order of the definitions: for

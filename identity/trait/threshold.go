@@ -51,3 +51,29 @@ func (c *Computed) atLeast(i int, n int64) bool {
 	}
 	return is
 }
+
+// grows is which way a comparison of the value goes as more happens of what it sums up, at
+// any time from the newest of it on; nil where an event may make it less or more. Sums are
+// of what may be negative, and the least and the largest of a window may leave it early
+// when a second becomes a part of a bucket.
+func (d *definition) grows() func(literal rule.Plain) rule.Trend {
+	is := rule.Either
+	switch {
+	case d.Kind == Count && d.Window > 0:
+		return func(literal rule.Plain) rule.Trend {
+			// So many of the newest seconds are kept as they are: only what is before
+			// them may count for less than it did.
+			if n, ok := literal.Int(); ok && n < exactSeconds {
+				return rule.Rises
+			}
+			return rule.Either
+		}
+	case d.Kind == Count, d.Kind == Unique, d.Kind == DaysActive && d.Window > 0:
+		is = rule.Rises
+	case d.Kind == TimeSince:
+		is = rule.Falls
+	default:
+		return nil
+	}
+	return func(rule.Plain) rule.Trend { return is }
+}

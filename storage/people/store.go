@@ -57,7 +57,7 @@ type Options struct {
 	// one of each; 0 means 100,000. Those that wait for a checkpoint come on top, up
 	// to four times as many: then Begin gives ErrBehind.
 	Hold int
-	// Every is the longest time between checkpoints; 0 means 30 s. There is one before
+	// Every is the longest time between checkpoints; 0 means a minute. There is one before
 	// that when a replay would have a lot to do (replayMost), or memory is full of what
 	// is not written. A longer one writes a busy facet less often.
 	Every time.Duration
@@ -282,7 +282,7 @@ func Open(o Options, progress func(done, total uint64)) (*Store, error) {
 // newStore makes a store that has not read anything.
 func newStore(o Options) (*Store, error) {
 	if o.Every == 0 {
-		o.Every = 30 * time.Second
+		o.Every = time.Minute
 	}
 	if o.Hold == 0 {
 		o.Hold = 100_000

@@ -24,6 +24,10 @@ type Field struct {
 	Contains func(of any, text string) bool
 	// Key, if there is one, finds an entry of a map that Get would give.
 	Key func(of any, key string) Plain
+	// Grows says which way a comparison of the field with a literal goes as more happens of
+	// what the field sums up, whatever the time: Rises that the field is never less for it,
+	// Falls that it is never more. Nil: Either.
+	Grows func(literal Plain) Trend
 	// Hidden says that no fault names it: nobody wrote it.
 	Hidden bool
 }

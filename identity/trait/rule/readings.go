@@ -227,13 +227,7 @@ func (q *quick) call(e ast.Expr) reading {
 			return q.key(args[0], key)
 		}
 	case overloads.TypeConvertDuration, overloads.TypeConvertTimestamp:
-		if text, ok := textLiteral(args[0]); ok && len(args) == 1 {
-			to := types.DurationType
-			if f == overloads.TypeConvertTimestamp {
-				to = types.TimestampType
-			}
-			return constant(PlainOf(types.String(text).ConvertToType(to)))
-		}
+		return constant(literalOf(e))
 	case operators.Add, operators.Subtract:
 		sign := int64(1)
 		if f == operators.Subtract {

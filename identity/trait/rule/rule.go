@@ -141,6 +141,7 @@ func (e *Env) Compile(path, text string, checks ...Check) (*Rule, Faults) {
 	}
 	q := &quick{env: e, tree: r.tree, motion: m}
 	rule.quick = q.condition(r.tree.Expr())
+	rule.trends = trends(q)
 	return rule, nil
 }
 
@@ -176,6 +177,7 @@ type Rule struct {
 	motion *motion
 	cost   uint64
 	uses   Uses
+	trends map[Use]Trend
 }
 
 // Cost is the worst case of one evaluation, at most MaxCost.
