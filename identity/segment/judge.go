@@ -56,15 +56,23 @@ func (w *judging) holds(place int, until int64) {
 	}
 }
 
+const (
+	// together is how far ahead of what is due others are looked at, in ms: until when is
+	// not told anew by every event, so that one look tells it of all that a visit moved.
+	together = 3_600_000
+	// soon is when a standing is made anew that only holds for longer, in ms before it is
+	// looked at anyway: nearly every event has it hold for longer.
+	soon = 60_000
+)
+
 // Judge says in which audiences sub is. was is the person's last Standing, nil
 // if there is none, and changed what may be different in the profile since.
-// Judged are those audiences that read what changed, unless they cannot but stay as they are
-// (readers), those that ask for one that
-// was entered or left, and those whose time has come at sub.Now; all of them
-// when was is nil or of other definitions. Who stays in an audience keeps its
-// Since; it is sub.Now for who enters. The result is was itself when nothing is
-// different, Until included. What was touched by no rule costs no evaluation and
-// no memory.
+// Judged are those audiences that read what changed, unless they cannot but stay
+// as they are (readers), those that ask for one that was entered or left, and those
+// whose time has come at sub.Now; all of them when was is nil or of other
+// definitions. Who stays in an audience keeps its Since; it is sub.Now for who
+// enters. The result is was itself when nothing is different but that it may hold
+// for longer. What was touched by no rule costs no evaluation and no memory.
 func (s *Set) Judge(sub *Subject, was *Standing, changed facet.Change) *Standing {
 	if s == nil {
 		s = none
@@ -88,7 +96,7 @@ func (s *Set) Judge(sub *Subject, was *Standing, changed facet.Change) *Standing
 			if t.place() >= len(s.list) {
 				continue // a forged record
 			}
-			if w.holds(t.place(), t.until()); t.until() <= sub.Now {
+			if w.holds(t.place(), t.until()); due && t.until() <= sub.Now+together {
 				w.todo.set(t.place())
 			}
 		}
@@ -164,7 +172,7 @@ func (s *Set) places(to mask, st *Standing) {
 
 // standing is what was judged, or was where that is the same.
 func (s *Set) standing(now int64, w *judging, was *Standing, changed bool) *Standing {
-	if !changed && w.same(was.timed) {
+	if !changed && (w.same(was.timed) || was.Until-now >= soon && w.later(was.timed)) {
 		return was
 	}
 	st := newStanding(w.timed.len())
@@ -213,12 +221,22 @@ func (s *Set) enter(st *Standing, now int64, w *judging, was *Standing) {
 	}
 }
 
-// same says that the audiences that time may change are those of list.
+// same says that the audiences that time may change are those of list, and when.
 func (w *judging) same(list []timed) bool {
+	return w.each(list, func(was, is timed) bool { return was == is })
+}
+
+// later says that they are those of list, and not sooner.
+func (w *judging) later(list []timed) bool {
+	return w.each(list, func(was, is timed) bool { return was.place() == is.place() && was <= is })
+}
+
+// each says that fn holds for each of list with what is of the same place in the row.
+func (w *judging) each(list []timed, fn func(was, is timed) bool) bool {
 	for word, rest := range w.timed {
 		for ; rest != 0; rest &= rest - 1 {
 			i := word*64 + bits.TrailingZeros64(rest)
-			if len(list) == 0 || list[0] != timedAt(i, w.until[i]) {
+			if len(list) == 0 || !fn(list[0], timedAt(i, w.until[i])) {
 				return false
 			}
 			list = list[1:]
