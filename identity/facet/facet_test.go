@@ -330,8 +330,8 @@ func TestRoundingOvertakesNobody(t *testing.T) {
 	s := p.kept.at(0)
 	for now := s.Last() + width; now < s.Last()+3*life; now += 11 {
 		list, _ := s.Scores(nil, now, life, 1./256)
-		one, _ := s.Favourite(nil, now, life, 1./256)
-		if list[0].Key != "newer" || one[0].Key != "newer" {
+		one, _, _ := s.Favourite(now, life, 1./256)
+		if list[0].Key != "newer" || one != "newer" {
 			t.Fatalf("at %d: %v, the first %v", now, list, one)
 		}
 	}

@@ -1,7 +1,6 @@
 package facet
 
 import (
-	"cmp"
 	"math"
 	"slices"
 	"strings"
@@ -24,12 +23,22 @@ func (s Series) Counts(dst []Score, now, window int64) (list []Score, until int6
 	return dst, until
 }
 
-// MostFrequent is Counts of which only the first one is in its place.
-func (s Series) MostFrequent(dst []Score, now, window int64) (list []Score, until int64) {
-	begin := len(dst)
-	dst, until = s.counts(dst, now, window)
-	first(dst[begin:])
-	return dst, until
+// MostFrequent is the first of Counts, without a list; ok is false where that has none.
+func (s Series) MostFrequent(now, window int64) (most Score, until int64, ok bool) {
+	until = math.MaxInt64
+	var top keyed
+	count := int64(0)
+	for k := s.walk(); k.step(); { // ascending by name
+		sum, next := k.tally(now, window)
+		until = min(until, next)
+		if sum.N > count {
+			count, top = sum.N, k
+		}
+	}
+	if count == 0 {
+		return most, until, false
+	}
+	return Score{top.name(), float64(count)}, until, true
 }
 
 func (s Series) counts(dst []Score, now, window int64) (list []Score, until int64) {
@@ -52,23 +61,46 @@ func (s Series) counts(dst []Score, now, window int64) (list []Score, until int6
 // one may be another, or fall below least, or a bucket ends to count.
 func (s Series) Scores(dst []Score, now, halfLife int64, least float64) (list []Score, until int64) {
 	begin := len(dst)
-	dst, until = s.Favourite(dst, now, halfLife, least)
+	var room [fewKeys]weighed
+	keys, _, until := s.weigh(room[:0], now, halfLife, least)
+	for _, x := range keys {
+		dst = append(dst, Score{s.text(x.text), x.sum})
+	}
 	sortScores(dst[begin:])
 	return dst, until
 }
 
-// Favourite is Scores of which only the first one is in its place.
-func (s Series) Favourite(dst []Score, now, halfLife int64, least float64) (list []Score, until int64) {
+// Favourite is the first of Scores, without a list; ok is false where that has none.
+func (s Series) Favourite(now, halfLife int64, least float64) (key string, until int64, ok bool) {
+	var room [fewKeys]weighed
+	keys, top, until := s.weigh(room[:0], now, halfLife, least)
+	if len(keys) == 0 {
+		return "", until, false
+	}
+	return s.text(keys[top].text), until, true
+}
+
+// weighed is a key with what it weighs; its name is mostly not asked for.
+type weighed struct {
+	text int64
+	sum  float64
+	stay float64 // what of it does not fade yet
+}
+
+// fewKeys is for how many keys there is room without memory.
+const fewKeys = 24
+
+// weigh appends the keys of Scores to dst, by name. top is the place of the first one.
+func (s Series) weigh(dst []weighed, now, halfLife int64, least float64) (keys []weighed, top int, until int64) {
 	until = math.MaxInt64
 	if s.Form() != Tallies {
-		return dst, until
+		return dst, 0, until
 	}
 	oldest, width := s.bucket(now-s.Window()), s.width()
-	begin := len(dst)
 	ahead, fades := false, false // some bucket's middle is still to come; some is over
-	var parts faded
+	var left faded
 	for k := s.walk(); k.step(); {
-		sum, first := 0.0, true
+		x, first := weighed{text: s.words[k.entry+keyText]}, true
 		cells := k.newer()
 		for j := range cells.len() {
 			at := cells.place(j)
@@ -78,31 +110,34 @@ func (s Series) Favourite(dst []Score, now, halfLife int64, least float64) (list
 			if first { // the oldest of them is the next to go
 				until, first = min(until, (at+1)*width+s.Window()), false
 			}
-			middle := at*width + width/2
-			if middle >= now {
-				if middle > now {
-					until, ahead = min(until, middle), true
-				}
-				sum += cells.weight(j)
-				continue
+			weight := cells.weight(j)
+			switch middle := at*width + width/2; {
+			case middle > now:
+				until, ahead = min(until, middle), true
+				x.stay += weight
+			case middle < now:
+				fades = true
+				weight *= left.of(at, now-middle, halfLife)
 			}
-			fades = true
-			sum += cells.weight(j) * parts.of(at, now-middle, halfLife)
+			x.sum += weight
 		}
-		if sum >= least {
-			dst = append(dst, Score{k.name(), sum})
+		if x.sum < least {
+			continue
 		}
-	}
-	first(dst[begin:])
-	if len(dst) > begin {
-		if life := float64(halfLife) * math.Log2(dst[begin].Value/least); life < 1<<60 {
-			until = min(until, max(now+1, now+int64(life)))
+		if dst = append(dst, x); overtakes(x.sum, dst[top].sum) {
+			top = len(dst) - 1
 		}
 	}
-	if ahead && fades && len(dst) > begin+1 {
-		until = min(until, s.crossing(dst[begin].Key, now, halfLife))
+	if len(dst) == 0 {
+		return dst, 0, until
 	}
-	return dst, until
+	if life := float64(halfLife) * math.Log2(dst[top].sum/least); life < 1<<60 {
+		until = min(until, max(now+1, now+int64(life)))
+	}
+	if ahead && fades {
+		until = min(until, crossing(dst, top, now, halfLife))
+	}
+	return dst, top, until
 }
 
 // faded keeps what is left of a weight: keys have the same buckets.
@@ -123,44 +158,33 @@ func (f *faded) of(bucket, age, halfLife int64) float64 {
 // roundings is by what part two sums of the same weights may differ.
 const roundings = 1e-12
 
-func sortScores(list []Score) { slices.SortFunc(list, compareScores) }
+// overtakes says that one weight is more than another, and not by rounding alone.
+func overtakes(a, b float64) bool { return a > b && a-b > roundings*a }
 
-// compareScores takes those for equal that only rounding tells apart, which another
+// sortScores takes those for equal that only rounding tells apart, which another
 // moment may round the other way: weights fade alike, and nobody is overtaken by that.
-func compareScores(a, b Score) int {
-	if math.Abs(a.Value-b.Value) > roundings*max(a.Value, b.Value) {
-		return cmp.Compare(b.Value, a.Value)
-	}
-	return strings.Compare(a.Key, b.Key)
-}
-
-// first puts the one that is first in order at the list's beginning.
-func first(list []Score) {
-	for i := range list {
-		if compareScores(list[i], list[0]) < 0 {
-			list[0], list[i] = list[i], list[0]
+func sortScores(list []Score) {
+	slices.SortFunc(list, func(a, b Score) int {
+		switch {
+		case overtakes(a.Value, b.Value):
+			return -1
+		case overtakes(b.Value, a.Value):
+			return 1
 		}
-	}
+		return strings.Compare(a.Key, b.Key)
+	})
 }
 
 // crossing is when another key may overtake the first: the buckets whose middle is
 // still to come weigh the same until then, while the others fade. Where all fade
 // alike nobody is overtaken.
-func (s Series) crossing(top string, now, halfLife int64) (at int64) {
+func crossing(keys []weighed, top int, now, halfLife int64) (at int64) {
 	at = math.MaxInt64
-	stay, fade := 0.0, 0.0
-	for k := s.walk(); k.step(); {
-		if k.name() == top {
-			stay, fade = k.parts(now, halfLife)
-		}
-	}
-	for k := s.walk(); k.step(); {
-		if k.name() == top {
-			continue
-		}
+	stay, fade := keys[top].stay, keys[top].sum-keys[top].stay
+	for i := range keys {
 		// stay + fade·d = x + y·d, with d falling from 1
-		x, y := k.parts(now, halfLife)
-		if fade <= y || x <= stay {
+		x, y := keys[i].stay, keys[i].sum-keys[i].stay
+		if i == top || fade <= y || x <= stay {
 			continue
 		}
 		if d := (x - stay) / (fade - y); d > 0 && d < 1 {
@@ -170,24 +194,6 @@ func (s Series) crossing(top string, now, halfLife int64) (at int64) {
 		}
 	}
 	return at
-}
-
-// parts are a key's weights that stay for the moment, and those that fade.
-func (k *keyed) parts(now, halfLife int64) (stay, fade float64) {
-	oldest := k.bucket(now - k.Window())
-	cells := k.newer()
-	for i := range cells.len() {
-		at := cells.place(i)
-		middle := at*k.width() + k.width()/2
-		switch {
-		case at < oldest:
-		case middle > now:
-			stay += cells.weight(i)
-		default:
-			fade += cells.weight(i) * math.Exp2(-float64(now-middle)/float64(halfLife))
-		}
-	}
-	return stay, fade
 }
 
 // weight is what the i-th cell weighs before it fades.

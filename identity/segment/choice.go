@@ -65,8 +65,10 @@ func (x *choice) wanted(todo mask) bool {
 // choose judges those of a choice that are to be judged.
 func (s *Set) choose(sub *Subject, w *judging, x *choice) (moved bool) {
 	sub.clock.At(sub.Now)
-	text, until := sub.Computed.TextAt(s.traits, x.value)
-	sub.clock.Note(until)
+	text := ""
+	if sub.PlacesOf(s.traits) {
+		text = sub.TextAt(x.value)
+	}
 	for i := range x.members {
 		m := &x.members[i]
 		if !w.todo.has(m.place) {

@@ -123,6 +123,7 @@ func newEnv(t *trait.Set) (*rule.Env, error) {
 	object := func(o *rule.Object) *cel.Type { return cel.ObjectType(o.Name) }
 	computed := t.Object()
 	o := rule.Options{
+		Owner:   t,
 		Objects: []*rule.Object{computed, counts(), geo(), device(), traffic()},
 		Size: func(path []string) uint64 {
 			if len(path) == 1 {
@@ -232,6 +233,13 @@ func numberField(name string, read func(*facet.Profile) (float64, bool)) rule.Fi
 	}}
 }
 
+// countField is one that has a place.
+func countField(name string, place int, read func(*facet.Profile) int64) rule.Field {
+	f := intField(name, read)
+	f.At = rule.At{As: rule.AsInt, Place: place}
+	return f
+}
+
 // growing is a field that no event makes less.
 func growing(f rule.Field) rule.Field {
 	f.Grows = func(rule.Plain) rule.Trend { return rule.Rises }
@@ -242,12 +250,12 @@ func growing(f rule.Field) rule.Field {
 func counts() *rule.Object {
 	type p = facet.Profile
 	return &rule.Object{Name: "reuna.counts", Fields: []rule.Field{
-		growing(intField("events", func(p *p) int64 { return p.Events })),
-		growing(intField("pageviews", func(p *p) int64 { return p.Pageviews })),
-		growing(intField("botEvents", func(p *p) int64 { return p.BotEvents })),
-		growing(intField("botPageviews", func(p *p) int64 { return p.BotPageviews })),
-		intField("sessions", func(p *p) int64 { return p.Sessions }),
-		intField("orders", func(p *p) int64 { return p.Orders }),
+		growing(countField("events", placeEvents, func(p *p) int64 { return p.Events })),
+		growing(countField("pageviews", placePageviews, func(p *p) int64 { return p.Pageviews })),
+		growing(countField("botEvents", placeBotEvents, func(p *p) int64 { return p.BotEvents })),
+		growing(countField("botPageviews", placeBotPageviews, func(p *p) int64 { return p.BotPageviews })),
+		countField("sessions", placeSessions, func(p *p) int64 { return p.Sessions }),
+		countField("orders", placeOrders, func(p *p) int64 { return p.Orders }),
 		// Of the currency with the most of it: sums of several mean nothing.
 		numberField("revenue", func(p *p) (float64, bool) {
 			if len(p.Revenue) == 0 {
@@ -275,7 +283,7 @@ func counts() *rule.Object {
 			}
 			return rule.PlainTime(p.LastOrder), p.LastOrder != 0
 		}},
-		intField("returns", func(p *p) int64 { return p.Returns }),
+		countField("returns", placeReturns, func(p *p) int64 { return p.Returns }),
 		intField("devices", func(p *p) int64 { return int64(len(p.Devices)) }),
 	}}
 }

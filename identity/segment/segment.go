@@ -301,6 +301,13 @@ func (c *compiler) index() {
 		}
 	}
 	s.choices = c.choices()
+	var rules []*rule.Rule
+	for i := range s.list {
+		if r := s.list[i].rule; r != nil {
+			rules = append(rules, r)
+		}
+	}
+	rule.Pack(rules)
 	slices.SortFunc(s.ids, func(a, b placed) int { return cmp.Compare(a.id, b.id) })
 	s.print = c.fingerprint()
 }

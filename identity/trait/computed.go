@@ -3,8 +3,6 @@ package trait
 import (
 	"slices"
 
-	"github.com/google/cel-go/common/types"
-
 	"github.com/reuna/reuna/identity/facet"
 	"github.com/reuna/reuna/identity/trait/rule"
 )
@@ -84,29 +82,6 @@ func (c *Computed) Get(name string) (v Value, ok bool) {
 		return Value{}, false
 	}
 	return *c.value(i), true
-}
-
-// Text gives the place of a computed trait that is one text to rules, for TextAt.
-func (s *Set) Text(name string) (i int, ok bool) {
-	if s == nil {
-		return 0, false
-	}
-	i, ok = s.index[name]
-	if !ok || s.defs[i].Pending || s.defs[i].spec.ID == 0 {
-		return 0, false
-	}
-	t, _ := s.defs[i].rule()
-	return i, t == types.StringType
-}
-
-// TextAt is the text in the place i of s, "" where nothing is known, and when time alone
-// may change it.
-func (c *Computed) TextAt(s *Set, i int) (text string, until int64) {
-	if c.set != s || s == nil {
-		return "", never
-	}
-	v := c.value(i)
-	return v.text, v.Until
 }
 
 // Each calls fn for every computed trait, in the order of the definitions: for
@@ -213,18 +188,20 @@ func readDistinct(d *definition, c *Computed, v *Value) {
 func readFrequent(d *definition, c *Computed, v *Value) {
 	most := d.limit()
 	if most == 1 {
-		c.some, v.Until = c.series(d).MostFrequent(c.some[:0], c.now, d.Window.Milliseconds())
-	} else {
-		c.some, v.Until = c.series(d).Counts(c.some[:0], c.now, d.Window.Milliseconds())
-		v.known, v.keys = true, []string{}
+		x, until, ok := c.series(d).MostFrequent(c.now, d.Window.Milliseconds())
+		if v.Until = until; ok && x.Value >= float64(d.AtLeast) {
+			v.known, v.text = true, x.Key
+		}
+		return
 	}
+	c.some, v.Until = c.series(d).Counts(c.some[:0], c.now, d.Window.Milliseconds())
+	v.known, v.keys = true, []string{}
 	for i, x := range c.some {
 		if i == most || x.Value < float64(d.AtLeast) {
 			break
 		}
-		if v.known, v.text = true, x.Key; most > 1 {
-			v.keys = append(v.keys, x.Key)
-		}
+		v.text = x.Key
+		v.keys = append(v.keys, x.Key)
 	}
 }
 
@@ -238,10 +215,7 @@ func readSince(d *definition, c *Computed, v *Value) {
 }
 
 func readAffinity(d *definition, c *Computed, v *Value) {
-	c.some, v.Until = c.series(d).Favourite(c.some[:0], c.now, d.halfLife().Milliseconds(), forgotten)
-	if len(c.some) > 0 {
-		v.known, v.text = true, c.some[0].Key
-	}
+	v.text, v.Until, v.known = c.series(d).Favourite(c.now, d.halfLife().Milliseconds(), forgotten)
 }
 
 func readHour(d *definition, c *Computed, v *Value) {

@@ -38,7 +38,7 @@ func (s *Set) Object() *rule.Object {
 			}
 			return c, v
 		}
-		f := rule.Field{Name: d.Name, Type: t, Hidden: d.Hidden, Grows: d.grows(), Get: func(of any) (any, bool) {
+		f := rule.Field{Name: d.Name, Type: t, Hidden: d.Hidden, At: d.at(i), Grows: d.grows(), Get: func(of any) (any, bool) {
 			c, v := value(of)
 			if v == nil {
 				return give(c, &Value{}), false

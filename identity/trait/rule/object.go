@@ -24,6 +24,8 @@ type Field struct {
 	Contains func(of any, text string) bool
 	// Key, if there is one, finds an entry of a map that Get would give.
 	Key func(of any, key string) Plain
+	// At is where Places have what Plain reads.
+	At At
 	// Grows says which way a comparison of the field with a literal goes as more happens of
 	// what the field sums up, whatever the time: Rises that the field is never less for it,
 	// Falls that it is never more. Nil: Either.

@@ -47,6 +47,8 @@ type Options struct {
 	// Size bounds what stands at a path ("traits", "@values"): its entries if it
 	// is a map or a list, its bytes if it is a text. 0 means the default.
 	Size func(path []string) uint64
+	// Owner is whose places the fields have that have any (Places).
+	Owner any
 	// Functions are put in the place of what they stand for before a rule is
 	// checked.
 	Functions []Function
@@ -64,6 +66,7 @@ type Env struct {
 	functions []Function
 	size      func(path []string) uint64
 	zones     zones
+	owner     any
 }
 
 // NewEnv makes an environment. An error is a mistake of the caller.
@@ -83,7 +86,7 @@ func NewEnv(o Options) (*Env, error) {
 		cel.EnableMacroCallTracking(), // to write parts of rules out again
 		cel.ASTValidators(cel.ValidateDurationLiterals(), cel.ValidateTimestampLiterals()),
 	}
-	e := &Env{size: o.Size, provider: p, vars: map[string]*cel.Type{}, moving: map[string]bool{}, functions: o.Functions}
+	e := &Env{size: o.Size, provider: p, vars: map[string]*cel.Type{}, moving: map[string]bool{}, functions: o.Functions, owner: o.Owner}
 	for _, v := range o.Vars {
 		opts = append(opts, cel.Variable(v.Name, v.Type))
 		e.names = append(e.names, v.Name)
@@ -141,7 +144,7 @@ func (e *Env) Compile(path, text string, checks ...Check) (*Rule, Faults) {
 	}
 	q := &quick{env: e, tree: r.tree, motion: m}
 	rule.quick = q.condition(r.tree.Expr())
-	rule.trends = trends(q)
+	rule.steps, rule.trends = q.steps(), trends(q)
 	return rule, nil
 }
 
@@ -168,8 +171,9 @@ func excerpt(s string) string {
 
 // Rule is a compiled condition, safe for concurrent use.
 type Rule struct {
+	steps    []step    // nil: the rule is of another shape
+	quick    condition // likewise
 	program  cel.Program
-	quick    condition // nil: the rule is of another shape
 	failures atomic.Uint64
 
 	env    *Env
@@ -191,6 +195,13 @@ func (r *Rule) Uses() Uses { return r.uses }
 // on it ("a || b" with b true). So is a rule that fails in another way, which
 // Failures counts.
 func (r *Rule) Holds(vars cel.Activation) bool {
+	if r.steps != nil {
+		if p, ok := vars.(Places); ok && p.PlacesOf(r.env.owner) {
+			if a := r.walk(p); a != unsure {
+				return a == yes
+			}
+		}
+	}
 	if r.quick != nil {
 		switch a := r.quick(vars, nil); a {
 		case unsure:
