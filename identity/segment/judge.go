@@ -129,18 +129,25 @@ func (s *Set) run(sub *Subject, w *judging) (moved bool) {
 			moved = s.choose(sub, w, x) || moved
 		}
 	}
+	placed := sub.PlacesOf(s.traits)
 	for word := range w.todo {
 		for w.todo[word] != 0 {
 			i := word*64 + bits.TrailingZeros64(w.todo[word])
 			w.todo[word] &= w.todo[word] - 1
-			a := &s.list[i]
-			if a.Held {
-				continue
-			}
-			w.asks = a.asks
 			sub.clock.At(sub.Now)
+			holds, said := false, false
+			if first := s.first[i]; first != noSteps && placed {
+				holds, said = s.steps.Holds(int(first), sub)
+			}
+			if !said {
+				a := &s.list[i]
+				if a.Held {
+					continue
+				}
+				w.asks = a.asks
+				holds = (a.Site == "" || a.Site == sub.profile().Site) && a.rule.Holds(sub)
+			}
 			sub.judged++
-			holds := (a.Site == "" || a.Site == sub.profile().Site) && a.rule.Holds(sub)
 			w.holds(i, sub.clock.Until)
 			if holds != w.in.has(i) {
 				moved = true

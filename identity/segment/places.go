@@ -63,3 +63,6 @@ func (s *Subject) TextAt(place int) string { return s.Computed.TextAt(place) }
 
 // SinceAt implements rule.Places.
 func (s *Subject) SinceAt(place int) (at int64, ok bool) { return s.Computed.SinceAt(place) }
+
+// Member implements rule.Places: an audience by its place.
+func (s *Subject) Member(place int) bool { return s.judging.in.has(place) }

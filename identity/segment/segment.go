@@ -77,8 +77,13 @@ type Set struct {
 	core    []*readers   // by bit; nil: nobody reads it
 	slots   []*readers   // by slot; nil: nobody reads it
 	choices []choice
-	askers  []mask // by place: who asks for it
+	steps   rule.Steps
+	first   []int32 // by place: of its steps the first; noSteps: its rule is to be asked
+	askers  []mask  // by place: who asks for it
 }
+
+// noSteps is of audiences that have none, or whose rule does not say all.
+const noSteps = -1
 
 // Compile makes a Set. A rule may ask for other segments ('x' in segments), but
 // not in a circle. The error is rule.Faults, everything that is wrong, with
@@ -301,13 +306,17 @@ func (c *compiler) index() {
 		}
 	}
 	s.choices = c.choices()
-	var rules []*rule.Rule
+	s.first = make([]int32, len(s.list))
 	for i := range s.list {
-		if r := s.list[i].rule; r != nil {
-			rules = append(rules, r)
+		a := &s.list[i]
+		s.first[i] = noSteps
+		if a.Held || a.Site != "" {
+			continue
+		}
+		if first, ok := s.steps.Add(a.rule, "segments", func(name string) int { return s.place[name] }); ok {
+			s.first[i] = int32(first)
 		}
 	}
-	rule.Pack(rules)
 	slices.SortFunc(s.ids, func(a, b placed) int { return cmp.Compare(a.id, b.id) })
 	s.print = c.fingerprint()
 }

@@ -393,21 +393,29 @@ func (s *Store) replace(n *node, before []segment.Member, list []Transition) {
 // as t is but for the time of who enters. The oldest comes first; of one time who leaves,
 // ascending, then who enters.
 func (s *Store) whoMoves(list []Transition, before, after []segment.Member, t Transition) []Transition {
-	for _, m := range before {
-		if !hasAudience(after, m.Audience) {
-			t.Audience, t.Name = m.Audience, s.audienceName(m.Audience)
-			list = append(list, t)
-		}
-	}
+	missing(before, after, func(m segment.Member) {
+		t.Audience, t.Name = m.Audience, s.audienceName(m.Audience)
+		list = append(list, t)
+	})
 	t.Entered = true
-	for _, m := range after {
-		if !hasAudience(before, m.Audience) {
-			t.Audience, t.Name, t.At = m.Audience, s.audienceName(m.Audience), m.Since
-			list = append(list, t)
-		}
-	}
+	missing(after, before, func(m segment.Member) {
+		t.Audience, t.Name, t.At = m.Audience, s.audienceName(m.Audience), m.Since
+		list = append(list, t)
+	})
 	slices.SortStableFunc(list, func(a, b Transition) int { return cmp.Compare(a.At, b.At) })
 	return list
+}
+
+// missing calls fn with those of one list that another does not have, both ascending.
+func missing(of, in []segment.Member, fn func(m segment.Member)) {
+	for _, m := range of {
+		for len(in) > 0 && in[0].Audience < m.Audience {
+			in = in[1:]
+		}
+		if len(in) == 0 || in[0].Audience != m.Audience {
+			fn(m)
+		}
+	}
 }
 
 func (s *Store) audienceName(audience uint32) string {

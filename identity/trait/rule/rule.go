@@ -171,7 +171,7 @@ func excerpt(s string) string {
 
 // Rule is a compiled condition, safe for concurrent use.
 type Rule struct {
-	steps    []step    // nil: the rule is of another shape
+	steps    *Steps    // nil: the rule is of another shape
 	quick    condition // likewise
 	program  cel.Program
 	failures atomic.Uint64
@@ -197,8 +197,8 @@ func (r *Rule) Uses() Uses { return r.uses }
 func (r *Rule) Holds(vars cel.Activation) bool {
 	if r.steps != nil {
 		if p, ok := vars.(Places); ok && p.PlacesOf(r.env.owner) {
-			if a := r.walk(p); a != unsure {
-				return a == yes
+			if holds, ok := r.steps.Holds(0, p); ok {
+				return holds
 			}
 		}
 	}

@@ -2,6 +2,7 @@ package rule
 
 import (
 	"math"
+	"slices"
 
 	"github.com/google/cel-go/cel"
 	"github.com/google/cel-go/common/ast"
@@ -23,6 +24,8 @@ type Places interface {
 	TextAt(place int) string               // of AsText
 	SinceAt(place int) (at int64, ok bool) // of AsSince: when it was, ms; ok is false where it never was
 	Time() *Clock
+	// Member says that a list has the text that Steps.Add was given the number of.
+	Member(number int) bool
 }
 
 // Form is how Places give a field.
@@ -35,6 +38,7 @@ const (
 	AsDouble                 // a number
 	AsText                   // a text
 	AsSince                  // the age of what happened at a time
+	asMember                 // no field: whether a list has a text
 )
 
 // At is where Places have a field, and as what. The zero At is nowhere.
@@ -43,76 +47,91 @@ type At struct {
 	Place int
 }
 
-// step is one comparison of a rule with what is written in it, and where to go on. The
-// steps of a rule are one list and those of many rules one piece of memory (Pack): between
-// two events a processor forgets most of what it had at hand, and closures lie all over it.
+// Steps are rules as lists of comparisons, side by side: between two events a processor
+// forgets most of what it had at hand, and closures lie all over the memory.
+type Steps struct {
+	list  []step
+	texts []string
+	conds []condition
+	in    []string // of each condition that looks for a text in a list, the list's name
+	loose []string // what the others read
+}
+
+// step is one comparison of a rule with what is written in it, and where to go on.
 type step struct {
-	form    Form  // 0: ask cond
+	form    Form  // 0: ask a condition
 	signs   uint8 // the orders of the two that meet the comparison: a bit each of less, same, more
-	yes, no int16 // the next step, or sayYes or sayNo
-	place   int32
-	n       int64 // the literal: an integer, the bits of a double, a duration in ms
-	text    string
-	cond    condition
+	yes, no int32 // the next step, or sayYes or sayNo
+	place   int32 // of a condition that looks for a text in a list, the text's number, from 1
+	n       int64 // the literal: an integer, the bits of a double, a duration in ms; the number of a text, or of a condition
 }
 
 const (
 	sayYes = -1
 	sayNo  = -2
-	// maxSteps is far above what a rule's text has room for.
-	maxSteps = 2048
 )
 
 func (s *step) meets(sign int) bool { return s.signs>>(sign+1)&1 == 1 }
 
-// Pack puts the steps of rules side by side. Nobody may be evaluating them.
-func Pack(list []*Rule) {
-	n := 0
-	for _, r := range list {
-		n += len(r.steps)
+// Add puts a rule's steps behind the others; ok is false where it has none. What it looks
+// for in the list called name is asked of Places.Member, by numbers that number gives;
+// where it does anything else with the list it has none.
+func (s *Steps) Add(r *Rule, name string, number func(text string) int) (first int, ok bool) {
+	if r.steps == nil || slices.Contains(r.steps.loose, name) {
+		return 0, false
 	}
-	all := make([]step, 0, n)
-	for _, r := range list {
-		if from := len(all); r.steps != nil {
-			all = append(all, r.steps...)
-			r.steps = all[from:len(all):len(all)]
-		}
-	}
-}
-
-// walk runs the steps; unsure: something is missing, or an error to CEL, and the rule is to
-// be evaluated in another way.
-func (r *Rule) walk(p Places) answer {
-	for at := int16(0); ; {
-		s := &r.steps[at]
-		holds := false
-		switch s.form {
-		case AsInt:
-			holds = s.meets(order(p.IntAt(int(s.place)), s.n))
-		case AsCount:
-			holds = p.AtLeast(int(s.place), s.n) == s.meets(1)
-		case AsDouble:
-			holds = s.meets(order(p.DoubleAt(int(s.place)), math.Float64frombits(uint64(s.n))))
-		case AsText:
-			holds = (p.TextAt(int(s.place)) == s.text) == s.meets(0)
-		case AsSince:
-			holds = s.since(p)
-		default:
-			switch a := s.cond(p, nil); a {
-			case yes, no:
-				holds = a == yes
-			default:
-				return unsure
+	first = len(s.list)
+	for _, x := range r.steps.list {
+		for _, to := range [...]*int32{&x.yes, &x.no} {
+			if *to >= 0 {
+				*to += int32(first)
 			}
 		}
-		if at = s.no; holds {
-			at = s.yes
+		switch {
+		case x.form == AsText:
+			x.n += int64(len(s.texts))
+		case x.form == 0 && x.place > 0 && r.steps.in[x.n] == name:
+			x = step{form: asMember, yes: x.yes, no: x.no, place: int32(number(r.steps.texts[x.place-1]))}
+		case x.form == 0:
+			x.n += int64(len(s.conds))
 		}
-		switch at {
-		case sayYes:
-			return yes
-		case sayNo:
-			return no
+		s.list = append(s.list, x)
+	}
+	s.texts, s.conds = append(s.texts, r.steps.texts...), append(s.conds, r.steps.conds...)
+	return first, true
+}
+
+// Holds is what Rule.Holds says of the rule whose steps begin at first. ok is false where
+// something is missing, or an error to CEL: then ask that. The places of p are the rule's
+// (PlacesOf).
+func (s *Steps) Holds(first int, p Places) (holds, ok bool) {
+	for at := int32(first); ; {
+		x := &s.list[at]
+		switch x.form {
+		case AsInt:
+			holds = x.meets(order(p.IntAt(int(x.place)), x.n))
+		case AsCount:
+			holds = p.AtLeast(int(x.place), x.n) == x.meets(1)
+		case AsDouble:
+			holds = x.meets(order(p.DoubleAt(int(x.place)), math.Float64frombits(uint64(x.n))))
+		case AsText:
+			holds = (p.TextAt(int(x.place)) == s.texts[x.n]) == x.meets(0)
+		case AsSince:
+			holds = x.since(p)
+		case asMember:
+			holds = p.Member(int(x.place))
+		default:
+			a := s.conds[x.n](p, nil)
+			if a > yes {
+				return false, false
+			}
+			holds = a == yes
+		}
+		if at = x.no; holds {
+			at = x.yes
+		}
+		if at < 0 {
+			return at == sayYes, true
 		}
 	}
 }
@@ -141,48 +160,49 @@ func (s *step) since(p Places) bool {
 // stepper makes the steps of a rule of comparisons that are joined by && || and !.
 type stepper struct {
 	*quick
-	list   []step
-	labels []int16 // by label, from 0: the step it stands before
+	steps  *Steps
+	labels []int32 // by label, from 0: the step it stands before
 	short  bool    // some step is no condition
 	bad    bool
 }
 
 // steps gives a rule's; nil where it is of another form, or nothing is won.
-func (q *quick) steps() []step {
-	s := stepper{quick: q}
+func (q *quick) steps() *Steps {
+	s := stepper{quick: q, steps: new(Steps)}
 	s.join(q.tree.Expr(), sayYes, sayNo)
-	if s.bad || !s.short || len(s.list) > maxSteps {
+	if s.bad || !s.short {
 		return nil
 	}
-	for i := range s.list {
-		for _, to := range [...]*int16{&s.list[i].yes, &s.list[i].no} {
+	for i := range s.steps.list {
+		x := &s.steps.list[i]
+		for _, to := range [...]*int32{&x.yes, &x.no} {
 			if *to <= firstLabel {
 				*to = s.labels[firstLabel-*to]
 			}
 		}
 	}
-	return s.list
+	return s.steps
 }
 
 // firstLabel and what is below are steps that are not made yet.
 const firstLabel = -3
 
 // join makes steps of a part that go on at yes or no.
-func (s *stepper) join(e ast.Expr, yes, no int16) {
+func (s *stepper) join(e ast.Expr, yes, no int32) {
 	if e.Kind() == ast.CallKind {
 		c := e.AsCall()
 		switch f := c.FunctionName(); f {
 		case operators.LogicalAnd, operators.LogicalOr:
 			args := c.Args()
 			for _, x := range args[:len(args)-1] {
-				next := int16(firstLabel - len(s.labels))
+				next := int32(firstLabel - len(s.labels))
 				s.labels = append(s.labels, 0)
 				if f == operators.LogicalAnd {
 					s.join(x, next, no)
 				} else {
 					s.join(x, yes, next)
 				}
-				s.labels[firstLabel-next] = int16(len(s.list))
+				s.labels[firstLabel-next] = int32(len(s.steps.list))
 			}
 			s.join(args[len(args)-1], yes, no)
 			return
@@ -193,11 +213,44 @@ func (s *stepper) join(e ast.Expr, yes, no int16) {
 	}
 	x, ok := s.comparison(e)
 	if s.short = s.short || ok; !ok {
-		x = step{cond: s.condition(e)}
-		s.bad = s.bad || x.cond == nil || s.misses(e) || len(s.list) == maxSteps
+		x = s.ask(e)
 	}
 	x.yes, x.no = yes, no
-	s.list = append(s.list, x)
+	s.steps.list = append(s.steps.list, x)
+}
+
+// ask makes the step of a condition.
+func (s *stepper) ask(e ast.Expr) step {
+	cond, of := s.condition(e), s.steps
+	x := step{n: int64(len(of.conds))}
+	list, text := s.lookedFor(e)
+	if list != "" {
+		of.texts = append(of.texts, text)
+		x.place = int32(len(of.texts))
+		s.short = true
+	} else {
+		u := user{env: s.env}
+		u.visit(e)
+		for _, y := range u.list {
+			of.loose = append(of.loose, y.Name)
+		}
+	}
+	of.conds, of.in = append(of.conds, cond), append(of.in, list)
+	s.bad = s.bad || cond == nil || s.misses(e)
+	return x
+}
+
+// lookedFor gives a list and the text that e looks for in it; "" where it does not.
+func (s *stepper) lookedFor(e ast.Expr) (list, text string) {
+	if e.Kind() != ast.CallKind || e.AsCall().FunctionName() != operators.In {
+		return "", ""
+	}
+	args := e.AsCall().Args()
+	text, ok := textLiteral(args[0])
+	if list = s.global(args[1]); !ok || list == "" || s.kind(args[1]) != types.ListKind {
+		return "", ""
+	}
+	return list, text
 }
 
 // misses says that a part reads something of which any key may be missing: such rules
@@ -260,8 +313,13 @@ func (s *stepper) comparison(e ast.Expr) (x step, ok bool) {
 		x.n = int64(math.Float64bits(d))
 		return x, is && d == d
 	case AsText:
-		x.text, ok = literal.Text()
-		return x, ok && equals
+		text, is := literal.Text()
+		if !is || !equals {
+			return x, false
+		}
+		x.n = int64(len(s.steps.texts))
+		s.steps.texts = append(s.steps.texts, text)
+		return x, true
 	case AsSince:
 		x.n = literal.n
 		return x, literal.kind == isTime && literal.span && literal.slope == 0 && literal.ns == 0
