@@ -43,7 +43,8 @@ func (d *Decider) Append(dst []byte, v *View, siteName string, placements []stri
 	sub.WriteSegments(o)
 	o.Key("affinity")
 	o.OpenList()
-	for _, s := range sub.Computed.Affinity()[:min(maxAffinity, len(sub.Computed.Affinity()))] {
+	var room [maxAffinity]facet.Score
+	for _, s := range sub.Computed.Foremost(room[:0], maxAffinity) {
 		o.OpenList()
 		o.Item(s.Key)
 		o.FloatItem(math.Round(s.Value*100) / 100)

@@ -331,6 +331,9 @@ func TestRoundingOvertakesNobody(t *testing.T) {
 	for now := s.Last() + width; now < s.Last()+3*life; now += 11 {
 		list, _ := s.Scores(nil, now, life, 1./256)
 		one, _, _ := s.Favourite(now, life, 1./256)
+		if two := s.Foremost(nil, 2, now, life, 1./256); !slices.Equal(two, list) {
+			t.Fatalf("at %d: %v, the first two %v", now, list, two)
+		}
 		if list[0].Key != "newer" || one != "newer" {
 			t.Fatalf("at %d: %v, the first %v", now, list, one)
 		}

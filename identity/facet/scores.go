@@ -70,6 +70,23 @@ func (s Series) Scores(dst []Score, now, halfLife int64, least float64) (list []
 	return dst, until
 }
 
+// Foremost is Scores of which there are no more than most.
+func (s Series) Foremost(dst []Score, most int, now, halfLife int64, least float64) []Score {
+	var room [fewKeys]weighed
+	keys, top, _ := s.weigh(room[:0], now, halfLife, least)
+	for range min(most, len(keys)) {
+		dst = append(dst, Score{s.text(keys[top].text), keys[top].sum})
+		keys[top].sum = -1 // less than any
+		top = 0
+		for i := range keys { // ascending by name
+			if overtakes(keys[i].sum, keys[top].sum) {
+				top = i
+			}
+		}
+	}
+	return dst
+}
+
 // Favourite is the first of Scores, without a list; ok is false where that has none.
 func (s Series) Favourite(now, halfLife int64, least float64) (key string, until int64, ok bool) {
 	var room [fewKeys]weighed

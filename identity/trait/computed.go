@@ -108,6 +108,15 @@ func (c *Computed) Affinity() []facet.Score {
 	return c.scores
 }
 
+// Foremost appends the first of Affinity to dst, so many at most.
+func (c *Computed) Foremost(dst []facet.Score, most int) []facet.Score {
+	if c.set == nil || c.p == nil || c.set.first < 0 {
+		return dst
+	}
+	d := c.set.defs[c.set.first]
+	return c.series(d).Foremost(dst, most, c.now, d.halfLife().Milliseconds(), forgotten)
+}
+
 func readCount(d *definition, c *Computed, v *Value) {
 	t, until := c.tally(d)
 	v.known, v.n, v.Until = true, t.N, until

@@ -234,6 +234,11 @@ func TestComputeAgainstTheEvents(t *testing.T) {
 				t.Fatalf("affinity of %s: got %v, want %v within 3 %%", got.Key, got.Value, want[got.Key])
 			}
 		}
+		for n := range len(want) + 2 {
+			if got, want := c.Foremost(nil, n), c.Affinity()[:min(n, len(c.Affinity()))]; !slices.Equal(got, want) {
+				t.Fatalf("the first %d: %v, want %v", n, got, want)
+			}
+		}
 		if v, _ := c.Get("liked"); v.text != c.Affinity()[0].Key {
 			t.Fatalf("favourite %q, want %q", v.text, c.Affinity()[0].Key)
 		}
