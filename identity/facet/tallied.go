@@ -8,6 +8,12 @@ import "math"
 // addTally takes a contribution in. The series had nothing to drop when its newest
 // contribution was settled's; math.MinInt64: nobody knows.
 func (k *Kept) addTally(i int, c *Contribution, settled int64) {
+	if k.addNewest(i, c) {
+		if s := k.at(i); settled == math.MinInt64 || c.At < settled || s.horizon(c.At) != s.horizon(settled) {
+			k.expire(i)
+		}
+		return
+	}
 	s := k.at(i)
 	if !s.wide() && c.Tally.Sum|c.Tally.Min|c.Tally.Max != 0 {
 		k.widen(i)
@@ -23,6 +29,40 @@ func (k *Kept) addTally(i int, c *Contribution, settled int64) {
 		k.expire(i)
 	}
 	k.settle(i)
+}
+
+// addNewest is for what most contributions are: one that counts in the newest second of a
+// series that only counts, or in one after it, where there is room. It says whether it was.
+func (k *Kept) addNewest(i int, c *Contribution) bool {
+	x := &k.index[i]
+	w := k.words[x.at : x.at+x.used]
+	if w[items] != 1 || w[head]&isWideBit != 0 || c.Key != "" || low(w[content+keyText]) != 0 || c.Tally.Sum|c.Tally.Min|c.Tally.Max != 0 {
+		return false
+	}
+	s := Series{words: w}
+	n := low(w[content+keyCells])
+	if !s.exact() || n == 0 {
+		return false
+	}
+	newest := &w[len(w)-1]
+	switch at, have := clamped(floor(c.At, 1000)), int64(high(*newest)); {
+	case at < have:
+		return false
+	case at == have:
+		if int64(low(*newest))+c.Tally.N > math.MaxUint32 {
+			return false
+		}
+		addLow(newest, int(c.Tally.N))
+	case int(n) >= s.most() || k.room(i) == len(w):
+		return false
+	default:
+		x.used++
+		k.words[x.at+x.used-1] = pair(uint32(min(c.Tally.N, math.MaxUint32)), uint32(at))
+		addLow(&w[content+keyCells], 1)
+	}
+	w[content+keyN] += c.Tally.N
+	w[content+keyLast] = max(w[content+keyLast], c.At)
+	return true
 }
 
 // horizon is the first bucket that is not dropped when the newest contribution was at a

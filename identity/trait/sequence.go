@@ -51,6 +51,9 @@ func readSequence(d *definition, c *Computed, v *Value) {
 		if x.from < x.to {
 			spans = append(spans, x)
 		}
+		if window == 0 { // it ends never, and the others begin later
+			break
+		}
 	}
 	c.moves.spans = spans
 	holds, until := during(spans, c.now)

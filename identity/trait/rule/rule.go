@@ -144,7 +144,9 @@ func (e *Env) Compile(path, text string, checks ...Check) (*Rule, Faults) {
 	}
 	q := &quick{env: e, tree: r.tree, motion: m}
 	rule.quick = q.condition(r.tree.Expr())
-	rule.steps, rule.trends = q.steps(), trends(q)
+	if rule.trends = trends(q); e.owner != nil {
+		rule.steps = q.steps()
+	}
 	return rule, nil
 }
 

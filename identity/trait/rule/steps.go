@@ -69,6 +69,8 @@ type step struct {
 const (
 	sayYes = -1
 	sayNo  = -2
+	// aloneSign is of a condition that is the whole rule: what is missing does not meet it.
+	aloneSign = 8
 )
 
 func (s *step) meets(sign int) bool { return s.signs>>(sign+1)&1 == 1 }
@@ -122,7 +124,7 @@ func (s *Steps) Holds(first int, p Places) (holds, ok bool) {
 			holds = p.Member(int(x.place))
 		default:
 			a := s.conds[x.n](p, nil)
-			if a > yes {
+			if a > yes && (a != missing || x.signs != aloneSign) {
 				return false, false
 			}
 			holds = a == yes
@@ -162,16 +164,20 @@ type stepper struct {
 	*quick
 	steps  *Steps
 	labels []int32 // by label, from 0: the step it stands before
-	short  bool    // some step is no condition
+	misses bool    // some condition reads what any key of may be missing
 	bad    bool
 }
 
-// steps gives a rule's; nil where it is of another form, or nothing is won.
+// steps gives a rule's; nil where it is of another form, or would often be evaluated twice.
 func (q *quick) steps() *Steps {
 	s := stepper{quick: q, steps: new(Steps)}
 	s.join(q.tree.Expr(), sayYes, sayNo)
-	if s.bad || !s.short {
+	alone := len(s.steps.list) == 1 && s.steps.list[0].yes == sayYes
+	if s.bad || s.misses && !alone {
 		return nil
+	}
+	if s.misses {
+		s.steps.list[0].signs = aloneSign
 	}
 	for i := range s.steps.list {
 		x := &s.steps.list[i]
@@ -212,7 +218,7 @@ func (s *stepper) join(e ast.Expr, yes, no int32) {
 		}
 	}
 	x, ok := s.comparison(e)
-	if s.short = s.short || ok; !ok {
+	if !ok {
 		x = s.ask(e)
 	}
 	x.yes, x.no = yes, no
@@ -227,7 +233,6 @@ func (s *stepper) ask(e ast.Expr) step {
 	if list != "" {
 		of.texts = append(of.texts, text)
 		x.place = int32(len(of.texts))
-		s.short = true
 	} else {
 		u := user{env: s.env}
 		u.visit(e)
@@ -236,7 +241,8 @@ func (s *stepper) ask(e ast.Expr) step {
 		}
 	}
 	of.conds, of.in = append(of.conds, cond), append(of.in, list)
-	s.bad = s.bad || cond == nil || s.misses(e)
+	s.bad = s.bad || cond == nil
+	s.misses = s.misses || s.reads(e, types.MapKind)
 	return x
 }
 
@@ -253,17 +259,11 @@ func (s *stepper) lookedFor(e ast.Expr) (list, text string) {
 	return list, text
 }
 
-// misses says that a part reads something of which any key may be missing: such rules
-// would often be evaluated twice.
-func (s *stepper) misses(e ast.Expr) bool {
+// reads says that a part reads a name of a kind.
+func (s *stepper) reads(e ast.Expr, kind types.Kind) bool {
 	u := user{env: s.env}
 	u.visit(e)
-	for _, x := range u.list {
-		if t := s.env.vars[x.Name]; t.Kind() == types.MapKind {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(u.list, func(x Use) bool { return s.env.vars[x.Name].Kind() == kind })
 }
 
 // comparison makes the step of a field that is compared with a literal of its own type, or
