@@ -53,16 +53,15 @@ func segmentPage(t *testing.T, key, cdn string) *sdkPage {
 	t.Cleanup(server.Close)
 
 	p := &sdkPage{t: t, base: server.URL}
-	p.Context = loopbackBrowser(t)
+	limited, cancel := context.WithTimeout(loopbackBrowser(t), 2*time.Minute)
+	t.Cleanup(cancel)
+	p.Context = limited // before anybody listens, who reads it whenever the browser speaks
 	if err := chromedp.Listen(p, p.hear); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := chromedp.Call(p, network.Enable, network.EnableParams{MaxPostDataSize: new(int64(1 << 20))}); err != nil {
 		t.Fatal(err)
 	}
-	limited, cancel := context.WithTimeout(p.Context, 2*time.Minute)
-	t.Cleanup(cancel)
-	p.Context = limited
 	if err := chromedp.Do(p, chromedp.Navigate(server.URL+"/?utm_source=news")); err != nil {
 		t.Fatal(err)
 	}

@@ -29,13 +29,14 @@ func TestHoldoutShare(t *testing.T) {
 	lowAgain := two(0.1) // another gateway of the same installation
 	a, b, both := 0, 0, 0
 	out := func(d *Decider, v *View, name string) bool {
-		x, ok := d.choose(d.every[name], nil, v.ID)
+		sub := d.judge(v)
+		defer d.release(sub)
+		x, ok := d.choose(d.every[name], sub, v.ID)
 		if !ok || x.Holdout != (x.Variant == Default) {
 			t.Fatalf("%s: %+v", name, x)
 		}
 		return x.Holdout
 	}
-	// The rule "true" reads nothing, so no subject is needed.
 	for range visitors {
 		v := &View{ID: fmt.Sprintf("v_%x", r.Uint64())}
 		inLow, inHigh, inB := out(low, v, "a"), out(high, v, "a"), out(high, v, "b")
