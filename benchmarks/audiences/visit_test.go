@@ -34,10 +34,10 @@ func BenchmarkVisit(b *testing.B) {
 	}
 	for n := 0; b.Loop(); n++ {
 		list := visitors[n%len(visitors)]
-		f, at, seq := &facet.Facet{}, now.UnixMilli(), 0
+		f, seq := &facet.Facet{}, 0
 		var st *segment.Standing
 		for day := range 30 {
-			at = now.UnixMilli() + int64(day)*86_400_000
+			at := now.UnixMilli() + int64(day)*86_400_000
 			for range events {
 				at += 30_000
 				e := list[seq%len(list)].Event
