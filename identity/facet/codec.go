@@ -302,7 +302,7 @@ func (f *Facet) empty() {
 	const usual = 64 // entries of a map; clearing a large one takes long
 	was := *f
 	*f = Facet{Visits: Visits{Spans: was.Visits.Spans[:0]}, Consent: was.Consent[:0], Seen: was.Seen[:0]}
-	if len(was.Traits) <= usual {
+	if len(was.Traits) <= usual && !was.lent {
 		clear(was.Traits)
 		f.Traits = was.Traits
 	}

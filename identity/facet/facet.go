@@ -7,6 +7,7 @@ package facet
 import (
 	"cmp"
 	"hash/fnv"
+	"maps"
 	"strings"
 	"sync"
 
@@ -163,6 +164,11 @@ type Facet struct {
 	// Profiles share them: while one that was not released has them, they are not
 	// written.
 	Computed *Kept
+
+	// lent says that a profile may have Traits: then they are copied before they are
+	// written. totals are those of Orders, nil until somebody asks; nobody writes them.
+	lent   bool
+	totals *totals
 }
 
 // Bounds of a facet.
@@ -351,8 +357,11 @@ func (f *Facet) foldTraits(e *event.Event, at Stamp, r *Rules) (refused int) {
 			refused++
 			return true
 		}
-		if f.Traits == nil {
+		switch {
+		case f.Traits == nil:
 			f.Traits = map[string]Trait{}
+		case f.lent:
+			f.Traits, f.lent = maps.Clone(f.Traits), false
 		}
 		t.Value, t.Site = event.Value(strings.Clone(string(v))), strings.Clone(e.Site)
 		f.Traits[strings.Clone(name)] = t
@@ -390,7 +399,7 @@ func (f *Facet) putOrder(key string, o Order) {
 	if have, ok := f.Orders[key]; ok && !have.At.After(o.At) {
 		return
 	}
-	f.Orders[key] = o
+	f.Orders[key], f.totals = o, nil
 	if len(f.Orders) > maxOrders {
 		oldest := key
 		for k, x := range f.Orders {

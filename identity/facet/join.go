@@ -18,9 +18,9 @@ type Profile struct {
 	BotPageviews int64
 	Sessions     int64 // summed over devices
 
-	Traits  map[string]Trait
+	Traits  map[string]Trait // shared, never written
 	Orders  int64
-	Revenue []Amount // by currency, largest first
+	Revenue []Amount // by currency, largest first; shared, never written
 	Device  event.Device
 	Geo     event.Geo
 	Traffic event.Traffic // latest source, Direct too
@@ -52,8 +52,8 @@ type DeviceSeen struct {
 }
 
 // Join makes the profile of the given facets. The same facets give the same
-// profile in whatever order they come; none is changed, but for a note that a profile
-// shares its series: as with Fold, a facet is for one goroutine at a time.
+// profile in whatever order they come; none is changed, but for notes of what a profile
+// shares and what was summed up: as with Fold, a facet is for one goroutine at a time.
 func Join(facets []*Facet) *Profile {
 	if !slices.IsSortedFunc(facets, compareFacets) {
 		facets = slices.SortedFunc(slices.Values(facets), compareFacets)
@@ -64,6 +64,7 @@ func Join(facets []*Facet) *Profile {
 	var traffic, touch, arrival Last[event.Traffic]
 	var site Last[string]
 	var visits Visits // of the device at hand
+	own := false      // p.Traits are not a facet's
 	for i, f := range facets {
 		if f.First != 0 && (p.First == 0 || f.First < p.First) {
 			p.First = f.First
@@ -73,14 +74,7 @@ func Join(facets []*Facet) *Profile {
 		p.Pageviews += f.Pageviews
 		p.BotEvents += f.BotEvents
 		p.BotPageviews += f.BotPageviews
-		for name, t := range f.Traits {
-			if have, ok := p.Traits[name]; !ok || t.wins(&have) {
-				if p.Traits == nil {
-					p.Traits = make(map[string]Trait, len(f.Traits))
-				}
-				p.Traits[name] = t
-			}
-		}
+		own = p.joinTraits(f, own)
 		join(&device, &f.Device)
 		join(&geo, &f.Geo)
 		join(&site, &f.Site)
@@ -122,12 +116,32 @@ func Join(facets []*Facet) *Profile {
 	if touch.Set {
 		p.LastTouch = touch.Value
 	}
-	p.sum(joinedOrders(facets))
+	p.sum(facets)
 	if len(p.Devices) > 0 && p.Devices[0].AnonymousID == "" { // a server's events have no device
 		p.Devices = p.Devices[1:]
 	}
 	slices.SortStableFunc(p.Devices, func(a, b DeviceSeen) int { return cmp.Compare(b.Last, a.Last) })
 	return p
+}
+
+// joinTraits takes a facet's traits in: of the usual person one facet has all of them, and
+// they are its own until another has some.
+func (p *Profile) joinTraits(f *Facet, own bool) bool {
+	switch {
+	case len(f.Traits) == 0:
+		return own
+	case p.Traits == nil:
+		p.Traits, f.lent = f.Traits, true
+		return false
+	case !own:
+		p.Traits = maps.Clone(p.Traits)
+	}
+	for name, t := range f.Traits {
+		if have, ok := p.Traits[name]; !ok || t.wins(&have) {
+			p.Traits[name] = t
+		}
+	}
+	return true
 }
 
 func compareFacets(a, b *Facet) int { return a.Key.Compare(b.Key) }
@@ -136,6 +150,57 @@ func join[T comparable](into, from *Last[T]) {
 	if from.Set {
 		into.put(from.At, from.Value)
 	}
+}
+
+// totals are what orders come to.
+type totals struct {
+	orders  int64
+	last    int64    // ms; 0: none
+	revenue []Amount // by currency, largest first
+}
+
+// sum tells what the orders come to. Somebody may have thousands, and answers go out far
+// more often than orders come in: of the usual person, one facet has them all and has
+// summed them up.
+func (p *Profile) sum(facets []*Facet) {
+	var only *Facet
+	for _, f := range facets {
+		switch {
+		case len(f.Orders) == 0:
+		case only == nil:
+			only = f
+		default:
+			p.put(sum(joinedOrders(facets)))
+			return
+		}
+	}
+	if only == nil {
+		return
+	}
+	if only.totals == nil {
+		only.totals = sum(only.Orders)
+	}
+	p.put(only.totals)
+}
+
+func (p *Profile) put(t *totals) {
+	p.Orders, p.LastOrder, p.Revenue = t.orders, t.last, slices.Clip(t.revenue)
+}
+
+func sum(orders map[string]Order) *totals {
+	t := &totals{orders: int64(len(orders))}
+	sums := map[string]int64{}
+	for _, o := range orders {
+		sums[o.Currency] += o.Micros
+		t.last = max(t.last, o.At.Time)
+	}
+	for c, n := range sums {
+		t.revenue = append(t.revenue, Amount{c, n})
+	}
+	slices.SortFunc(t.revenue, func(a, b Amount) int {
+		return cmp.Or(cmp.Compare(b.Micros, a.Micros), strings.Compare(a.Currency, b.Currency))
+	})
+	return t
 }
 
 // joinedOrders gives every order once, as its earliest report has it. The map is
@@ -184,22 +249,4 @@ func NewestOrders(facets []*Facet, most int) []Placed {
 
 func newerFirst(a, b Placed) int {
 	return cmp.Or(cmp.Compare(b.At.Time, a.At.Time), cmp.Compare(b.At.Tie, a.At.Tie), strings.Compare(a.ID, b.ID))
-}
-
-func (p *Profile) sum(orders map[string]Order) {
-	p.Orders = int64(len(orders))
-	var sums map[string]int64
-	for _, o := range orders {
-		if sums == nil {
-			sums = map[string]int64{}
-		}
-		sums[o.Currency] += o.Micros
-		p.LastOrder = max(p.LastOrder, o.At.Time)
-	}
-	for c, n := range sums {
-		p.Revenue = append(p.Revenue, Amount{c, n})
-	}
-	slices.SortFunc(p.Revenue, func(a, b Amount) int {
-		return cmp.Or(cmp.Compare(b.Micros, a.Micros), strings.Compare(a.Currency, b.Currency))
-	})
 }
