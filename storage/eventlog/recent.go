@@ -7,9 +7,10 @@ import (
 	"github.com/reuna/reuna/storage/record"
 )
 
-// Bounds of recent: who follows is rarely more than a few commits behind.
+// Bounds of recent: who follows comes some forty times a second, and the log commits two
+// thousand times at most.
 const (
-	recentBlocks = 64
+	recentBlocks = 128
 	recentBytes  = 4 << 20
 )
 

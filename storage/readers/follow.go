@@ -66,8 +66,13 @@ type Follower struct {
 	last  time.Time
 }
 
-// mostEntries are taken at once.
-const mostEntries = 4096
+const (
+	// mostEntries are taken at once.
+	mostEntries = 4096
+	// rest is how long what comes is left to gather: a busy log commits every half a
+	// millisecond, and to wake for three events costs more than to take them.
+	rest = 25 * time.Millisecond
+)
 
 // Follow takes up where the reader was and goes on in the background.
 func Follow(o Options) (*Follower, error) {
@@ -154,7 +159,7 @@ func (f *Follower) run(ctx context.Context) {
 func (f *Follower) turn(ctx context.Context) error {
 	wait, cancel := context.WithTimeout(ctx, max(f.o.Every-f.o.Now().Sub(f.last), time.Millisecond))
 	defer cancel()
-	_, err := f.o.Log.Follow(wait, f.UpTo(), mostEntries, func(seq uint64, _ int64, entry []byte) error {
+	n, err := f.o.Log.Follow(wait, f.UpTo(), mostEntries, func(seq uint64, _ int64, entry []byte) error {
 		if err := f.o.Take(entry); err != nil {
 			return err
 		}
@@ -176,6 +181,12 @@ func (f *Follower) turn(ctx context.Context) error {
 	}
 	if ctx.Err() == nil && f.o.Now().Sub(f.last).Abs() >= f.o.Every {
 		return f.save()
+	}
+	if err == nil && n < mostEntries {
+		select {
+		case <-ctx.Done():
+		case <-time.After(rest):
+		}
 	}
 	return nil
 }
