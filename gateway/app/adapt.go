@@ -77,6 +77,9 @@ func (x *intake) handOver(r *collect.Request) *pipeline.Request {
 
 // translate says it in collect's words; what a sender may not hear is logged.
 func (x *intake) translate(err error) error {
+	if err == nil {
+		return nil // nearly always, and the look below costs memory
+	}
 	var u *pipeline.Unavailable
 	if errors.As(err, &u) {
 		x.log.Warn("request not taken", "code", u.Code, "err", u.Err)

@@ -156,7 +156,11 @@ func appendTraffic(o *event.Writer, key string, t *event.Traffic) {
 func appendTraits(o *event.Writer, sub *segment.Subject, names []string) {
 	for _, name := range names {
 		if c, ok := sub.Computed.Get(name); ok {
-			o.Raw(name, inert(c.JSON()))
+			if text, is := c.Text(); is {
+				o.String(name, text)
+			} else {
+				o.Raw(name, inert(c.JSON()))
+			}
 			continue
 		}
 		if sub.Profile == nil {

@@ -154,6 +154,7 @@ type job struct {
 	grant   *people.Session // begun by this request's token
 	daily   string          // who a cookieless request's visitor is today
 	refusal error           // of the token
+	view    View            // what the answer is made of; here, since it would go to the heap for each
 	items   []people.Item
 	said    []bool // of the events that came: whether they told of themselves that a robot made them
 }
@@ -167,6 +168,7 @@ func (p *Pipeline) get(r *Request) *job {
 
 func (p *Pipeline) put(j *job) {
 	clear(j.items)
+	j.view = View{}
 	p.jobs.Put(j)
 }
 
@@ -188,9 +190,9 @@ func (p *Pipeline) Interact(r *Request, dst []byte) ([]byte, error) {
 		return dst, err
 	}
 	answer := dst
-	view, err := p.view(j)
+	err = p.view(j)
 	if err == nil {
-		answer = p.answer(dst, j, &view) // while the disk works
+		answer = p.answer(dst, j) // while the disk works
 	}
 	if err := errors.Join(durable.WaitUnlessFull(), err); err != nil {
 		return dst, unavailable(err)
@@ -230,12 +232,11 @@ func (p *Pipeline) Profile(r *Request, dst []byte) ([]byte, error) {
 	if err != nil {
 		return dst, err
 	}
-	view, err := p.view(j)
-	if err != nil {
+	if err := p.view(j); err != nil {
 		return dst, unavailable(err)
 	}
 	r.Revoked = j.session.Revoked
-	return p.answer(dst, j, &view), nil
+	return p.answer(dst, j), nil
 }
 
 // Preview appends the answer's members for a visitor as of the request's events,
@@ -247,15 +248,14 @@ func (p *Pipeline) Preview(r *Request, dst []byte) ([]byte, error) {
 	if err := p.recall(j); err != nil {
 		return dst, err
 	}
-	view, err := p.view(j)
-	if err != nil {
+	if err := p.view(j); err != nil {
 		return dst, unavailable(err)
 	}
 	for i := range r.Batch.Events {
-		view.Event, view.Unfolded = &r.Batch.Events[i], true
-		p.o.Enricher.Enrich(view.Event, r)
+		j.view.Event, j.view.Unfolded = &r.Batch.Events[i], true
+		p.o.Enricher.Enrich(j.view.Event, r)
 	}
-	return p.answer(dst, j, &view), nil
+	return p.answer(dst, j), nil
 }
 
 // enrich says of each event what it came from, and whether a robot made it.
@@ -318,8 +318,9 @@ type ticket interface{ WaitUnlessFull() error }
 
 // view is what the visitor may see: the verified person in a live session, else
 // their own device. A cookie that was reset sees nothing.
-func (p *Pipeline) view(j *job) (v View, err error) {
-	v = View{Visitor: j.r.AnonymousID, Known: j.live != "", Person: j.live, Now: j.r.ReceivedAt}
+func (p *Pipeline) view(j *job) (err error) {
+	v := &j.view
+	*v = View{Visitor: j.r.AnonymousID, Known: j.live != "", Person: j.live, Now: j.r.ReceivedAt}
 	if n := len(j.items); n > 0 {
 		v.Event, v.Unfolded = j.items[n-1].Event, j.items[n-1].Excluded
 	}
@@ -332,12 +333,13 @@ func (p *Pipeline) view(j *job) (v View, err error) {
 	if v.Profile == nil {
 		v.Profile, v.Unfolded = &facet.Profile{}, true
 	}
-	return v, err
+	return err
 }
 
-func (p *Pipeline) answer(dst []byte, j *job, v *View) []byte {
-	dst = p.o.Decider.Append(dst, v, j.r.Site, j.r.Batch.Placements)
-	v.Snapshot.Done()
+// answer appends what the job's view may tell.
+func (p *Pipeline) answer(dst []byte, j *job) []byte {
+	dst = p.o.Decider.Append(dst, &j.view, j.r.Site, j.r.Batch.Placements)
+	j.view.Snapshot.Done()
 	if j.refusal != nil {
 		dst = appendTokenError(dst, j.refusal)
 	}

@@ -414,5 +414,6 @@ func merge(shared, own Value) Value {
 		b = append(b, v...)
 		return true
 	})
-	return Value(append(b, '}'))
+	b = append(b, '}')
+	return Value(unsafe.String(unsafe.SliceData(b), len(b))) // it is not written to again
 }

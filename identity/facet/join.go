@@ -35,6 +35,8 @@ type Profile struct {
 	Consent    []Choice     // ascending by purpose
 	Seen       []Exposure   // ascending by placement, variant and holdout; shared, never written
 	Computed   Joined       // the series of computed traits
+
+	one [1]DeviceSeen // room for Devices: most have one
 }
 
 // Amount is money in millionths of one currency.
@@ -98,6 +100,9 @@ func Join(facets []*Facet) *Profile {
 				visits.Spans = slices.Clone(visits.Spans)
 			}
 			seen = f.Device
+			if p.Devices == nil {
+				p.Devices = p.one[:0]
+			}
 			p.Devices = append(p.Devices, DeviceSeen{AnonymousID: f.Key.AnonymousID, First: f.First, Last: f.Last})
 		} else {
 			visits.Merge(&f.Visits)

@@ -40,6 +40,12 @@ func (v *Value) forget() {
 // there is one.
 func (v Value) Known() bool { return v.known }
 
+// Text is the value of a kind that is one text, and whether this is known; JSON would make
+// memory for it.
+func (v Value) Text() (text string, ok bool) {
+	return v.text, v.known && v.keys == nil && (v.Kind == MostFrequent || v.Kind == Affinity)
+}
+
 // JSON is the value's JSON text; absent when it is not known.
 func (v Value) JSON() event.Value {
 	if !v.known {

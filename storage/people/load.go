@@ -362,9 +362,12 @@ func (r reader) Pairs(x id.ID) (pairs []*graph.Pair, loaded bool) {
 }
 
 // facetsOf gives the facets that name an identifier; whole is false while some
-// must be loaded.
+// must be loaded. The list is good until it is called again.
 func facetsOf(w *want, n *node) (list []*facet.Facet, whole bool) {
 	whole = true
+	if len(n.facets) <= len(w.s.list) {
+		list = w.s.list[:0]
+	}
 	for _, h := range n.facets {
 		if x := w.facet(h); x != nil {
 			list = append(list, x.f)

@@ -2,6 +2,7 @@ package people
 
 import (
 	"fmt"
+	"unsafe"
 
 	"github.com/reuna/reuna/identity/event"
 )
@@ -15,6 +16,25 @@ const (
 	SaidRefused
 	SaidTransition // see ReadTransitions
 )
+
+// EntryReader reads entries in turn, each into the memory of the one before. The zero
+// EntryReader is ready for use.
+type EntryReader struct {
+	Event   event.Event
+	Refused Refused
+	room    []byte
+}
+
+// Read is ReadEntry into r.Event or r.Refused, whose texts are windows into the entry and
+// into r: they last until the next Read, and no longer than the entry.
+func (r *EntryReader) Read(entry []byte) (said Said, err error) {
+	if len(entry) < 2 || entry[0] != entryEvent && entry[0] != entryExcluded {
+		return ReadEntry(entry, &r.Event, &r.Refused)
+	}
+	record := entry[2:] // behind its kind and how it joins
+	r.room, err = event.DecodeInto(&r.Event, unsafe.String(unsafe.SliceData(record), len(record)), r.room[:0])
+	return SaidEvent, err
+}
 
 // ReadEntry reads an entry as eventlog gives it into e or x, whichever it is
 // about. Both are windows into a copy of the entry.

@@ -124,10 +124,12 @@ type Store struct {
 	moves          uint64     // of marks: what some cluster stands on changed
 	drops          uint64     // counts what was forgotten; who loaded before must look again
 	guests         guests
-	rotations      uint64 // counts how often taken became writing
-	applied        uint64 // the last entry that is in memory
-	buf            []byte // the entry that is being made
+	rotations      uint64          // counts how often taken became writing
+	applied        uint64          // the last entry that is in memory
+	buf            []byte          // the entry that is being made
+	list           [8]*facet.Facet // room for facetsOf: most have fewer
 	stats          Stats
+	wants          sync.Pool // of *want that lack nothing
 
 	// Who may have come over a limit by what is being applied, who is held, and
 	// what is to be said of that once the lock is free.

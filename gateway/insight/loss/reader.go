@@ -38,9 +38,8 @@ type Reader struct {
 	book *Book
 
 	// The follower's own.
-	seen    Seen
-	event   event.Event
-	refused people.Refused
+	seen  Seen
+	entry people.EntryReader
 }
 
 const defaultEvery = 10 * time.Second
@@ -98,16 +97,16 @@ func (r *Reader) take(entry []byte) error {
 	if p, ok, err := people.PeekEvent(entry); err != nil || ok && p.Source != event.FromTag {
 		return err
 	}
-	said, err := people.ReadEntry(entry, &r.event, &r.refused)
+	said, err := r.entry.Read(entry)
 	if err != nil {
 		return err
 	}
 	speaks := false
 	switch said {
 	case people.SaidEvent:
-		speaks = Read(&r.seen, &r.event)
+		speaks = Read(&r.seen, &r.entry.Event)
 	case people.SaidRefused:
-		x := &r.refused
+		x := &r.entry.Refused
 		speaks = ReadRefused(&r.seen, x.Site, x.Source, x.ReceivedAt, x.Run, x.Raw)
 	}
 	if speaks {
