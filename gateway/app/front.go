@@ -91,6 +91,8 @@ func (a *App) newFront(cfg *config.Config) (f *front, err error) {
 			EventBytes: int(cfg.Limits.Event), BatchBytes: int(cfg.Limits.Batch), BatchEvents: cfg.Limits.BatchEvents, Depth: cfg.Limits.Depth,
 			PerAddress: collect.Rate{PerSecond: float64(cfg.Limits.RequestsPerSecondPerAddress), Burst: cfg.Limits.BurstPerAddress},
 			PerKey:     collect.Rate{PerSecond: float64(cfg.Limits.RequestsPerSecondPerKey), Burst: cfg.Limits.BurstPerKey},
+
+			ProcessorWait: cfg.Limits.ProcessorWait,
 		},
 		Cookies: cookies, Links: a.links, Intake: shown.intake, Ready: a.siteReady, Logger: a.log, Metrics: a.meters,
 		ClientAddr: enrich.ClientAddr, Extra: extra, Otherwise: otherwise,

@@ -56,6 +56,9 @@ type Limits struct {
 	Depth       int // levels of nesting in one event
 	PerAddress  Rate
 	PerKey      Rate
+	// ProcessorWait is how long work may wait for a processor, nine times out of ten,
+	// before a part of the requests is refused; 0: none is, however long they all take.
+	ProcessorWait time.Duration
 }
 
 // Rate is a token bucket: Burst requests at once, PerSecond on average.
@@ -189,6 +192,7 @@ type Server struct {
 	extra     []extra
 	sites     atomic.Pointer[sites]
 	addresses *addressLimits // nil: no limit
+	pressure  *pressure
 	decoders  chan *decoder
 	calls     sync.Pool
 	warned    atomic.Bool // about plain http
@@ -217,7 +221,7 @@ func New(o Options) (*Server, error) {
 	if o.Limits.BatchBytes <= 0 {
 		o.Limits.BatchBytes = 500 << 10
 	}
-	s := &Server{o: o, log: o.Logger, decoders: newDecoders()}
+	s := &Server{o: o, log: o.Logger, pressure: newPressure(o.Limits.ProcessorWait), decoders: newDecoders()}
 	s.calls.New = func() any { return new(call) }
 	s.addRoutes()
 	s.addExtra(o.Extra)
@@ -303,8 +307,13 @@ func (c *call) serve() *failure {
 	switch c.route.kind {
 	case settings:
 		return c.settings()
-	case pixel:
+	case pixel: // which nobody would send again
 		return c.pixel()
+	case reset: // somebody wants to be forgotten, and costs next to nothing
+	default:
+		if c.s.pressure.refuses(c.now, len(c.ctx.Request.Body())) {
+			return c.s.pressure.overloaded()
+		}
 	}
 	if f := c.read(); f != nil {
 		return f

@@ -259,7 +259,8 @@ type Limits struct {
 	BurstPerAddress             int           `yaml:"burst_per_address"`
 	RequestsPerSecondPerKey     int           `yaml:"requests_per_second_per_key"`
 	BurstPerKey                 int           `yaml:"burst_per_key"`
-	QueueBytes                  Size          `yaml:"queue_bytes"` // events waiting for their commit; above it: 503
-	CommitWait                  time.Duration `yaml:"commit_wait"` // how long a request waits for a full disk before it is answered 503
-	MinFree                     Size          `yaml:"min_free"`    // space left on the data folder's disk below which no events are taken; 0: none
+	QueueBytes                  Size          `yaml:"queue_bytes"`    // events waiting for their commit; above it: 503
+	ProcessorWait               time.Duration `yaml:"processor_wait"` // how long work may wait for a processor before a part of the requests is answered 503; 0: none is
+	CommitWait                  time.Duration `yaml:"commit_wait"`    // how long a request waits for a full disk before it is answered 503
+	MinFree                     Size          `yaml:"min_free"`       // space left on the data folder's disk below which no events are taken; 0: none
 }

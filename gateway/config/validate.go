@@ -203,6 +203,9 @@ func (k *checker) limits() {
 	if l.QueueBytes < l.Batch {
 		k.fault("limits.queue_bytes", "saw %s, less than limits.batch (%s); the queue must have room for one batch", l.QueueBytes, l.Batch)
 	}
+	if l.ProcessorWait != 0 {
+		k.between("limits.processor_wait", l.ProcessorWait, time.Millisecond, 10*time.Second)
+	}
 	k.between("limits.commit_wait", l.CommitWait, 100*time.Millisecond, 5*time.Minute)
 	k.size("limits.min_free", l.MinFree, 0, 1<<50)
 	const many = 1 << 31
