@@ -271,24 +271,46 @@ func (p *Pipeline) enrich(j *job) {
 	}
 }
 
-// take resolves, folds and appends the job's events, all under one hold of the
-// state's lock. The ticket also covers what the duplicates are duplicates of.
+// atOnce is how many events of a request are taken under one hold of the state's lock:
+// a batch of thousands is not to keep everybody else waiting.
+const atOnce = 64
+
+// take resolves, folds and appends the job's events. The ticket also covers what the
+// duplicates are duplicates of. When a batch was taken in part, and the rest cannot be,
+// the sender comes again with all of it.
 func (p *Pipeline) take(j *job) (durable ticket, err error) {
-	err = p.meet(j)
-	var tx *people.Tx
-	if err == nil {
-		tx, err = p.o.People.Begin(j.items, j.r.AnonymousID, j.r.Fresh)
-	}
-	if err != nil {
+	if err = p.meet(j); err != nil {
 		p.unredeem(j)
 		return nil, unavailable(err)
 	}
+	for from := 0; ; from += atOnce {
+		to := min(from+atOnce, len(j.items))
+		if durable, err = p.takePart(j, from, to); err != nil {
+			if from == 0 {
+				p.unredeem(j)
+			}
+			return nil, unavailable(err)
+		}
+		if to == len(j.items) {
+			return durable, nil // and with it all that came before
+		}
+	}
+}
+
+// takePart takes some of the job's events, all under one hold of the state's lock; with
+// the first of them the session, with the last what was refused.
+func (p *Pipeline) takePart(j *job, from, to int) (ticket, error) {
+	items := j.items[from:to]
+	tx, err := p.o.People.Begin(items, j.r.AnonymousID, j.r.Fresh && from == 0)
+	if err != nil {
+		return nil, err
+	}
 	defer tx.Release() // should one of the following panic
-	if j.grant != nil {
+	if j.grant != nil && from == 0 {
 		tx.SetSession(j.r.AnonymousID, *j.grant, j.r.ReceivedAt)
 	}
-	for i := range j.items {
-		it := &j.items[i]
+	for i := range items {
+		it := &items[i]
 		if tx.Duplicate(it) {
 			p.stats.Duplicates.Add(1)
 			continue
@@ -297,12 +319,20 @@ func (p *Pipeline) take(j *job) (durable ticket, err error) {
 		tx.Fold(it, tx.Append(it))
 		p.stats.Events.Add(1)
 		if it.Event.Bot.Is {
-			p.stats.Bots.count(it.Event.Bot.Class, j.said[i])
+			p.stats.Bots.count(it.Event.Bot.Class, j.said[from+i])
 		}
 		if it.Excluded {
 			p.stats.BotsExcluded.Add(1)
 		}
 	}
+	if to == len(j.items) {
+		p.quarantine(j, tx)
+	}
+	return tx.End(), nil
+}
+
+// quarantine keeps what was refused of the request.
+func (p *Pipeline) quarantine(j *job, tx *people.Tx) {
 	for i := range j.r.Batch.Rejected {
 		if j.r.Batch.Rejected[i].Code == event.CodeAutomated {
 			continue // not to be kept, in the quarantine neither
@@ -310,7 +340,6 @@ func (p *Pipeline) take(j *job) (durable ticket, err error) {
 		tx.Refuse(p.refused(j.r, &j.r.Batch.Rejected[i]))
 		p.stats.Refused.Add(1)
 	}
-	return tx.End(), nil
 }
 
 // ticket is a place in the log that is not safe yet.
