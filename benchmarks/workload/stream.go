@@ -49,6 +49,7 @@ type Stream struct {
 	lost    bool   // an attempt of that request had no answer
 	open    bool   // that request has not been answered yet
 	quiet   bool   // as in Options
+	even    bool   // as in Options
 	greeted int    // how many of the people have come in turn, rather than by chance
 	known   int    // a visitor that has a cookie; -1 none
 	checked uint64 // answers checked, to decode every 64th whole
@@ -62,7 +63,7 @@ const (
 )
 
 func newStream(c *common, o Options, number, first, count int) *Stream {
-	s := &Stream{common: c, seed: o.Seed, first: first, people: make([]visitor, count), known: -1}
+	s := &Stream{common: c, seed: o.Seed, first: first, people: make([]visitor, count), known: -1, even: o.Even}
 	if s.quiet = o.Quiet; !s.quiet {
 		s.greeted = count
 	}
@@ -75,6 +76,15 @@ func newStream(c *common, o Options, number, first, count int) *Stream {
 		}
 		s.known = 0
 	}
+	if o.Past != nil {
+		for i := range s.people {
+			past := o.Past(first + i)
+			s.people[i].cookie, s.people[i].seq, s.people[i].pages = past.Cookie, past.Events, past.Pages
+			if past.Cookie != "" {
+				s.known = i
+			}
+		}
+	}
 	s.body = make([]byte, 0, 2048)
 	s.header = make([]byte, 0, 1024)
 	s.request.Headers = make([]Header, 0, 16)
@@ -86,9 +96,15 @@ func newStream(c *common, o Options, number, first, count int) *Stream {
 func (s *Stream) Next(shape Shape) *Request {
 	s.abandon()
 	shape.Batch = max(shape.Batch, 1)
-	if s.who = int(s.zipf.Uint64()); s.greeted < len(s.people) {
+	switch {
+	case s.greeted < len(s.people):
+		s.zipf.Uint64() // quiet visitors draw like others
 		s.who = s.greeted
 		s.greeted++
+	case s.even:
+		s.who = s.random.IntN(len(s.people))
+	default:
+		s.who = int(s.zipf.Uint64())
 	}
 	if shape.Format == Profile && s.people[s.who].cookie == "" {
 		if s.who = s.known; s.who < 0 {
@@ -97,6 +113,7 @@ func (s *Stream) Next(shape Shape) *Request {
 	}
 	s.shape, s.pages, s.lost, s.open = shape, 0, false, true
 	v := &s.people[s.who]
+	v.came = true
 	t := s.traits(s.seed, s.first+s.who)
 	r := &s.request
 	r.IDs, s.id, s.body = nil, s.id[:0], s.body[:0]

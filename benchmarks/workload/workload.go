@@ -53,6 +53,18 @@ type Options struct {
 	// Quiet visitors each come once, in turn, with a page view. From then on they
 	// only say how far they read, which no rule of a shop asks for.
 	Quiet bool
+	// Even visitors come equally often. Of others some come again and again.
+	Even bool
+	// Past is what each visitor brings from earlier visits, by its number below
+	// Visitors; nil: nothing.
+	Past func(visitor int) Past
+}
+
+// Past is what a server knows of a visitor before the first request.
+type Past struct {
+	Cookie string // "name=value"
+	Events uint32
+	Pages  uint32 // page views among them
 }
 
 // A Workload is a population of visitors, divided among streams.
@@ -155,6 +167,7 @@ type visitor struct {
 	page   uint16 // the page it is on: 0 none yet, 1 the front page, else product + 2
 	doubt  bool   // pages may be too low: a request was given up without an answer
 	user   bool   // identified on this device
+	came   bool   // in this workload
 }
 
 // maxCookie bounds the jar: 400 bytes hold any cookie of ours three times over.
@@ -202,4 +215,16 @@ func (w *Workload) Cookie() string {
 		}
 	}
 	return ""
+}
+
+// Came is how many of the visitors have come. It must not be called during a run.
+func (w *Workload) Came() (n int) {
+	for _, s := range w.streams {
+		for i := range s.people {
+			if s.people[i].came {
+				n++
+			}
+		}
+	}
+	return n
 }
