@@ -47,7 +47,7 @@ func TestTheFolderHasWhatThePopulationSays(t *testing.T) {
 		t.Fatalf("%+v, %v: expected %+v to be found again", again, err, m)
 	}
 	work := t.TempDir()
-	if err := fork(dir, work); err != nil {
+	if err := Fork(dir, work); err != nil {
 		t.Fatal(err)
 	}
 	w, err := open(filepath.Join(work, "data"), time.Now().UnixMilli())

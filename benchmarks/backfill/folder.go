@@ -11,10 +11,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// fork makes a copy of a data folder and its keys that may be written to. Tables
+// Fork makes a copy of a data folder and its keys that may be written to. Tables
 // are never changed once written, so the copy has the same files under names of
 // its own; all else is copied.
-func fork(from, to string) error {
+func Fork(from, to string) error {
 	for _, part := range []string{"data", "data.keys"} {
 		root := filepath.Join(from, part)
 		err := filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
@@ -61,8 +61,8 @@ func copyFile(from, to string) (err error) {
 // perEvent is what a folder takes while it is made, in bytes, about.
 const perEvent = 700
 
-// enough says whether the disk has room for a population.
-func enough(dir string, events int64) error {
+// Enough says whether the disk has room for a population of so many events.
+func Enough(dir string, events int64) error {
 	var s unix.Statfs_t
 	if err := unix.Statfs(dir, &s); err != nil {
 		return fmt.Errorf("free space of %s: %w", dir, err)

@@ -72,7 +72,7 @@ func Run(ctx context.Context, o Options) (r *Report, err error) {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(work)) }()
-	if err := fork(folder, work); err != nil {
+	if err := Fork(folder, work); err != nil {
 		return nil, err
 	}
 	r = &Report{Environment: measure.Here(), Population: m.Population, Events: m.Events, Persons: m.Persons(), Rate: o.Rate}
@@ -119,7 +119,7 @@ func (o *Options) population(ctx context.Context) (*made, string, error) {
 	if err := os.MkdirAll(cache, 0o700); err != nil {
 		return nil, "", err
 	}
-	if err := enough(cache, p.total()); err != nil {
+	if err := Enough(cache, p.total()); err != nil {
 		return nil, "", err
 	}
 	fmt.Fprintf(o.Log, "filling %s: %d devices, %d events\n", folder, p.Devices, p.total())
