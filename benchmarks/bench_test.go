@@ -184,17 +184,21 @@ func TestCookieLike(t *testing.T) {
 
 func TestFlags(t *testing.T) {
 	for want, args := range map[string][]string{
-		"-rounds is 0":         {"-rounds", "0"},
-		"-round-duration is 1": {"-round-duration", "1ms"},
-		"-connections is 0":    {"-connections", "0"},
-		"unexpected argument":  {"fast"},
-		"give one of them":     {"-tag", "-enrich"},
-		"give -backfill too":   {"-persons", "5000"},
-		"-persons is 5":        {"-backfill", "-persons", "5"},
-		"-rate is 0":           {"-backfill", "-rate", "0"},
-		"give -audiences too":  {"-definitions", "x"},
-		"give -enrich too":     {"-enrich-failures", "3"},
-		"-enrich-failures is":  {"-enrich", "-enrich-failures", "-1"},
+		"-rounds is 0":          {"-rounds", "0"},
+		"-round-duration is 1":  {"-round-duration", "1ms"},
+		"-connections is 0":     {"-connections", "0"},
+		"unexpected argument":   {"fast"},
+		"give one of them":      {"-tag", "-enrich"},
+		"give -backfill too":    {"-persons", "5000"},
+		"-persons is 5":         {"-backfill", "-persons", "5"},
+		"-rate is 0":            {"-backfill", "-rate", "0"},
+		"give -audiences too":   {"-definitions", "x"},
+		"give -enrich too":      {"-enrich-failures", "3"},
+		"give -growth too":      {"-sizes", "1000"},
+		"each larger than":      {"-growth", "-sizes", "20000,10000"},
+		"-sizes begins with 20": {"-growth", "-sizes", "20"},
+		"for 300 connections":   {"-growth", "-sizes", "2000", "-connections", "300"},
+		"-enrich-failures is":   {"-enrich", "-enrich-failures", "-1"},
 	} {
 		if _, err := parse(args, new(bytes.Buffer)); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v: error %v, expected %q", args, err, want)

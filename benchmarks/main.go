@@ -19,6 +19,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"runtime"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -26,6 +27,7 @@ import (
 	"github.com/reuna/reuna/benchmarks/audiences"
 	"github.com/reuna/reuna/benchmarks/backfill"
 	"github.com/reuna/reuna/benchmarks/enrich"
+	"github.com/reuna/reuna/benchmarks/growth"
 	"github.com/reuna/reuna/benchmarks/page"
 )
 
@@ -58,14 +60,16 @@ type flags struct {
 	gateway   string // binary to measure; "" builds one
 	backfill  bool   // measure a backfill instead
 	filling   backfill.Options
+	growth    bool // measure more and more persons instead
+	growing   growth.Options
 }
 
 func parse(args []string, stderr io.Writer) (*flags, error) {
 	var o flags
 	f := flag.NewFlagSet("benchmarks", flag.ContinueOnError)
 	f.SetOutput(stderr)
-	f.IntVar(&o.rounds, "rounds", 5, "rounds of each side, in turn; 3 with -audiences")
-	f.DurationVar(&o.round, "round-duration", 4*time.Second, "length of a round; 20s with -audiences, since a checkpoint comes every 8 to 30 seconds and its cost belongs to the events")
+	f.IntVar(&o.rounds, "rounds", 5, "rounds of each side, in turn; 3 with -audiences, 4 with -growth")
+	f.DurationVar(&o.round, "round-duration", 4*time.Second, "length of a round; 20s with -audiences, since a checkpoint comes every 8 to 30 seconds and its cost belongs to the events; 10s with -growth")
 	f.IntVar(&o.connections, "connections", 64, "keep-alive connections")
 	f.IntVar(&o.visitors, "visitors", 10_000, "how many different visitors")
 	f.Uint64Var(&o.seed, "seed", 1, "of the visitors and what they do")
@@ -79,8 +83,10 @@ func parse(args []string, stderr io.Writer) (*flags, error) {
 	f.StringVar(&o.define, "definitions", "", "with -audiences: `file` with other traits, segments and placements")
 	f.BoolVar(&o.backfill, "backfill", false, "measure a new audience over what a million persons did, while the collector goes on; fails when a bar is missed")
 	f.IntVar(&o.filling.Devices, "persons", 1_000_000, "with -backfill: devices of the population; two in 40 are one person's")
-	f.Float64Var(&o.filling.Rate, "rate", 1000, "with -backfill: requests a second to the collector")
-	f.StringVar(&o.filling.Cache, "cache", "", "with -backfill: `folder` for populations; reuna-backfill in the user's cache folder by default")
+	f.Float64Var(&o.filling.Rate, "rate", 1000, "with -backfill: requests a second to the collector; with -growth, when latency is measured, 2000 unless given")
+	f.StringVar(&o.filling.Cache, "cache", "", "with -backfill or -growth: `folder` for populations; reuna-backfill or reuna-growth in the user's cache folder by default")
+	f.BoolVar(&o.growth, "growth", false, "measure what an event costs with more and more persons, and how long a start takes; fails when a bar is missed")
+	sizes := f.String("sizes", "10000,1000000,5000000", "with -growth: how many persons, the fewest first")
 	f.StringVar(&o.gateway, "gateway", "", "`binary` of a gateway to measure; built from the sources by default")
 	quick := f.Bool("quick", false, "2 rounds of 1 s: shows that all works; results are written only with -out")
 	if err := f.Parse(args); err != nil {
@@ -93,6 +99,17 @@ func parse(args []string, stderr io.Writer) (*flags, error) {
 	}
 	if o.audiences && !given["round-duration"] {
 		o.round = 20 * time.Second
+	}
+	if o.growth {
+		if !given["rounds"] {
+			o.rounds = 4
+		}
+		if !given["round-duration"] {
+			o.round = 10 * time.Second
+		}
+		if *quick && !given["sizes"] {
+			*sizes = "2000,20000"
+		}
 	}
 	o.enriching.Quick = *quick
 	o.filling.Calm, o.filling.Round = 20*time.Second, 2*time.Second
@@ -111,6 +128,14 @@ func parse(args []string, stderr io.Writer) (*flags, error) {
 			o.out = ""
 		}
 	}
+	var err error
+	if o.growing.Sizes, err = numbers(*sizes); err != nil {
+		return nil, err
+	}
+	o.growing.Cache, o.growing.Rate = o.filling.Cache, o.filling.Rate
+	if !given["rate"] {
+		o.growing.Rate = 2000
+	}
 	switch {
 	case f.NArg() > 0:
 		return nil, fmt.Errorf("unexpected argument %q: benchmarks takes flags only", f.Arg(0))
@@ -120,10 +145,18 @@ func parse(args []string, stderr io.Writer) (*flags, error) {
 		return nil, fmt.Errorf("-round-duration is %v: expected 100ms or more, since processor time is counted in steps of 10 ms", o.round)
 	case o.connections < 1:
 		return nil, fmt.Errorf("-connections is %d: expected 1 or more", o.connections)
-	case count(o.tag, o.enrich, o.audiences, o.backfill) > 1:
-		return nil, errors.New("-tag, -enrich, -audiences and -backfill measure different things: give one of them")
-	case !o.backfill && (given["persons"] || given["rate"] || given["cache"]):
-		return nil, errors.New("-persons, -rate and -cache say how to measure a backfill: give -backfill too")
+	case count(o.tag, o.enrich, o.audiences, o.backfill, o.growth) > 1:
+		return nil, errors.New("-tag, -enrich, -audiences, -backfill and -growth measure different things: give one of them")
+	case !o.backfill && given["persons"]:
+		return nil, errors.New("-persons says how to measure a backfill: give -backfill too")
+	case !o.backfill && !o.growth && (given["rate"] || given["cache"]):
+		return nil, errors.New("-rate and -cache say how to measure a backfill or growth: give -backfill or -growth too")
+	case !o.growth && given["sizes"]:
+		return nil, errors.New("-sizes says how many persons to grow to: give -growth too")
+	case o.growth && o.growing.Sizes[0] < leastPersons:
+		return nil, fmt.Errorf("-sizes begins with %d: expected %d or more", o.growing.Sizes[0], leastPersons)
+	case o.growth && o.growing.Sizes[0]/10 < o.connections:
+		return nil, fmt.Errorf("-sizes begins with %d, of whom one in ten comes back: expected %d or more for %d connections", o.growing.Sizes[0], 10*o.connections, o.connections)
 	case o.filling.Devices < leastPersons:
 		return nil, fmt.Errorf("-persons is %d: expected %d or more", o.filling.Devices, leastPersons)
 	case !(o.filling.Rate > 0):
@@ -140,6 +173,18 @@ func parse(args []string, stderr io.Writer) (*flags, error) {
 
 // leastPersons make a population worth filling from.
 const leastPersons = 1000
+
+// numbers reads a list of numbers, each larger than the one before.
+func numbers(text string) (list []int, err error) {
+	for part := range strings.SplitSeq(text, ",") {
+		n, err := strconv.Atoi(strings.TrimSpace(part))
+		if err != nil || len(list) > 0 && n <= list[len(list)-1] {
+			return nil, fmt.Errorf("-sizes is %q: expected numbers with commas between, each larger than the one before", text)
+		}
+		list = append(list, n)
+	}
+	return list, nil
+}
 
 // count says how many are so.
 func count(list ...bool) (n int) {
@@ -198,6 +243,9 @@ func command(ctx context.Context, args []string, stdout, stderr io.Writer) (err 
 	}
 	if o.backfill {
 		return measureBackfill(ctx, o, binary, stdout, stderr)
+	}
+	if o.growth {
+		return measureGrowth(ctx, o, binary, stdout, stderr)
 	}
 	if o.audiences {
 		return measureAudiences(ctx, o, binary, dir, stdout, stderr)
@@ -275,6 +323,24 @@ func measureBackfill(ctx context.Context, o *flags, binary string, stdout, stder
 	}
 	if missed := r.Missed(); missed != nil {
 		return fmt.Errorf("the backfill misses its bars:\n%w", missed)
+	}
+	return nil
+}
+
+// measureGrowth measures what more and more persons cost, and fails where that is
+// more than it may be.
+func measureGrowth(ctx context.Context, o *flags, binary string, stdout, stderr io.Writer) error {
+	g := o.growing
+	g.Gateway, g.Seed, g.Rounds, g.Round, g.Connections, g.Log = []string{binary}, o.seed, o.rounds, o.round, o.connections, stderr
+	r, err := growth.Run(ctx, g)
+	if err != nil {
+		return err
+	}
+	if err := keep(o, r, stdout); err != nil {
+		return err
+	}
+	if missed := r.Missed(); missed != nil {
+		return fmt.Errorf("growth misses its bars:\n%w", missed)
 	}
 	return nil
 }
