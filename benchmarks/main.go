@@ -331,7 +331,7 @@ func measureBackfill(ctx context.Context, o *flags, binary string, stdout, stder
 // more than it may be.
 func measureGrowth(ctx context.Context, o *flags, binary string, stdout, stderr io.Writer) error {
 	g := o.growing
-	g.Gateway, g.Seed, g.Rounds, g.Round, g.Connections, g.Log = []string{binary}, o.seed, o.rounds, o.round, o.connections, stderr
+	g.Gateway, g.Seed, g.Rounds, g.Round, g.Connections, g.Pprof, g.Log = []string{binary}, o.seed, o.rounds, o.round, o.connections, o.pprof, stderr
 	r, err := growth.Run(ctx, g)
 	if err != nil {
 		return err

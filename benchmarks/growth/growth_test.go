@@ -71,7 +71,7 @@ func TestAWholeRun(t *testing.T) {
 		t.Fatalf("%v\n%s", err, &log)
 	}
 	for _, s := range r.Sizes {
-		if s.Came == 0 || s.Cost.Median <= 0 || s.Rates.Min <= 0 || s.P99 < s.P50 || s.Clean <= 0 || s.Killed <= 0 || s.Memory.Resident == 0 {
+		if s.Came == 0 || len(s.Each) != o.Rounds || s.Each[1].Came < s.Each[0].Came || s.Cost.Median <= 0 || s.Rates.Min <= 0 || s.P99 < s.P50 || s.Clean <= 0 || s.Killed <= 0 || s.Memory.Resident == 0 {
 			t.Errorf("%+v", s)
 		}
 	}

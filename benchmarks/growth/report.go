@@ -42,6 +42,7 @@ type Size struct {
 	Ratio measure.Spread `json:"ratio"`           // to the first size, round by round
 	Mean  float64        `json:"meanMicros"`      // over all rounds
 	Rates measure.Spread `json:"eventsPerSecond"` // at saturation
+	Each  []Round        `json:"rounds"`          // in order: the first time that somebody comes costs more
 
 	Requests int64          `json:"latencyRequests"`
 	Late     int64          `json:"late"`
@@ -50,6 +51,12 @@ type Size struct {
 	Memory   measure.Memory `json:"memory"`
 	Clean    float64        `json:"cleanStartSeconds"`
 	Killed   float64        `json:"killedStartSeconds"`
+}
+
+// Round is one of them.
+type Round struct {
+	Cost float64 `json:"microsPerEvent"`
+	Came int     `json:"came"` // of the persons who come back, by its end
 }
 
 // reckon makes the figures of the rounds.
@@ -130,11 +137,25 @@ func (r *Report) conditions() []string {
 		lines = append(lines, fmt.Sprintf("%d persons, who had left %d events: of %d who come back %d had come before the rounds and %d after them; mean of the rounds %.1f µs; %d of %d requests of the schedule left late",
 			s.Persons, s.Events, s.Hot, s.Warm, s.Came, s.Mean, s.Late, s.Requests))
 	}
+	for i := range r.Sizes {
+		if s := &r.Sizes[i]; s.Warm < s.Hot*9/10 {
+			lines = append(lines, fmt.Sprintf("%d persons, round by round: %s. Whoever comes for the first time since the start is read from the disk", s.Persons, s.rounds()))
+		}
+	}
 	lines = append(lines, fmt.Sprintf("%d cores (%s), %s, kernel %s, data on %s, %s; load from the same machine", e.Cores, e.CPU, e.OS, e.Kernel, e.Disk, e.Go))
 	if r.Foreign > 5 {
 		lines = append(lines, fmt.Sprintf("other programs took %.0f %% of the machine's processor time meanwhile: times are worse than they would be", r.Foreign))
 	}
 	return lines
+}
+
+// rounds tells what an event cost in each round and how many had come by then.
+func (s *Size) rounds() string {
+	var list []string
+	for _, x := range s.Each {
+		list = append(list, fmt.Sprintf("%.1f µs (%s had come)", x.Cost, s.share(x.Came)))
+	}
+	return strings.Join(list, ", ")
 }
 
 // Table prints the figures for people.

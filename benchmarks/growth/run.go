@@ -28,6 +28,7 @@ type Options struct {
 	Round       time.Duration // of each size
 	Rate        float64       // requests a second, of the latency's round
 	Connections int
+	Pprof       string // file for a CPU profile of the gateway with the most persons; "" for none
 	Log         io.Writer
 }
 
@@ -101,7 +102,8 @@ func Run(ctx context.Context, o Options) (r *Report, err error) {
 			return nil, fmt.Errorf("round %d: %w", i+1, err)
 		}
 		for _, x := range list {
-			fmt.Fprintf(o.Log, "round %d of %d, %d persons: %.1f µs an event\n", i+1, o.Rounds, x.size.Persons, x.cost(i))
+			x.size.Each = append(x.size.Each, Round{x.cost(i), x.workload.Came()})
+			fmt.Fprintf(o.Log, "round %d of %d, %d persons: %.1f µs an event; %d have come\n", i+1, o.Rounds, x.size.Persons, x.cost(i), x.workload.Came())
 		}
 	}
 	for _, x := range list {
@@ -113,6 +115,13 @@ func Run(ctx context.Context, o Options) (r *Report, err error) {
 		return nil, err
 	}
 	r.reckon(list)
+	if o.Pprof != "" {
+		x := list[len(list)-1]
+		fmt.Fprintf(o.Log, "taking a CPU profile of the gateway with %d persons\n", x.size.Persons)
+		if _, err := x.side.Profile(ctx, plan(0).Shape, o.Round, x.gateway.AdminKey, o.Pprof); err != nil {
+			return nil, err
+		}
+	}
 	for _, x := range list {
 		if err := o.restart(ctx, x); err != nil {
 			return nil, fmt.Errorf("%d persons, starting again: %w", x.size.Persons, err)
