@@ -18,7 +18,7 @@ func TestEverythingAtOnce(t *testing.T) {
 	r := seeded(t)
 	fs := vfs.NewMem()
 	v, db := open(t, fs)
-	v.facets.init(8)
+	v.facets.init(8, 8)
 	const owners = 24
 	name := func(i int) [16]byte { return [16]byte{byte(i % 3), 0, byte(i)} } // in three groups
 	var mu sync.Mutex

@@ -114,7 +114,7 @@ func powerCut(t *testing.T, seed uint64) {
 // run has everybody at work until a random moment, and gives the disk as a
 // power cut at that moment leaves it.
 func (w *crashWorld) run(t *testing.T, v *Vault, r *rand.Rand, day *int64, fs *vfs.MemFS) *vfs.MemFS {
-	v.facets.init(6)
+	v.facets.init(6, 6)
 	w.stop = false
 	var all sync.WaitGroup
 	loop := func(fn func(own *rand.Rand) error, every int) {

@@ -8,10 +8,17 @@ import (
 	"github.com/reuna/reuna/storage/keyspace"
 )
 
-// defaultFacetKeys bounds the opened facet keys in memory, at about 1 KB each: a tenth
-// of what a facet takes. A checkpoint asks for those of all that changed, one after
-// another, so that with one key too few it would read every one from the disk.
-const defaultFacetKeys = 64 << 10
+// Bounds of the facet keys in memory. A checkpoint asks for those of all that changed,
+// one after another, so that with one key too few it would read every one from the disk,
+// and whoever comes back asks for theirs.
+const (
+	// defaultFacetKeys are ready to be used, at about 1 KB each: a tenth of what a facet
+	// takes.
+	defaultFacetKeys = 64 << 10
+	// defaultRawKeys are 32 bytes each, 100 with their place: to make a key ready takes
+	// 2 µs, to read and unwrap one five times that and more.
+	defaultRawKeys = 512 << 10
+)
 
 // FacetKey gives the data key of a facet, or of another owner, by its hash.
 // Without create an owner that has none gives ErrNoKey. With create a missing
@@ -64,13 +71,11 @@ func (v *Vault) FacetKey(facet [16]byte, create bool, b *engine.Batch) (*Key, er
 // readFacet opens the stored key of a facet; nil when there is none. drops is
 // the count of drops before it was known that none is under way.
 func (v *Vault) readFacet(facet [16]byte, place []byte, drops uint64) (k *Key, err error) {
-	found := false
-	err = rereading(func() (err error) {
-		found, err = v.db.Get(place, func(val []byte) error {
-			raw, err := v.unwrap(val, place)
-			if err == nil {
-				k = newKey(0, raw)
-			}
+	var raw []byte
+	err = rereading(func() error {
+		raw = nil
+		_, err := v.db.Get(place, func(val []byte) (err error) {
+			raw, err = v.unwrap(val, place)
 			return err
 		})
 		return err
@@ -78,14 +83,16 @@ func (v *Vault) readFacet(facet [16]byte, place []byte, drops uint64) (k *Key, e
 	if err != nil {
 		return nil, fmt.Errorf("vault: key of facet %x: %w", facet, err)
 	}
-	if !found {
+	if raw == nil {
 		return nil, nil
 	}
+	k = newKey(0, raw)
 	c := &v.facets
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.drops == drops { // else the key read may be one that is being destroyed
 		c.put(facet, k)
+		c.raw.put(facet, [keyBytes]byte(raw))
 	}
 	return k, nil
 }
@@ -105,6 +112,7 @@ func (v *Vault) DropFacetKey(facet [16]byte, b *engine.Batch) {
 	c.changes++
 	delete(c.young, facet)
 	delete(c.old, facet)
+	c.raw.drop(facet)
 	c.pending[facet] = p
 	c.mu.Unlock()
 	v.onEnd(facet, p, b)
@@ -135,14 +143,17 @@ type pendingKey struct {
 type facetCache struct {
 	mu         sync.Mutex
 	young, old map[[16]byte]*Key
+	raw        rawKeys // of these, and of others that had to go
 	pending    map[[16]byte]*pendingKey
 	half       int
 	drops      uint64 // counts DropFacetKey, to notice one during a read
 	changes    uint64 // counts what came into pending as a drop, and what left it
 }
 
-func (c *facetCache) init(size int) {
+func (c *facetCache) init(size, raws int) {
 	c.half = max(1, size/2)
+	c.raw.half = max(1, raws/2)
+	c.raw.young, c.raw.old = map[[16]byte][keyBytes]byte{}, map[[16]byte][keyBytes]byte{}
 	c.young, c.old = map[[16]byte]*Key{}, map[[16]byte]*Key{}
 	c.pending = map[[16]byte]*pendingKey{}
 }
@@ -153,6 +164,9 @@ func (c *facetCache) get(facet [16]byte) *Key {
 		return k
 	}
 	k := c.old[facet]
+	if k == nil {
+		k = c.raw.get(facet, true)
+	}
 	if k != nil {
 		c.put(facet, k)
 	}
@@ -201,9 +215,48 @@ func (c *facetCache) settle(facet [16]byte, p *pendingKey, committed bool) {
 	}
 	if committed && p.key != nil {
 		c.put(facet, p.key)
+		c.raw.put(facet, [keyBytes]byte(p.raw))
 	}
 	if committed || p.batches == 0 {
 		delete(c.pending, facet)
 		c.changes++
+	}
+}
+
+// rawKeys keeps keys as they are, in two generations as facetCache does. The cache's lock
+// is held.
+type rawKeys struct {
+	young, old map[[16]byte][keyBytes]byte
+	half       int
+}
+
+// get makes a key ready; nil where it is not known. keep notes that it was used.
+func (r *rawKeys) get(facet [16]byte, keep bool) *Key {
+	raw, ok := r.young[facet]
+	if !ok {
+		if raw, ok = r.old[facet]; !ok {
+			return nil
+		}
+		if keep {
+			r.put(facet, raw)
+		}
+	}
+	return newKey(0, raw[:])
+}
+
+func (r *rawKeys) put(facet [16]byte, raw [keyBytes]byte) {
+	if len(r.young) >= r.half {
+		r.old, r.young = r.young, make(map[[16]byte][keyBytes]byte)
+	}
+	r.young[facet] = raw
+}
+
+// drop forgets a key for good.
+func (r *rawKeys) drop(facet [16]byte) {
+	for _, m := range [...]map[[16]byte][keyBytes]byte{r.young, r.old} {
+		if _, ok := m[facet]; ok {
+			m[facet] = [keyBytes]byte{} // what is deleted may stay as it is
+			delete(m, facet)
+		}
 	}
 }

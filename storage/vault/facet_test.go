@@ -23,7 +23,7 @@ func TestFacetKeysAgainstAModel(t *testing.T) {
 	r := rand.New(rand.NewPCG(seed, 0))
 	fs := vfs.NewMem()
 	v, db := open(t, fs)
-	v.facets.init(4) // small, so that keys fall out
+	v.facets.init(4, 8) // small, so that keys fall out, and some that are not ready stay
 	sealed := map[[16]byte][]byte{}
 	check := func() {
 		t.Helper()
@@ -80,12 +80,15 @@ func TestFacetKeysAgainstAModel(t *testing.T) {
 		if r.IntN(100) == 0 {
 			closeDB(t, db)
 			v, db = open(t, fs)
-			v.facets.init(4)
+			v.facets.init(4, 8)
 			check()
 		}
 	}
 	if n := len(v.facets.young) + len(v.facets.old); n > 4 || len(v.facets.pending) != 0 {
 		t.Errorf("%d keys cached of 4, %d pending", n, len(v.facets.pending))
+	}
+	if n := len(v.facets.raw.young) + len(v.facets.raw.old); n > 8 {
+		t.Errorf("%d raw keys cached of 8", n)
 	}
 	closeDB(t, db)
 }

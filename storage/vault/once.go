@@ -61,6 +61,9 @@ func (c *facetCache) known(facet [16]byte) (*Key, error) {
 	if k == nil {
 		k = c.old[facet]
 	}
+	if k == nil && p == nil {
+		k = c.raw.get(facet, false)
+	}
 	c.mu.Unlock()
 	switch {
 	case k != nil:

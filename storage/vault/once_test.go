@@ -14,7 +14,7 @@ import (
 // lives, and pushes none out of memory.
 func TestFacetKeyOnce(t *testing.T) {
 	v, db := open(t, vfs.NewMem())
-	v.facets.init(4)
+	v.facets.init(4, 4)
 	stored := func(f [16]byte) (val []byte) {
 		t.Helper()
 		_, err := db.Get(keyspace.AppendVault(nil, keyspace.VaultFacet, f[:]), func(v []byte) error { val = bytes.Clone(v); return nil })

@@ -83,7 +83,7 @@ func openAny(db *engine.DB, master []byte) (*Vault, error) {
 	}
 	v := &Vault{db: db, epochs: map[uint32]*Key{}}
 	v.ring.init(m)
-	v.facets.init(defaultFacetKeys)
+	v.facets.init(defaultFacetKeys, defaultRawKeys)
 	seen, err := storedPrint(db)
 	if err != nil {
 		return nil, fmt.Errorf("vault: %w", err)
