@@ -36,7 +36,7 @@ trusted_proxies: [127.0.0.1/32]
 log: {level: warn}
 sites:
   - {name: bench, write_key: ` + writeKey + `, origins: [], page_traits: [plan]}
-limits: {requests_per_second_per_address: 0, requests_per_second_per_key: 0}
+limits: {requests_per_second_per_address: 0, requests_per_second_per_key: 0, processor_wait: 0}
 behaviour: {page_views_per_minute: 0} # visitors come back faster than people can
 `
 

@@ -52,7 +52,7 @@ trusted_proxies: [127.0.0.1/32]
 log: {level: warn}
 sites:
   - {name: shop, write_key: ` + writeKey + `, origins: []}
-limits: {requests_per_second_per_address: 0, requests_per_second_per_key: 0}
+limits: {requests_per_second_per_address: 0, requests_per_second_per_key: 0, processor_wait: 0}
 behaviour: {page_views_per_minute: 0}
 `
 

@@ -49,7 +49,7 @@ const (
 	idSecret  = "0123456789abcdef0123456789abcdef"
 	shop      = `
 demo: false
-limits: {requests_per_second_per_address: 0, requests_per_second_per_key: 0}
+limits: {requests_per_second_per_address: 0, requests_per_second_per_key: 0, processor_wait: 0}
 sites:
   - {name: shop, write_key: ` + writeKey + `, server_keys: [` + serverKey + `], page_traits: [plan], identity_keys: [{kid: k1, alg: HS256, secret: ` + idSecret + `}]}
 `

@@ -55,7 +55,7 @@ func Default() *Config {
 			RequestsPerSecondPerKey:     20000,
 			BurstPerKey:                 40000,
 			QueueBytes:                  64 * MiB,
-			ProcessorWait:               20 * time.Millisecond,
+			ProcessorWait:               50 * time.Millisecond,
 			CommitWait:                  10 * time.Second,
 			MinFree:                     256 * MiB,
 		},
