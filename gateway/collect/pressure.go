@@ -76,7 +76,7 @@ func (p *pressure) look(at int64) {
 	last := p.next.Load() - int64(lookEvery)
 	p.next.Store(at + int64(lookEvery))
 	wait, ok := p.waited()
-	if !ok || at-last > int64(forgetAfter) || p.bytes.Swap(0) < fewBytes {
+	if came := p.bytes.Swap(0); !ok || at-last > int64(forgetAfter) || came < fewBytes {
 		wait = 0
 	}
 	p.part.Store(control(p.part.Load(), min(wait, p.last), p.most))
