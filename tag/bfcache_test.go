@@ -2,9 +2,15 @@ package tag_test
 
 import (
 	"context"
+	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
+	"time"
+
+	cdppage "github.com/chromedp/cdproto/page"
+	"github.com/chromedp/chromedp"
 
 	"github.com/reuna/reuna/tag"
 )
@@ -21,14 +27,48 @@ func allOn() tag.Options {
 const allowed = `%s<script>reuna.consent("granted")</script>`
 
 // A page with this tells whether it was restored: its own variable has come
-// with it, and the browser names no reason why it would not have been kept.
+// with it.
 const restorable = `<script>window.mark = Math.random(); window.shown = [];
 	addEventListener("pageshow", e => shown.push(e.persisted))</script>`
+
+// reasons are why the browser did not restore a page.
+type reasons []*cdppage.BackForwardCacheNotRestoredExplanation
+
+// circumstantial says that none is of the page's doing: the browser was short of
+// memory, say, or the return was cancelled.
+func (r reasons) circumstantial() bool {
+	return !slices.ContainsFunc(r, func(e *cdppage.BackForwardCacheNotRestoredExplanation) bool {
+		return e.Type != cdppage.BackForwardCacheNotRestoredReasonTypeCircumstantial
+	})
+}
+
+func (r reasons) String() string {
+	var list []string
+	for _, e := range r {
+		list = append(list, fmt.Sprintf("%s (%s)", e.Reason, e.Type))
+	}
+	return strings.Join(list, ", ")
+}
+
+// refusals are the reasons that the browser gives whenever it does not restore a
+// page of the tab. It tells a page less: "masked" for what is none of its doing.
+func refusals(t *testing.T, ctx context.Context) <-chan reasons {
+	t.Helper()
+	told := make(chan reasons, 2*busyTries)
+	if err := chromedp.Listen(ctx, func(e any) {
+		if e, ok := e.(*cdppage.EventBackForwardCacheNotUsed); ok {
+			told <- e.NotRestoredExplanations
+		}
+	}); err != nil {
+		t.Fatal(err)
+	}
+	return told
+}
 
 // goneAndBack leaves the page for /next, comes back, and tells whether the
 // browser restored it, and if not, why. A busy one may not: then the return was
 // not tested yet.
-func goneAndBack(t *testing.T, ctx context.Context, c *collector) (restored bool, why string) {
+func goneAndBack(t *testing.T, ctx context.Context, c *collector, told <-chan reasons) (restored bool, why reasons) {
 	t.Helper()
 	mark := value[float64](t, ctx, `mark`)
 	views := len(viewsOf(c.requests(t, 0), "/next"))
@@ -40,49 +80,63 @@ func goneAndBack(t *testing.T, ctx context.Context, c *collector) (restored bool
 	do(t, ctx, `setTimeout(() => history.back())`)
 	c.wait(t, "the return's page view", func(all []batch) bool { return len(viewsOf(all, "/")) > views })
 	until(t, ctx, `location.pathname == "/" && shown.length > 0`)
-	why = value[string](t, ctx, `JSON.stringify(performance.getEntriesByType("navigation")[0].notRestoredReasons ?? null)`)
-	if value[float64](t, ctx, `mark`) == mark && value[bool](t, ctx, `shown.at(-1)`) && why == "null" {
-		return true, why
+	if value[float64](t, ctx, `mark`) == mark && value[bool](t, ctx, `shown.at(-1)`) {
+		return true, nil
 	}
-	t.Logf("the page was loaded anew; the browser's reasons: %s", why)
+	select {
+	case why = <-told:
+	case <-time.After(patience):
+		t.Fatal("the page was loaded anew, and the browser does not tell why")
+	}
+	t.Logf("the page was loaded anew, because of %s", why)
 	return false, why
 }
 
 // tries is how often a browser may load a page anew that it should restore.
 const tries = 4
 
-// busyTries is how often a busy Chromium may give a return up by itself. It then
-// names one reason: "navigation-canceled", or "masked", which the HTML standard
-// has for what is none of the page's. What a page does is named as such.
+// busyTries is how often busy ones may give a return up by themselves, for what
+// is none of the page's doing.
 const busyTries = 16
 
-// gaveUp says that those are the browser's reasons.
-func gaveUp(why string) bool {
-	return strings.Count(why, `"reason":`) == 1 &&
-		(strings.Contains(why, `"reason":"navigation-canceled"`) || strings.Contains(why, `"reason":"masked"`))
+// inBrowsers gives what returns to a page one tab after another, until it was
+// restored: the first in the browser of all tests, the others each in a browser
+// of its own, because one that has begun to give returns up goes on with it.
+func inBrowsers(t *testing.T, try func(ctx context.Context) (restored bool, why reasons)) {
+	t.Helper()
+	failed, givenUp := 0, 0
+	for which := browser; failed < tries && givenUp < busyTries; which = newBrowser {
+		switch restored, why := try(tabOf(t, which)); {
+		case restored:
+			return
+		case why.circumstantial():
+			givenUp++
+		default:
+			failed++
+		}
+	}
+	t.Fatalf("the browsers never restored the page (%d times for its own sake, %d times for theirs), so its return was not tested", failed, givenUp)
 }
 
 // The tag, with everything that it can do, does not keep a page out of the
 // back/forward cache, and each return is one page view.
 func TestReturnIsOnePageView(t *testing.T) {
+	inBrowsers(t, func(ctx context.Context) (restored bool, why reasons) { return returnsTwice(t, ctx) })
+}
+
+func returnsTwice(t *testing.T, ctx context.Context) (restored bool, why reasons) {
 	c := newCollector(t, allOn())
 	c.page("/", restorable+allowed+`<div data-reuna-slot="hero">default<template data-reuna-variant="thrillers">T</template></div>`)
 	c.page("/next", allowed)
-	ctx := tab(t)
+	told := refusals(t, ctx)
 	open(t, ctx, c.URL+"/")
 	c.requests(t, 1)
 	until(t, ctx, `reuna.profile && reuna.profile()`)
 	c.wait(t, "what was shown", named("Experiment Viewed")) // a page with a request under way is not restored
-	trips, restored, givenUp := 0, 0, 0
-	for ; restored < 2; trips++ {
-		if trips-givenUp == tries || givenUp == busyTries {
-			t.Fatalf("of %d returns the browser restored %d and gave up %d, so 2 were not tested", trips, restored, givenUp)
-		}
-		switch back, why := goneAndBack(t, ctx, c); {
-		case back:
-			restored++
-		case gaveUp(why):
-			givenUp++
+	const trips = 2
+	for range trips {
+		if restored, why = goneAndBack(t, ctx, c, told); !restored {
+			return false, why
 		}
 		until(t, ctx, `reuna.profile && reuna.profile()`)
 	}
@@ -104,32 +158,20 @@ func TestReturnIsOnePageView(t *testing.T) {
 			t.Error("what comes after the last view has another's id")
 		}
 	}
+	return true, nil
 }
 
 // A page that had failed to deliver, with whatever it holds open for that, is
 // restored just so.
 func TestReturnOfAPageThatCouldNotDeliver(t *testing.T) {
-	for failed, givenUp := 0, 0; ; {
-		back, why := returnsUndelivered(t)
-		switch {
-		case back:
-			return
-		case gaveUp(why):
-			givenUp++
-		default:
-			failed++
-		}
-		if failed == tries || givenUp == busyTries {
-			t.Fatalf("the browser never restored the page (it gave %d returns up), so its return was not tested", givenUp)
-		}
-	}
+	inBrowsers(t, func(ctx context.Context) (restored bool, why reasons) { return returnsUndelivered(t, ctx) })
 }
 
-func returnsUndelivered(t *testing.T) (restored bool, why string) {
+func returnsUndelivered(t *testing.T, ctx context.Context) (restored bool, why reasons) {
 	c := newCollector(t, allOn())
 	c.page("/", restorable+allowed)
 	c.page("/next", allowed)
-	ctx := tab(t)
+	told := refusals(t, ctx)
 	open(t, ctx, c.URL+"/")
 	c.requests(t, 1)
 	until(t, ctx, `reuna.profile && reuna.profile()`)
@@ -138,7 +180,7 @@ func returnsUndelivered(t *testing.T) (restored bool, why string) {
 	c.wait(t, "the event that is refused", named("Failed"))
 	do(t, ctx, `reuna.track("Unsent")`)
 	c.reply(nil)
-	if restored, why = goneAndBack(t, ctx, c); !restored {
+	if restored, why = goneAndBack(t, ctx, c, told); !restored {
 		return false, why
 	}
 	all := c.wait(t, "both events", func(all []batch) bool {

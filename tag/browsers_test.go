@@ -36,7 +36,10 @@ func TestMain(m *testing.M) {
 
 // browser is shared by the package's tests; each test has its own storage and
 // cookies in it.
-var browser = sync.OnceValues(func() (context.Context, error) {
+var browser = sync.OnceValues(newBrowser)
+
+// newBrowser starts Chromium, until the end of the package's tests.
+func newBrowser() (context.Context, error) {
 	for _, name := range []string{"chromium", "chromium-browser", "google-chrome"} {
 		path, err := exec.LookPath(name)
 		if err != nil {
@@ -53,7 +56,7 @@ var browser = sync.OnceValues(func() (context.Context, error) {
 		return ctx, chromedp.Do(ctx)
 	}
 	return nil, exec.ErrNotFound
-})
+}
 
 // firefox is shared in the same way.
 var firefox = sync.OnceValues(func() (*fox, error) {
@@ -95,6 +98,12 @@ func tab(t *testing.T) context.Context {
 		t.Cleanup(stop)
 		return context.WithValue(ctx, foxKey{}, newFoxTab(t, f))
 	}
+	return tabOf(t, browser)
+}
+
+// tabOf opens a tab of a fresh profile in a browser of Chromium.
+func tabOf(t *testing.T, browser func() (context.Context, error)) context.Context {
+	t.Helper()
 	parent, err := browser()
 	if err != nil {
 		t.Fatalf("the browser tests need Chromium (%v): run `go run ./tools/check`, which installs it", err)
