@@ -280,7 +280,7 @@ func (l *loader) come(place int) error {
 		case errors.As(err, new(eventlog.ErrBusy)):
 			err = l.ticket.Wait()
 		case err == nil:
-			return l.take(tx, v, n)
+			return l.take(&tx, v, n)
 		}
 		if err != nil {
 			return err

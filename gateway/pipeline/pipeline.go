@@ -326,7 +326,7 @@ func (p *Pipeline) takePart(j *job, from, to int) (ticket, error) {
 		}
 	}
 	if to == len(j.items) {
-		p.quarantine(j, tx)
+		p.quarantine(j, &tx)
 	}
 	return tx.End(), nil
 }

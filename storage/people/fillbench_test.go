@@ -80,7 +80,7 @@ func (d *shop) sendAll(t testing.TB, events []event.Event) {
 		d.Prepare(&items[i], &events[i], false)
 	}
 	for list := range slices.Chunk(items, 64) {
-		var tx *people.Tx
+		var tx people.Tx
 		for {
 			var err error
 			if tx, err = d.Begin(list, "", false); err == nil {

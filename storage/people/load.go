@@ -30,6 +30,21 @@ type want struct {
 	gotFacets []*held
 }
 
+// newWant makes one, or takes one that was freed.
+func (s *Store) newWant() *want {
+	if w, ok := s.wants.Get().(*want); ok {
+		return w
+	}
+	return &want{s: s}
+}
+
+// free keeps w for the next request, when nothing is in it: nobody looks with it any more.
+func (w *want) free() {
+	if w.loads == 0 {
+		w.s.wants.Put(w)
+	}
+}
+
 // node asks for an identifier.
 func (w *want) node(x id.ID) *node {
 	if n := w.s.nodes[x]; n != nil {

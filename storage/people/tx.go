@@ -52,7 +52,7 @@ func (s *Store) prepare(it *Item, e *event.Event, noClaimedLinks bool, seq uint6
 }
 
 // Tx is one request's change of the state. It holds the store's lock from
-// Begin to End; nothing between the two may wait for anything.
+// Begin to End; nothing between the two may wait for anything. It is not to be copied.
 type Tx struct {
 	s *Store
 	t eventlog.Ticket
@@ -64,16 +64,16 @@ type Tx struct {
 // Begin loads what the items and the visitor need and takes the lock. fresh
 // says that the visitor's id was minted for this request: nothing can be
 // stored about it.
-func (s *Store) Begin(items []Item, visitor string, fresh bool) (*Tx, error) {
+func (s *Store) Begin(items []Item, visitor string, fresh bool) (Tx, error) {
 	if err := s.o.Log.Admit(); err != nil {
-		return nil, err
+		return Tx{}, err
 	}
-	w := want{s: s}
+	w := s.newWant()
 	for {
 		s.mu.Lock()
 		if err := cmp.Or(s.failed, s.behind()); err != nil {
 			s.mu.Unlock()
-			return nil, err
+			return Tx{}, err
 		}
 		w.install()
 		if visitor != "" {
@@ -88,11 +88,12 @@ func (s *Store) Begin(items []Item, visitor string, fresh bool) (*Tx, error) {
 			w.item(&items[i])
 		}
 		if w.none() {
-			return &Tx{s: s}, nil
+			w.free()
+			return Tx{s: s}, nil
 		}
 		s.mu.Unlock()
 		if err := w.load(); err != nil {
-			return nil, err
+			return Tx{}, err
 		}
 	}
 }

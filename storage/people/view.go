@@ -22,14 +22,11 @@ const patience = 2000
 
 // see runs look under the lock until it lacks nothing.
 func (s *Store) see(look func(w *want) error) error {
-	w, ok := s.wants.Get().(*want)
-	if !ok {
-		w = &want{s: s}
-	}
+	w := s.newWant()
 	for range patience {
 		done, err := w.try(look)
-		if done && err == nil && w.loads == 0 { // nothing is in it
-			s.wants.Put(w)
+		if done && err == nil {
+			w.free()
 		}
 		if err != nil || done {
 			return err
