@@ -29,6 +29,7 @@ import (
 	"github.com/reuna/reuna/benchmarks/enrich"
 	"github.com/reuna/reuna/benchmarks/growth"
 	"github.com/reuna/reuna/benchmarks/page"
+	"github.com/reuna/reuna/benchmarks/soak"
 )
 
 func main() {
@@ -62,6 +63,8 @@ type flags struct {
 	filling   backfill.Options
 	growth    bool // measure more and more persons instead
 	growing   growth.Options
+	soak      bool // keep a gateway under load for long instead
+	soaking   soak.Options
 }
 
 func parse(args []string, stderr io.Writer) (*flags, error) {
@@ -87,6 +90,9 @@ func parse(args []string, stderr io.Writer) (*flags, error) {
 	f.StringVar(&o.filling.Cache, "cache", "", "with -backfill or -growth: `folder` for populations; reuna-backfill or reuna-growth in the user's cache folder by default")
 	f.BoolVar(&o.growth, "growth", false, "measure what an event costs with more and more persons, and how long a start takes; fails when a bar is missed")
 	sizes := f.String("sizes", "10000,1000000,5000000", "with -growth: how many persons, the fewest first")
+	f.BoolVar(&o.soak, "soak", false, "keep a gateway under mixed load for an hour and watch memory, goroutines and latency; fails when one of them drifts")
+	f.DurationVar(&o.soaking.Duration, "soak-duration", time.Hour, "with -soak: how long; 30s with -quick")
+	f.Float64Var(&o.soaking.Share, "soak-share", 0.7, "with -soak: load, as a `part` of what the gateway answers at saturation")
 	f.StringVar(&o.gateway, "gateway", "", "`binary` of a gateway to measure; built from the sources by default")
 	quick := f.Bool("quick", false, "2 rounds of 1 s: shows that all works; results are written only with -out")
 	if err := f.Parse(args); err != nil {
@@ -124,6 +130,9 @@ func parse(args []string, stderr io.Writer) (*flags, error) {
 			o.filling.Devices = 20_000
 		}
 		o.filling.Calm = 4 * time.Second
+		if !given["soak-duration"] {
+			o.soaking.Duration = 30 * time.Second
+		}
 		if !given["out"] {
 			o.out = ""
 		}
@@ -145,8 +154,14 @@ func parse(args []string, stderr io.Writer) (*flags, error) {
 		return nil, fmt.Errorf("-round-duration is %v: expected 100ms or more, since processor time is counted in steps of 10 ms", o.round)
 	case o.connections < 1:
 		return nil, fmt.Errorf("-connections is %d: expected 1 or more", o.connections)
-	case count(o.tag, o.enrich, o.audiences, o.backfill, o.growth) > 1:
-		return nil, errors.New("-tag, -enrich, -audiences, -backfill and -growth measure different things: give one of them")
+	case count(o.tag, o.enrich, o.audiences, o.backfill, o.growth, o.soak) > 1:
+		return nil, errors.New("-tag, -enrich, -audiences, -backfill, -growth and -soak measure different things: give one of them")
+	case !o.soak && (given["soak-duration"] || given["soak-share"]):
+		return nil, errors.New("-soak-duration and -soak-share say how to soak: give -soak too")
+	case o.soaking.Duration < 10*time.Second:
+		return nil, fmt.Errorf("-soak-duration is %v: expected 10s or more", o.soaking.Duration)
+	case !(o.soaking.Share > 0 && o.soaking.Share <= 1):
+		return nil, fmt.Errorf("-soak-share is %g: expected more than 0, and 1 at most", o.soaking.Share)
 	case !o.backfill && given["persons"]:
 		return nil, errors.New("-persons says how to measure a backfill: give -backfill too")
 	case !o.backfill && !o.growth && (given["rate"] || given["cache"]):
@@ -247,6 +262,9 @@ func command(ctx context.Context, args []string, stdout, stderr io.Writer) (err 
 	if o.growth {
 		return measureGrowth(ctx, o, binary, stdout, stderr)
 	}
+	if o.soak {
+		return measureSoak(ctx, o, binary, dir, stdout, stderr)
+	}
 	if o.audiences {
 		return measureAudiences(ctx, o, binary, dir, stdout, stderr)
 	}
@@ -341,6 +359,24 @@ func measureGrowth(ctx context.Context, o *flags, binary string, stdout, stderr 
 	}
 	if missed := r.Missed(); missed != nil {
 		return fmt.Errorf("growth misses its bars:\n%w", missed)
+	}
+	return nil
+}
+
+// measureSoak keeps a gateway under load, and fails where something drifts.
+func measureSoak(ctx context.Context, o *flags, binary, dir string, stdout, stderr io.Writer) error {
+	s := o.soaking
+	s.Gateway, s.Dir, s.Config, s.WriteKey, s.Connections, s.Visitors, s.Seed, s.Log = []string{binary}, dir, gatewayConfig, writeKey, o.connections, o.visitors, o.seed, stderr
+	s.Window = min(10*time.Second, s.Duration/15) // at least a dozen to judge by
+	r, err := soak.Run(ctx, s)
+	if err != nil {
+		return err
+	}
+	if err := keep(o, r, stdout); err != nil {
+		return err
+	}
+	if missed := r.Missed(); missed != nil {
+		return fmt.Errorf("something drifts:\n%w", missed)
 	}
 	return nil
 }

@@ -37,11 +37,14 @@ type Part struct {
 	Value float64 // in the panel's unit; 0 or more
 }
 
-// Panel is a set of bars on one scale, which begins at 0.
+// Panel is a set of bars, or of lines over X, on one scale, which begins at 0.
 type Panel struct {
 	Title string
 	Unit  string // of the values; for the scale
 	Bars  []Bar
+	Lines []Line
+	X     []float64 // of the lines' values, growing, 0 or more
+	XUnit string
 }
 
 // Chart is a whole picture.
@@ -76,10 +79,18 @@ func (c *Chart) WriteTo(out io.Writer) (int64, error) {
 	y += 22
 	p.text(margin, y, "muted", "start", c.Subtitle)
 	y += 34
+	bars := false
 	for i := range c.Panels {
+		if len(c.Panels[i].Lines) > 0 {
+			y = p.lines(&c.Panels[i], y)
+			continue
+		}
+		bars = true
 		y = p.panel(&c.Panels[i], y)
 	}
-	y = p.legend(c, y) + 26
+	if bars { // lines have their names beside them
+		y = p.legend(c, y) + 26
+	}
 	for _, line := range c.Footer {
 		p.text(margin, y, "muted", "start", line)
 		y += 18
@@ -114,7 +125,7 @@ text{font:13px system-ui,-apple-system,"Segoe UI",Roboto,sans-serif;fill:#1f2933
 .part5{fill:#5c6f7d}
 .part6{fill:#b5523b}
 .part7{fill:#a9b7a0}
-</style>
+` + lineStyle + `</style>
 `
 
 // partColours is how many parts are told apart; more begin again.
