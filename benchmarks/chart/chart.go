@@ -91,9 +91,11 @@ func (c *Chart) WriteTo(out io.Writer) (int64, error) {
 	if bars { // lines have their names beside them
 		y = p.legend(c, y) + 26
 	}
-	for _, line := range c.Footer {
-		p.text(margin, y, "muted", "start", line)
-		y += 18
+	for _, text := range c.Footer {
+		for _, line := range wrap(text) {
+			p.text(margin, y, "muted", "start", line)
+			y += 18
+		}
 	}
 	height := int(y) + margin - 18
 
@@ -104,6 +106,24 @@ func (c *Chart) WriteTo(out io.Writer) (int64, error) {
 	body.WriteTo(&all)
 	all.WriteString("</svg>\n")
 	return all.WriteTo(out)
+}
+
+// footerLine is how many characters of the footer fit a line.
+const footerLine = 128
+
+// wrap breaks a text into lines at its spaces.
+func wrap(text string) (lines []string) {
+	line := ""
+	for word := range strings.FieldsSeq(text) {
+		if line != "" && len(line)+1+len(word) > footerLine {
+			lines, line = append(lines, line), ""
+		}
+		if line != "" {
+			line += " "
+		}
+		line += word
+	}
+	return append(lines, line)
 }
 
 const style = `<style>

@@ -2,6 +2,7 @@ package chart
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 )
@@ -17,6 +18,7 @@ const (
 	lineLeft   = 76
 	lineRight  = 120 // room for the names
 	nameHeight = 14  // names are at least so far apart
+	mostSteps  = 5   // of a scale
 )
 
 const lineStyle = `.line0{fill:none;stroke:#2f6f9f;stroke-width:1.6}
@@ -52,23 +54,28 @@ func (p pen) lines(panel *Panel, y float64) float64 {
 		last = max(last, v)
 	}
 	bottom := y + lineHeight
-	step, top := scale(most)
-	for top > step && top-step >= most {
-		top -= step
+	step, top := scale(max(most, 1e-9))
+	for top/step > mostSteps {
+		step *= 2
 	}
+	top = step * math.Ceil(most/step)
 	place := func(v float64) float64 { return bottom - v/top*lineHeight }
 	for v := 0.0; v <= top*1.0001; v += step {
 		fmt.Fprintf(p.out, `<line x1="%d" y1="%.1f" x2="%d" y2="%.1f" class="grid"/>`+"\n", lineLeft, place(v), width-lineRight, place(v))
-		label := fmt.Sprintf("%g", roundTo(v, step))
+		label := fmt.Sprintf("%.4g", v)
 		if v == 0 {
 			label = "0 " + panel.Unit
 		}
 		p.text(lineLeft-8, place(v)+4, "scale", "end", label)
 	}
-	along, end := scale(last)
+	along, _ := scale(last)
 	x := func(v float64) float64 { return lineLeft + v/max(last, 1e-9)*(width-lineLeft-lineRight) }
-	for v := 0.0; v <= end && v <= last*1.0001; v += along {
-		p.text(x(v), bottom+16, "scale", "middle", strings.TrimSpace(fmt.Sprintf("%g %s", roundTo(v, along), panel.XUnit)))
+	for v := 0.0; v <= last*1.0001; v += along {
+		label := fmt.Sprintf("%.4g", v)
+		if v == 0 {
+			label = strings.TrimSpace("0 " + panel.XUnit)
+		}
+		p.text(x(v), bottom+16, "scale", "middle", label)
 	}
 	type name struct {
 		y    float64

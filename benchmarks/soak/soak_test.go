@@ -121,7 +121,7 @@ func TestPictureIsWellFormed(t *testing.T) {
 	if n := strings.Count(b.String(), "<polyline"); n != 6 {
 		t.Errorf("the picture has %d lines: expected 6", n)
 	}
-	for _, word := range []string{"An hour under load", "p99", "goroutines", "60 min"} {
+	for _, word := range []string{"An hour under load", "p99", "goroutines", ">60<"} {
 		if !strings.Contains(b.String(), word) {
 			t.Errorf("the picture does not say %q", word)
 		}
