@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/reuna/reuna/benchmarks/folder"
 	"github.com/reuna/reuna/identity/event"
 	"github.com/reuna/reuna/identity/id"
 	"github.com/reuna/reuna/storage/people"
@@ -47,22 +48,22 @@ func TestTheFolderHasWhatThePopulationSays(t *testing.T) {
 		t.Fatalf("%+v, %v: expected %+v to be found again", again, err, m)
 	}
 	work := t.TempDir()
-	if err := Fork(dir, work); err != nil {
+	if err := folder.Fork(dir, work); err != nil {
 		t.Fatal(err)
 	}
-	w, err := open(filepath.Join(work, "data"), time.Now().UnixMilli())
+	w, err := folder.Open(filepath.Join(work, "data"), time.Now().UnixMilli(), time.Minute)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer func() {
-		if w.close(&err); err != nil {
+		if w.Close(&err); err != nil {
 			t.Error(err)
 		}
 	}()
 	now := time.Now().UnixMilli()
 	persons, events := map[string]int{}, int64(0)
 	for v := range p.Devices {
-		person, err := w.people.Person(id.ID{Type: id.AnonymousID, Value: p.anonymous(v)}, id.VerifiedView)
+		person, err := w.People.Person(id.ID{Type: id.AnonymousID, Value: p.anonymous(v)}, id.VerifiedView)
 		if err != nil {
 			t.Fatalf("device %d: %v", v, err)
 		}
@@ -70,7 +71,7 @@ func TestTheFolderHasWhatThePopulationSays(t *testing.T) {
 			continue
 		}
 		persons[person.ID] = 0
-		_, err = w.people.Timeline(person.Facets, people.Place{}, 1000, func(_ people.Place, e *event.Event) error {
+		_, err = w.People.Timeline(person.Facets, people.Place{}, 1000, func(_ people.Place, e *event.Event) error {
 			events++
 			if e.Name == eventName && strings.Contains(string(e.Properties), `"list":"autumn"`) && e.Timestamp > now-stretch.Milliseconds() && e.Timestamp <= now {
 				persons[person.ID]++

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/reuna/reuna/benchmarks/folder"
 	"github.com/reuna/reuna/benchmarks/template"
 	"github.com/reuna/reuna/identity/event"
 	"github.com/reuna/reuna/identity/id"
@@ -58,23 +59,7 @@ func (p Population) came(place, visit int) int64 {
 // turn is the device that comes in some place: a permutation, the same in each
 // stretch, of all of them.
 func (p Population) turn(place int) int {
-	return int(uint64(place) * p.step() % uint64(p.Devices))
-}
-
-// step is prime to the number of devices, so that its multiples meet each once.
-func (p Population) step() uint64 {
-	for n := uint64(float64(p.Devices)*0.618) | 1; ; n++ {
-		if gcd(n, uint64(p.Devices)) == 1 {
-			return n
-		}
-	}
-}
-
-func gcd(a, b uint64) uint64 {
-	for b != 0 {
-		a, b = b, a%b
-	}
-	return a
+	return folder.Turn(place, p.Devices)
 }
 
 // user is the account that v logs in to on its second visit: one device in
@@ -213,13 +198,5 @@ func (p Population) anonymous(v int) string {
 }
 
 func (p Population) hash(v int, purpose uint64) uint64 {
-	return mix(mix(p.Seed^purpose<<40) ^ uint64(v))
-}
-
-// mix is the finaliser of SplitMix64.
-func mix(x uint64) uint64 {
-	x += 0x9e3779b97f4a7c15
-	x = (x ^ x>>30) * 0xbf58476d1ce4e5b9
-	x = (x ^ x>>27) * 0x94d049bb133111eb
-	return x ^ x>>31
+	return folder.Hash(p.Seed, v, purpose)
 }

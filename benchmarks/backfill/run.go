@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/reuna/reuna/benchmarks/drive"
+	"github.com/reuna/reuna/benchmarks/folder"
 	"github.com/reuna/reuna/benchmarks/measure"
 	"github.com/reuna/reuna/benchmarks/serve"
 	"github.com/reuna/reuna/benchmarks/workload"
@@ -63,16 +64,16 @@ var (
 
 // Run measures.
 func Run(ctx context.Context, o Options) (r *Report, err error) {
-	m, folder, err := o.population(ctx)
+	m, at, err := o.population(ctx)
 	if err != nil {
 		return nil, err
 	}
-	work, err := os.MkdirTemp(filepath.Dir(folder), "run-")
+	work, err := os.MkdirTemp(filepath.Dir(at), "run-")
 	if err != nil {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(work)) }()
-	if err := Fork(folder, work); err != nil {
+	if err := folder.Fork(at, work); err != nil {
 		return nil, err
 	}
 	r = &Report{Environment: measure.Here(), Population: m.Population, Events: m.Events, Persons: m.Persons(), Rate: o.Rate}
@@ -110,22 +111,22 @@ func (o *Options) population(ctx context.Context) (*made, string, error) {
 		}
 		cache = filepath.Join(user, "reuna-backfill")
 	}
-	folder := filepath.Join(cache, strconv.Itoa(o.Devices))
+	at := filepath.Join(cache, strconv.Itoa(o.Devices))
 	p := Population{Devices: o.Devices, Seed: o.Seed}
-	m, err := kept(folder, p)
+	m, err := kept(at, p)
 	if err != nil || m != nil {
-		return m, folder, err
+		return m, at, err
 	}
 	if err := os.MkdirAll(cache, 0o700); err != nil {
 		return nil, "", err
 	}
-	if err := Enough(cache, p.total()); err != nil {
+	if err := folder.Enough(cache, p.total()); err != nil {
 		return nil, "", err
 	}
-	fmt.Fprintf(o.Log, "filling %s: %d devices, %d events\n", folder, p.Devices, p.total())
+	fmt.Fprintf(o.Log, "filling %s: %d devices, %d events\n", at, p.Devices, p.total())
 	p.Begin = time.Now().Add(-visits*stretch - time.Hour).UnixMilli()
-	m, err = fill(ctx, folder, p, func(format string, v ...any) { fmt.Fprintf(o.Log, "  "+format+"\n", v...) })
-	return m, folder, err
+	m, err = fill(ctx, at, p, func(format string, v ...any) { fmt.Fprintf(o.Log, "  "+format+"\n", v...) })
+	return m, at, err
 }
 
 // bench is one measurement under way.

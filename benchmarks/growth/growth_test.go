@@ -1,69 +1,26 @@
 package growth
 
 import (
-	"context"
-	"flag"
-	"fmt"
 	"os"
-	"os/signal"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
 	"github.com/reuna/reuna/benchmarks/measure"
-	"github.com/reuna/reuna/gateway/app"
-	"github.com/reuna/reuna/gateway/config"
+	"github.com/reuna/reuna/benchmarks/testgateway"
 )
 
-// The test binary is also the gateway that is measured.
-const asGateway = "gateway"
-
-func TestMain(m *testing.M) {
-	if len(os.Args) > 1 && os.Args[1] == asGateway {
-		if err := gateway(os.Args[2:]); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			os.Exit(1)
-		}
-		os.Exit(0)
-	}
-	os.Exit(m.Run())
-}
-
-func gateway(args []string) error {
-	f := flag.NewFlagSet(asGateway, flag.ContinueOnError)
-	file, data := f.String("config", "", ""), f.String("data", "", "")
-	site, desk := f.String("site-addr", "", ""), f.String("desk-addr", "", "")
-	if err := f.Parse(args); err != nil {
-		return err
-	}
-	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
-	defer stop()
-	c, err := config.Load(*file)
-	if err != nil {
-		return err
-	}
-	c.DataDir, c.SiteAddr, c.DeskAddr = *data, *site, *desk
-	a, err := app.Start(app.Options{Config: c, AdminKey: os.Getenv("REUNA_ADMIN_KEY")})
-	if err != nil {
-		return err
-	}
-	err = a.Wait(ctx)
-	if cerr := a.Close(); err == nil {
-		err = cerr
-	}
-	return err
-}
+func TestMain(m *testing.M) { testgateway.Main(m) }
 
 // A whole run: every answer holds a person's history, or Run fails.
 func TestAWholeRun(t *testing.T) {
-	self, err := os.Executable()
+	command, err := testgateway.Command()
 	if err != nil {
 		t.Fatal(err)
 	}
 	var log strings.Builder
 	o := Options{
-		Gateway: []string{self, asGateway}, Cache: t.TempDir(), Sizes: []int{500, 2000}, Seed: 3, Rounds: 2,
+		Gateway: command, Cache: t.TempDir(), Sizes: []int{500, 2000}, Seed: 3, Rounds: 2,
 		Round: 300 * time.Millisecond, Rate: 200, Connections: 4, Log: &log,
 	}
 	r, err := Run(t.Context(), o)

@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"time"
 
+	"github.com/reuna/reuna/benchmarks/folder"
 	"github.com/reuna/reuna/benchmarks/template"
 	"github.com/reuna/reuna/benchmarks/workload"
 	"github.com/reuna/reuna/identity/event"
@@ -117,30 +118,9 @@ func (t *events) past(i int) workload.Past {
 
 // turn is the person who comes in some place: a permutation of all.
 func (p Population) turn(place int) int {
-	return int(uint64(place) * p.step() % uint64(p.Persons))
-}
-
-// step is prime to the number of persons, so that its multiples meet each once.
-func (p Population) step() uint64 {
-	for n := uint64(float64(p.Persons)*0.618) | 1; ; n++ {
-		a, b := n, uint64(p.Persons)
-		for b != 0 {
-			a, b = b, a%b
-		}
-		if a == 1 {
-			return n
-		}
-	}
+	return folder.Turn(place, p.Persons)
 }
 
 func (p Population) hash(v int, purpose uint64) uint64 {
-	return mix(mix(p.Seed^purpose<<40) ^ uint64(v))
-}
-
-// mix is the finaliser of SplitMix64.
-func mix(x uint64) uint64 {
-	x += 0x9e3779b97f4a7c15
-	x = (x ^ x>>30) * 0xbf58476d1ce4e5b9
-	x = (x ^ x>>27) * 0x94d049bb133111eb
-	return x ^ x>>31
+	return folder.Hash(p.Seed, v, purpose)
 }

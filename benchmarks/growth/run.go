@@ -11,8 +11,8 @@ import (
 	"slices"
 	"time"
 
-	"github.com/reuna/reuna/benchmarks/backfill"
 	"github.com/reuna/reuna/benchmarks/drive"
+	"github.com/reuna/reuna/benchmarks/folder"
 	"github.com/reuna/reuna/benchmarks/measure"
 	"github.com/reuna/reuna/benchmarks/serve"
 	"github.com/reuna/reuna/benchmarks/workload"
@@ -73,17 +73,17 @@ func Run(ctx context.Context, o Options) (r *Report, err error) {
 		}
 	}()
 	for i, persons := range o.Sizes {
-		m, folder, err := o.population(ctx, persons)
+		m, at, err := o.population(ctx, persons)
 		if err != nil {
 			return nil, err
 		}
-		if r.Environment.Disk, err = measure.Filesystem(folder); err != nil {
+		if r.Environment.Disk, err = measure.Filesystem(at); err != nil {
 			return nil, err
 		}
 		r.Sizes[i] = Size{Persons: persons, Events: m.Events, Hot: m.hot()}
 		x := &one{size: &r.Sizes[i]}
 		list = append(list, x)
-		if err := x.begin(ctx, &o, m, folder); err != nil {
+		if err := x.begin(ctx, &o, m, at); err != nil {
 			return nil, fmt.Errorf("%d persons: %w", persons, err)
 		}
 	}
@@ -131,13 +131,13 @@ func Run(ctx context.Context, o Options) (r *Report, err error) {
 }
 
 // begin starts a gateway on a copy of a population's folder.
-func (x *one) begin(ctx context.Context, o *Options, m *made, folder string) error {
-	dir, err := os.MkdirTemp(filepath.Dir(folder), "run-")
+func (x *one) begin(ctx context.Context, o *Options, m *made, from string) error {
+	dir, err := os.MkdirTemp(filepath.Dir(from), "run-")
 	if err != nil {
 		return err
 	}
 	x.gateway = serve.Gateway{Command: o.Gateway, Dir: dir, Config: site, AdminKey: fmt.Sprintf("bench-%016x%016x", rand.Uint64(), rand.Uint64())}
-	if err := backfill.Fork(folder, dir); err != nil {
+	if err := folder.Fork(from, dir); err != nil {
 		return err
 	}
 	t, err := newEvents(m.Population, m.Cookies)

@@ -8,11 +8,58 @@ import (
 	"math/rand/v2"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/HdrHistogram/hdrhistogram-go"
 
 	"github.com/reuna/reuna/benchmarks/drive"
+	"github.com/reuna/reuna/benchmarks/testgateway"
 )
+
+func TestMain(m *testing.M) { testgateway.Main(m) }
+
+// A whole run with all kinds of traffic: a wrong answer fails it.
+func TestAWholeRun(t *testing.T) {
+	command, err := testgateway.Command()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var log strings.Builder
+	const key = "wk_soak"
+	r, err := Run(t.Context(), Options{
+		Gateway: command, Dir: t.TempDir(), WriteKey: key, Duration: 6 * time.Second, Window: 500 * time.Millisecond,
+		Share: 0.2, Connections: 4, Visitors: 100, Seed: 3, Log: &log,
+		Config: `demo: false
+trusted_proxies: [127.0.0.1/32]
+log: {level: warn}
+sites: [{name: soak, write_key: ` + key + `, origins: []}]
+limits: {requests_per_second_per_address: 0, requests_per_second_per_key: 0, processor_wait: 0}
+behaviour: {page_views_per_minute: 0}
+`,
+	})
+	if err != nil {
+		t.Fatalf("%v; it said\n%s", err, &log)
+	}
+	if r.Failed > 0 || r.Requests == 0 || r.Events <= r.Requests/2 || r.Linked == 0 {
+		t.Errorf("%d requests with %d events, %d links, %d failed: expected some of each and no failure", r.Requests, r.Events, r.Linked, r.Failed)
+	}
+	if len(r.Points) < 10 {
+		t.Errorf("%d windows: expected 10 or more of 12", len(r.Points))
+	}
+	sum := int64(0)
+	for _, p := range r.Points {
+		sum += p.Requests
+		if p.Resident == 0 || p.Goroutines == 0 || p.Files == 0 || p.Disk == 0 {
+			t.Errorf("at %g s: %+v: expected memory, goroutines, files and a data folder", p.At, p)
+		}
+	}
+	if sum > r.Requests {
+		t.Errorf("%d requests in all windows: expected %d at most", sum, r.Requests)
+	}
+	if err := r.Save(t.TempDir()); err != nil {
+		t.Error(err)
+	}
+}
 
 // series is an hour of points that jitter around 500 MB, 100 goroutines and 20 ms.
 func series(t *testing.T, change func(i int, p *Point)) *Report {

@@ -1,4 +1,6 @@
-package backfill
+// Package folder makes data folders with millions of visitors in them for benchmarks,
+// through storage/people's own API, and copies them.
+package folder
 
 import (
 	"errors"
