@@ -34,6 +34,9 @@ func (s *Stream) abandon() {
 // A cheap scan reads every answer; the first of a stream, every 64th and any
 // that the scan does not like are decoded whole, and the two must agree.
 func (s *Stream) Check(a Answer) error {
+	if w, ok := s.shape.Format.foreign(); ok {
+		return s.checkForeign(&w, a)
+	}
 	if a.Status != 200 {
 		return fmt.Errorf("status %d: expected 200; the answer is %s", a.Status, excerpt(a.Body))
 	}

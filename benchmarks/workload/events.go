@@ -92,6 +92,12 @@ func (s *Stream) book(t *traitsOf) uint16 {
 	return uint16(2 + int((n>>8)%uint64(len(s.products))))
 }
 
+// place is a page as a visitor came to it. Its texts may stand in JSON as they are.
+type place struct {
+	path, query, title, referrer string
+	inside                       bool // from another page of the shop
+}
+
 // look writes the page on which v does k into s.page, as context.page says it.
 // A visitor on no page (0) lands on one now, from outside.
 func (s *Stream) look(v *visitor, k kind) {
@@ -113,6 +119,7 @@ func (s *Stream) look(v *visitor, k kind) {
 	if k == search {
 		path, title, query = "/search", "Search", "?q=books"
 	}
+	s.at = place{path, query, title, referrer, inside}
 	b := append(s.page[:0], `{"url":"`...)
 	b = append(b, s.origin...)
 	b = append(b, path...)

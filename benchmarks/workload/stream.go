@@ -42,17 +42,20 @@ type Stream struct {
 	header  []byte // backing of the header values
 	id      []byte // backing of request.IDs
 	page    []byte // the page that the event under way is on, JSON
+	at      place  // the same page
+	piece   []byte // memory for parts of a body
 
-	shape   Shape
-	who     int    // index of the visitor whose request is under way
-	pages   uint32 // page views in that request
-	lost    bool   // an attempt of that request had no answer
-	open    bool   // that request has not been answered yet
-	quiet   bool   // as in Options
-	even    bool   // as in Options
-	greeted int    // how many of the people have come in turn, rather than by chance
-	known   int    // a visitor that has a cookie; -1 none
-	checked uint64 // answers checked, to decode every 64th whole
+	shape     Shape
+	who       int      // index of the visitor whose request is under way
+	pages     uint32   // page views in that request
+	traitsNow traitsOf // of that visitor
+	lost      bool     // an attempt of that request had no answer
+	open      bool     // that request has not been answered yet
+	quiet     bool     // as in Options
+	even      bool     // as in Options
+	greeted   int      // how many of the people have come in turn, rather than by chance
+	known     int      // a visitor that has a cookie; -1 none
+	checked   uint64   // answers checked, to decode every 64th whole
 }
 
 // Some visitors come again and again and most hardly ever: the draw follows a
@@ -114,7 +117,8 @@ func (s *Stream) Next(shape Shape) *Request {
 	s.shape, s.pages, s.lost, s.open = shape, 0, false, true
 	v := &s.people[s.who]
 	v.came = true
-	t := s.traits(s.seed, s.first+s.who)
+	s.traitsNow = s.traits(s.seed, s.first+s.who)
+	t := &s.traitsNow
 	r := &s.request
 	r.IDs, s.id, s.body = nil, s.id[:0], s.body[:0]
 	switch shape.Format {
@@ -126,13 +130,17 @@ func (s *Stream) Next(shape Shape) *Request {
 		s.body = append(s.body, '}')
 	case Segment:
 		r.Path, r.Events = "/v1/batch", shape.Batch
-		s.segmentBody(v, &t)
-	default:
+		s.segmentBody(v, t)
+	case Interact:
 		r.Path, r.Events = "/v1/interact", shape.Batch
-		s.interactBody(v, &t)
+		s.interactBody(v, t)
+	default:
+		w, _ := shape.Format.foreign()
+		r.Path, r.Events = w.path, shape.Batch
+		s.body = w.body(s, s.body, v, t)
 	}
 	r.Body, r.IDs = s.body, s.id
-	s.headers(v, &t)
+	s.headers(v, t)
 	return r
 }
 
@@ -145,13 +153,22 @@ func (s *Stream) headers(v *visitor, t *traitsOf) {
 		s.header = append(s.header, value...)
 		h = append(h, Header{name, s.header[at:]})
 	}
-	if s.shape.Format == Segment {
-		add("Content-Type", "application/json")
+	w, foreign := s.shape.Format.foreign()
+	switch {
+	case s.shape.Format == Segment:
+		add("Content-Type", jsonKind)
 		add("Authorization", s.basic)
-	} else {
-		add("Content-Type", "text/plain;charset=UTF-8")
+	case s.shape.Format == GoatCounter:
+		add("Content-Type", w.kind)
+		add("Authorization", s.bearer)
+	default:
+		kind := "text/plain;charset=UTF-8"
+		if foreign {
+			kind = w.kind
+		}
+		add("Content-Type", kind)
 		add("Origin", s.origin)
-		if v.cookie != "" {
+		if v.cookie != "" && !foreign {
 			add("Cookie", v.cookie)
 		}
 		if t.agent.hint != "" {

@@ -20,18 +20,13 @@ const (
 	Interact Format = iota // POST /v1/interact, as the browser tag sends
 	Segment                // POST /v1/batch, as the Segment SDKs send
 	Profile                // POST /v1/profile, which only reads
+	// The formats of other collectors, in foreign.go.
+	Snowplow
+	Matomo
+	Umami
+	GoatCounter
+	Plausible
 )
-
-// ParseFormat reads a format that sends events: "reuna" or "segment".
-func ParseFormat(s string) (Format, error) {
-	switch s {
-	case "reuna":
-		return Interact, nil
-	case "segment":
-		return Segment, nil
-	}
-	return 0, fmt.Errorf("unknown format %q: expected reuna or segment", s)
-}
 
 // A Shape says what one request is.
 type Shape struct {
@@ -123,8 +118,11 @@ func (w *Workload) Streams() []*Stream { return w.streams }
 // common is what all streams read and none writes.
 type common struct {
 	origin     string
-	writeKey   string // as JSON
+	host       string // of the origin
+	key        string // the write key
+	writeKey   string // the same as JSON
 	basic      string // Authorization header of the Segment format
+	bearer     string // the same of the GoatCounter format
 	placements []string
 	asked      string // `,"placements":[…]`, or nothing
 	agents     []agent
@@ -139,7 +137,7 @@ func newCommon(o Options, origin string) (*common, error) {
 		return nil, fmt.Errorf("write key: %w", err)
 	}
 	c := &common{
-		origin: origin, writeKey: string(key), basic: basicAuth(o.WriteKey), placements: o.Placements,
+		origin: origin, host: origin[strings.Index(origin, "://")+3:], key: o.WriteKey, writeKey: string(key), basic: basicAuth(o.WriteKey), bearer: "Bearer " + o.WriteKey, placements: o.Placements,
 		agents: agentTable(), products: catalogue(), now: o.Now,
 	}
 	if len(o.Placements) > 0 {

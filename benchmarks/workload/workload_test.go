@@ -248,19 +248,8 @@ func TestNewSaysWhatIsWrong(t *testing.T) {
 	}
 }
 
-func TestParseFormat(t *testing.T) {
-	for text, want := range map[string]Format{"reuna": Interact, "segment": Segment} {
-		if f, err := ParseFormat(text); err != nil || f != want {
-			t.Errorf("%s: %v, %v", text, f, err)
-		}
-	}
-	if _, err := ParseFormat("matomo"); err == nil {
-		t.Error("matomo was accepted")
-	}
-}
-
 func TestNextAllocatesNothing(t *testing.T) {
-	for _, shape := range []Shape{{Interact, 1}, {Segment, 1}} {
+	for _, shape := range []Shape{{Interact, 1}, {Segment, 1}, {Snowplow, 3}, {Matomo, 3}, {Umami, 1}, {GoatCounter, 3}, {Plausible, 1}} {
 		s := newWorkload(t, nil).Streams()[0]
 		for range 2000 {
 			s.Next(shape)

@@ -55,11 +55,11 @@ func parse(args []string, stderr io.Writer) (*settings, error) {
 	f := flag.NewFlagSet("loadgen", flag.ContinueOnError)
 	f.SetOutput(stderr)
 	f.StringVar(&s.target, "target", "http://127.0.0.1:8080", "`URL` of the gateway's site listener")
-	f.StringVar(&s.writeKey, "write-key", "", "the site's write `key` (required)")
+	f.StringVar(&s.writeKey, "write-key", "", "the site's write `key` (required); with the format of another collector its app id (snowplow), site number (matomo), website id (umami), API token (goatcounter) or domain (plausible)")
 	f.Float64Var(&s.rate, "rate", 0, "events a second on a fixed schedule; 0 sends as fast as answers come")
 	f.DurationVar(&s.duration, "duration", 30*time.Second, "how long to send; 0 sends until Ctrl-C")
 	f.IntVar(&s.connections, "connections", 64, "keep-alive connections")
-	f.StringVar(&s.format, "format", "reuna", "wire format: reuna (POST /v1/interact, as the tag) or segment (POST /v1/batch)")
+	f.StringVar(&s.format, "format", "reuna", "wire `format`: reuna (POST /v1/interact, as the tag), segment (POST /v1/batch), or that of another collector, to compare with what runs today: "+strings.Join(workload.Formats()[2:], ", "))
 	f.IntVar(&s.batch, "batch", 1, "events in a request")
 	f.IntVar(&s.visitors, "visitors", 10_000, "how many different visitors")
 	f.Uint64Var(&s.seed, "seed", 1, "of the visitors and what they do")
@@ -97,6 +97,12 @@ func (s *settings) driver(acked io.Writer) (*drive.Driver, workload.Shape, error
 	var err error
 	if shape.Format, err = workload.ParseFormat(s.format); err != nil {
 		return nil, shape, fmt.Errorf("-format: %w", err)
+	}
+	if err := shape.Check(); err != nil {
+		return nil, shape, fmt.Errorf("-batch: %w", err)
+	}
+	if s.acked != "" && !shape.Format.Identifies() {
+		return nil, shape, fmt.Errorf("-acked notes messageIds, and events of the format %s have none: leave it out", s.format)
 	}
 	o := workload.Options{
 		Visitors: s.visitors, Streams: s.connections, Seed: s.seed, Nonce: rand.Uint64(),
