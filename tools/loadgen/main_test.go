@@ -127,7 +127,7 @@ func TestUsage(t *testing.T) {
 	for want, args := range map[string][]string{
 		"-write-key is missing":    {},
 		"http or https":            {"-write-key", "k", "-target", "ftp://127.0.0.1"},
-		"unknown format":           {"-write-key", "k", "-format", "matomo"},
+		"unknown format":           {"-write-key", "k", "-format", "ga4"},
 		"-rate is -1":              {"-write-key", "k", "-rate", "-1"},
 		"-batch is 0":              {"-write-key", "k", "-batch", "0"},
 		"-connections is 0":        {"-write-key", "k", "-connections", "0"},
