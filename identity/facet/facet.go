@@ -169,6 +169,7 @@ type Facet struct {
 	// written. totals are those of Orders, nil until somebody asks; nobody writes them.
 	lent   bool
 	totals *totals
+	joint  joint // what Orders come to with those of the facets joined last
 }
 
 // Bounds of a facet.

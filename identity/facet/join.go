@@ -164,28 +164,50 @@ type totals struct {
 	revenue []Amount // by currency, largest first
 }
 
+// joint are the totals of several facets. It stands in the first of them.
+//
+// Invariant: a facet whose orders change gets other totals, at another place. So all is right as
+// long as parts are the facets' totals, and it holds on to no facet.
+type joint struct {
+	parts []*totals
+	all   *totals
+}
+
 // sum tells what the orders come to. Somebody may have thousands, and answers go out far
-// more often than orders come in: of the usual person, one facet has them all and has
-// summed them up.
+// more often than orders come in: whoever is summed up stays so until an order comes.
 func (p *Profile) sum(facets []*Facet) {
-	var only *Facet
+	var first *Facet
+	with := 0 // facets that have orders
+	same := true
 	for _, f := range facets {
-		switch {
-		case len(f.Orders) == 0:
-		case only == nil:
-			only = f
-		default:
-			p.put(sum(joinedOrders(facets)))
-			return
+		if len(f.Orders) == 0 {
+			continue
 		}
+		if f.totals == nil {
+			f.totals = sum(f.Orders)
+		}
+		if first == nil {
+			first = f
+		}
+		same = same && with < len(first.joint.parts) && first.joint.parts[with] == f.totals
+		with++
 	}
-	if only == nil {
+	switch {
+	case with == 0:
 		return
+	case with == 1:
+		p.put(first.totals)
+		return
+	case !same || with != len(first.joint.parts):
+		j := joint{parts: make([]*totals, 0, with), all: sum(joinedOrders(facets))}
+		for _, f := range facets {
+			if len(f.Orders) > 0 {
+				j.parts = append(j.parts, f.totals)
+			}
+		}
+		first.joint = j
 	}
-	if only.totals == nil {
-		only.totals = sum(only.Orders)
-	}
-	p.put(only.totals)
+	p.put(first.joint.all)
 }
 
 func (p *Profile) put(t *totals) {

@@ -39,7 +39,7 @@ func (f *filter) add(h Hash) {
 		return
 	}
 	if n := len(f.parts); n == 0 || f.parts[n-1].room == 0 {
-		room := firstFiltered << min(2*n, 20)
+		room := min(firstFiltered<<min(2*n, 20), maxFiltered-f.keys)
 		f.parts = append(f.parts, filterPart{make([]filterBlock, room*bitsPerKey/512+1), room})
 	}
 	p := &f.parts[len(f.parts)-1]
