@@ -191,8 +191,8 @@ func (r *Report) conditions() []string {
 	return []string{
 		fmt.Sprintf("%.1f minutes at %.0f requests/s, %.0f %% of the %.0f at saturation: %d requests with %d events, all answered right; %d persons linked from two devices%s",
 			r.Seconds/60, r.Rate, 100*r.Share, r.Saturation, r.Requests, r.Events, r.Linked, short),
-		fmt.Sprintf("%.0f %% interact with one event, %.0f %% with %d, %.0f %% profile; %d visitors, %d connections; %d requests left late, %d were refused and sent again, %d had no answer",
-			100*shareInteract, 100*shareBatch, batchSize, 100*shareProfile, r.Visitors, r.Connections, r.Late, r.Refused, r.Failed),
+		fmt.Sprintf("%.0f %% interact with one event, %.0f %% with %d, %.0f %% profile; %d visitors at once, each for %d requests on average; %d connections; %d requests left late, %d were refused and sent again, %d had no answer",
+			100*shareInteract, 100*shareBatch, batchSize, 100*shareProfile, r.Visitors, visit, r.Connections, r.Late, r.Refused, r.Failed),
 		fmt.Sprintf("the data folder occupied %.0f bytes for each event at the end; figures are of windows of %g s after the first sixth of the time", perEvent, r.WindowSeconds),
 		fmt.Sprintf("%d cores (%s), %s, kernel %s, data on %s, %s; load from the same machine", e.Cores, e.CPU, e.OS, e.Kernel, e.Disk, e.Go),
 	}

@@ -57,6 +57,9 @@ const (
 	shareProfile  = 0.14
 	batchSize     = 20
 	linkRate      = 2
+	// visit is how many requests somebody makes before somebody else comes. Visitors who stay
+	// for an hour would do in it what people do in years.
+	visit = 10
 )
 
 // Run soaks. The end of ctx ends it early, with an error.
@@ -98,7 +101,7 @@ func (o *Options) parts(target string) ([]*part, error) {
 		}
 		w, err := workload.New(workload.Options{
 			Visitors: max(int(p.share*float64(o.Visitors)), connections), Streams: connections,
-			Seed: o.Seed + uint64(i), Nonce: rand.Uint64(), Origin: target, WriteKey: o.WriteKey,
+			Seed: o.Seed + uint64(i), Visit: visit, Nonce: rand.Uint64(), Origin: target, WriteKey: o.WriteKey,
 		})
 		if err != nil {
 			return nil, err
@@ -118,7 +121,7 @@ func (o *Options) saturate(ctx context.Context, parts []*part, r *Report) error 
 	seconds := 0.0
 	for _, p := range parts {
 		var got drive.Result
-		for range 2 { // the first warms up
+		for range 3 { // the first warm up
 			var err error
 			if got, err = p.driver.Run(ctx, drive.Plan{Shape: p.shape, Duration: each}); err != nil {
 				return fmt.Errorf("%s: %w", p.name, err)

@@ -213,7 +213,7 @@ func (s *Stream) event(b []byte, v *visitor, t *traitsOf, k kind, now time.Time)
 
 // userNumber is the account of the visitor under way. Two neighbouring
 // visitors are two devices of one account.
-func (s *Stream) userNumber() uint64 { return uint64(s.first+s.who) / 2 }
+func (s *Stream) userNumber() uint64 { return uint64(s.people[s.who].number) / 2 }
 
 // order writes an order of one to three books, p the first.
 func (s *Stream) order(b []byte, p *product, n uint64) []byte {

@@ -32,7 +32,6 @@ type Request struct {
 type Stream struct {
 	*common
 	seed    uint64
-	first   int // number of visitors[0] in the whole population
 	people  []visitor
 	random  *rand.Rand // what visitors do
 	ids     *rand.Rand // messageIds
@@ -54,8 +53,9 @@ type Stream struct {
 	quiet     bool     // as in Options
 	even      bool     // as in Options
 	greeted   int      // how many of the people have come in turn, rather than by chance
-	known     int      // a visitor that has a cookie; -1 none
-	checked   uint64   // answers checked, to decode every 64th whole
+	turns     turns
+	known     int    // a visitor that has a cookie; -1 none
+	checked   uint64 // answers checked, to decode every 64th whole
 }
 
 // Some visitors come again and again and most hardly ever: the draw follows a
@@ -66,12 +66,19 @@ const (
 )
 
 func newStream(c *common, o Options, number, first, count int) *Stream {
-	s := &Stream{common: c, seed: o.Seed, first: first, people: make([]visitor, count), known: -1, even: o.Even}
+	s := &Stream{common: c, seed: o.Seed, people: make([]visitor, count), known: -1, even: o.Even}
+	for i := range s.people {
+		s.people[i].number = first + i
+	}
 	if s.quiet = o.Quiet; !s.quiet {
 		s.greeted = count
 	}
 	s.random = newPCG(o.Seed, number, 1)
 	s.ids = newPCG(o.Seed^mix(o.Nonce), number, 2)
+	s.turns = newTurns(o.Visit, number)
+	for i := range s.people {
+		s.people[i].left = s.turns.length(s.random)
+	}
 	s.zipf = rand.NewZipf(s.random, zipfExponent, zipfOffset, uint64(count-1))
 	if o.Cookie != "" {
 		for i := range s.people {
@@ -104,7 +111,7 @@ func (s *Stream) Next(shape Shape) *Request {
 		s.zipf.Uint64() // quiet visitors draw like others
 		s.who = s.greeted
 		s.greeted++
-	case s.even:
+	case s.even || s.turns.visit > 0:
 		s.who = s.random.IntN(len(s.people))
 	default:
 		s.who = int(s.zipf.Uint64())
@@ -114,10 +121,13 @@ func (s *Stream) Next(shape Shape) *Request {
 			s.who, shape = 0, Shape{Format: Interact, Batch: 1}
 		}
 	}
+	if shape.Format != Profile {
+		s.turn()
+	}
 	s.shape, s.pages, s.lost, s.open = shape, 0, false, true
 	v := &s.people[s.who]
 	v.came = true
-	s.traitsNow = s.traits(s.seed, s.first+s.who)
+	s.traitsNow = s.traits(s.seed, v.number)
 	t := &s.traitsNow
 	r := &s.request
 	r.IDs, s.id, s.body = nil, s.id[:0], s.body[:0]

@@ -50,6 +50,10 @@ type Options struct {
 	Quiet bool
 	// Even visitors come equally often. Of others some come again and again.
 	Even bool
+	// Visit is how many requests a visitor makes, on average, before somebody else takes
+	// the place: Visitors are then how many are on the site at once. Three in ten of who comes
+	// have been there before. 0: the visitors stay for ever. Profile requests are nobody's visit.
+	Visit int
 	// Past is what each visitor brings from earlier visits, by its number below
 	// Visitors; nil: nothing.
 	Past func(visitor int) Past
@@ -90,6 +94,8 @@ func New(o Options) (*Workload, error) {
 		return nil, fmt.Errorf("streams is %d: expected 1 or more", o.Streams)
 	case o.Visitors < o.Streams:
 		return nil, fmt.Errorf("%d visitors for %d streams: each stream needs a visitor of its own; raise the visitors or lower the connections", o.Visitors, o.Streams)
+	case o.Visit < 0:
+		return nil, fmt.Errorf("visit is %d: expected how many requests a visitor makes, or 0 for visitors who stay", o.Visit)
 	case o.WriteKey == "":
 		return nil, fmt.Errorf("the write key is empty: expected a site's write key")
 	}
@@ -166,6 +172,8 @@ type visitor struct {
 	doubt  bool   // pages may be too low: a request was given up without an answer
 	user   bool   // identified on this device
 	came   bool   // in this workload
+	number int    // in the whole population
+	left   int    // requests until the visit ends
 }
 
 // maxCookie bounds the jar: 400 bytes hold any cookie of ours three times over.

@@ -168,7 +168,7 @@ func TestVisitorsAreSpreadAndComeBack(t *testing.T) {
 	for _, s := range w.Streams() {
 		for range 5000 {
 			r := s.Next(Shape{Interact, 1})
-			visits[s.first+s.who]++
+			visits[s.people[0].number+s.who]++
 			for _, h := range r.Headers {
 				switch h.Name {
 				case "User-Agent":

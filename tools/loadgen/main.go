@@ -46,7 +46,7 @@ type settings struct {
 	target, writeKey, origin, format, placements, acked string
 	rate                                                float64
 	duration                                            time.Duration
-	connections, visitors, batch                        int
+	connections, visitors, visit, batch                 int
 	seed                                                uint64
 }
 
@@ -62,6 +62,7 @@ func parse(args []string, stderr io.Writer) (*settings, error) {
 	f.StringVar(&s.format, "format", "reuna", "wire `format`: reuna (POST /v1/interact, as the tag), segment (POST /v1/batch), or that of another collector, to compare with what runs today: "+strings.Join(workload.Formats()[2:], ", "))
 	f.IntVar(&s.batch, "batch", 1, "events in a request")
 	f.IntVar(&s.visitors, "visitors", 10_000, "how many different visitors")
+	f.IntVar(&s.visit, "visit", 0, "requests that a visitor makes, on average, before somebody else comes; -visitors are then how many are there at once; 0: they stay")
 	f.Uint64Var(&s.seed, "seed", 1, "of the visitors and what they do")
 	f.StringVar(&s.origin, "origin", "", "origin of the visitors' pages (default: the target's own)")
 	f.StringVar(&s.placements, "placements", "", "placements to ask of interact, separated by commas; each must get a variant")
@@ -105,7 +106,7 @@ func (s *settings) driver(acked io.Writer) (*drive.Driver, workload.Shape, error
 		return nil, shape, fmt.Errorf("-acked notes messageIds, and events of the format %s have none: leave it out", s.format)
 	}
 	o := workload.Options{
-		Visitors: s.visitors, Streams: s.connections, Seed: s.seed, Nonce: rand.Uint64(),
+		Visitors: s.visitors, Visit: s.visit, Streams: s.connections, Seed: s.seed, Nonce: rand.Uint64(),
 		Origin: s.origin, WriteKey: s.writeKey,
 	}
 	if s.placements != "" {
