@@ -213,12 +213,18 @@ const maxScratch = 64 << 10
 // member cleans a string of an object; raw is its inside, and so is the result.
 func (c *Cleaner) member(raw string, how how, known *seen) string {
 	if strings.IndexByte(raw, '\\') < 0 {
-		clean := c.text(raw, how)
-		if clean == raw {
+		hash, clean := c.known.has(raw, how)
+		if clean { // the fast branch
 			known.put(raw, how)
 			return raw
 		}
-		return inside(clean, raw)
+		text := c.text(raw, how)
+		if text == raw {
+			known.put(raw, how)
+			c.known.put(hash, raw, how)
+			return raw
+		}
+		return inside(text, raw)
 	}
 	p := scratch.Get().(*[]byte)
 	b := unescape((*p)[:0], raw)

@@ -43,6 +43,7 @@ type Cleaner struct {
 	dropTracking             bool
 	slash, idn               string
 	names                    map[string]rule // the site's own parameters, in lower case
+	known                    *known          // nil: of no site
 }
 
 // New makes a Cleaner. The error names the setting that cannot be used.
@@ -67,7 +68,7 @@ func New(o Options) (*Cleaner, error) {
 	c := &Cleaner{
 		dropFragment: o.Fragment != "keep", keepRoutes: o.KeepRoutes,
 		dropTracking: o.Tracking == "drop",
-		slash:        o.TrailingSlash, idn: o.IDN,
+		slash:        o.TrailingSlash, idn: o.IDN, known: newKnown(),
 	}
 	if len(o.Drop)+len(o.Keep) > 0 {
 		c.names = map[string]rule{}
