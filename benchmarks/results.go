@@ -112,6 +112,7 @@ func newLatency(rate float64, pairs []pair) Latency {
 // gateway has drained and ended.
 type DiskUse struct {
 	Events   int64   `json:"events"`
+	Kept     float64 `json:"keptPerEvent"`     // the tables, once the write-ahead logs have been written into them
 	Length   float64 `json:"lengthPerEvent"`   // what the data folder's files have grown by
 	Occupied float64 `json:"occupiedPerEvent"` // what the disk holds for them, preallocated blocks included
 	Written  float64 `json:"writtenPerEvent"`  // what was sent to the disk on the way
@@ -165,7 +166,8 @@ func (r *Report) metrics() []metric {
 	}
 	one := func(v float64) measure.Spread { return measure.Of([]float64{v}) }
 	return append(list,
-		metric{name: "disk: length", unit: "B/event", value: one(r.Disk.Length), goal: 200},
+		metric{name: "disk: kept", unit: "B/event", value: one(r.Disk.Kept), goal: 200},
+		metric{name: "disk: length", unit: "B/event", value: one(r.Disk.Length)},
 		metric{name: "disk: occupied", unit: "B/event", value: one(r.Disk.Occupied)},
 		metric{name: "disk: written", unit: "B/event", value: one(r.Disk.Written)},
 		metric{name: "memory: idle", unit: "MB", value: one(float64(r.Memory.Idle) / 1e6), goal: 100, digits: 1},

@@ -236,5 +236,7 @@ func (u *usage) end(r *Report) error {
 	r.Memory = MemoryUse{Idle: u.idle.Resident, Loaded: memory.Resident, Peak: memory.Peak}
 	r.Disk = DiskUse{Events: u.events, Length: float64(length-u.length) / events, Occupied: float64(disk-u.disk) / events,
 		Written: (float64(writtenInAll(u.server.Process.ProcessState)) - float64(u.written)) / events}
-	return nil
+	tables, err := kept(u.server.Data)
+	r.Disk.Kept = float64(tables) / events
+	return err
 }
