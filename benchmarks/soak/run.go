@@ -116,12 +116,19 @@ func (o *Options) parts(target string) ([]*part, error) {
 // saturate finds how many requests a second the mixture has at most: all kinds at
 // once, as fast as answers come, would not keep the shares; so each kind is driven
 // alone, and what a request of the mixture costs follows from their rates.
+//
+// What is meant is what it keeps up with for long: events are sent for minutes, until
+// there are persons enough that some must be read from the disk again, and while
+// checkpoints and compactions go on. In its first seconds a gateway takes a third more.
 func (o *Options) saturate(ctx context.Context, parts []*part, r *Report) error {
-	each := min(max(o.Duration/180, time.Second), 20*time.Second)
 	seconds := 0.0
 	for _, p := range parts {
+		each := max(o.Duration/30, time.Second)
+		if p.shape.Batch != 1 {
+			each = max(each/6, time.Second)
+		}
 		var got drive.Result
-		for range 3 { // the first warm up
+		for range 2 { // the first warms up
 			var err error
 			if got, err = p.driver.Run(ctx, drive.Plan{Shape: p.shape, Duration: each}); err != nil {
 				return fmt.Errorf("%s: %w", p.name, err)
